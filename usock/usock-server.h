@@ -1,0 +1,75 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#if !defined(USOCK_INSIDE) && !defined(USOCK_COMPILATION)
+#error "Only <usock/usock.h> can be included directly."
+#endif
+
+#include "usock-channel.h"
+
+G_BEGIN_DECLS
+
+#define USOCK_TYPE_SERVER (usock_server_get_type ())
+
+USOCK_DECLARE_TYPE (UsockServer, usock_server, SERVER, UsockSocket)
+
+USOCK_AVAILABLE_IN_1_0
+UsockServer *usock_server_new                  (GSocketType      socket_type);
+
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_listen_on_path       (UsockServer     *self,
+                                                const char      *path,
+                                                gint             backlog,
+                                                GError         **error);
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_listen_on_address    (UsockServer     *self,
+                                                GSocketAddress  *address,
+                                                gint             backlog,
+                                                GError         **error);
+
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_get_active           (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+const char  *usock_server_get_path             (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+guint        usock_server_get_mode             (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_mode             (UsockServer     *self,
+                                                guint            mode);
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_get_unlink_on_close  (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_unlink_on_close  (UsockServer     *self,
+                                                gboolean         unlink_on_close);
+USOCK_AVAILABLE_IN_1_0
+guint        usock_server_get_n_connections    (UsockServer     *self);
+
+USOCK_AVAILABLE_IN_1_0
+guint        usock_server_get_max_fds          (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_max_fds          (UsockServer     *self,
+                                                guint            max_fds);
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_get_pass_credentials (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_pass_credentials (UsockServer     *self,
+                                                gboolean         pass_credentials);
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_get_allow_half_open  (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_allow_half_open  (UsockServer     *self,
+                                                gboolean         allow_half_open);
+USOCK_AVAILABLE_IN_1_0
+guint        usock_server_get_read_buffer_size (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_read_buffer_size (UsockServer     *self,
+                                                guint            read_buffer_size);
+USOCK_AVAILABLE_IN_1_0
+guint64      usock_server_get_queue_limit      (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_queue_limit      (UsockServer     *self,
+                                                guint64          queue_limit);
+
+G_END_DECLS

@@ -1,0 +1,56 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#if !defined(USOCK_INSIDE) && !defined(USOCK_COMPILATION)
+#error "Only <usock/usock.h> can be included directly."
+#endif
+
+#include "usock-types.h"
+
+G_BEGIN_DECLS
+
+#define USOCK_TYPE_SOCKET (usock_socket_get_type ())
+
+USOCK_DECLARE_TYPE (UsockSocket, usock_socket, SOCKET, GObject)
+
+USOCK_AVAILABLE_IN_1_0
+gint            usock_socket_get_fd               (UsockSocket   *self);
+USOCK_AVAILABLE_IN_1_0
+GSocketFamily   usock_socket_get_family           (UsockSocket   *self);
+USOCK_AVAILABLE_IN_1_0
+GSocketType     usock_socket_get_socket_type      (UsockSocket   *self);
+USOCK_AVAILABLE_IN_1_0
+UsockState      usock_socket_get_state            (UsockSocket   *self);
+USOCK_AVAILABLE_IN_1_0
+GSocketAddress *usock_socket_get_local_address    (UsockSocket   *self);
+USOCK_AVAILABLE_IN_1_0
+GSocketAddress *usock_socket_get_remote_address   (UsockSocket   *self);
+USOCK_AVAILABLE_IN_1_0
+GCredentials   *usock_socket_get_peer_credentials (UsockSocket   *self,
+                                                   GError       **error);
+
+USOCK_AVAILABLE_IN_1_0
+gboolean        usock_socket_get_held             (UsockSocket   *self);
+USOCK_AVAILABLE_IN_1_0
+void            usock_socket_set_held             (UsockSocket   *self,
+                                                   gboolean       held);
+
+USOCK_AVAILABLE_IN_1_0
+gboolean        usock_socket_get_had_error        (UsockSocket   *self);
+USOCK_AVAILABLE_IN_1_0
+gint            usock_socket_get_error_number     (UsockSocket   *self);
+USOCK_AVAILABLE_IN_1_0
+const char     *usock_socket_get_error_call       (UsockSocket   *self);
+
+USOCK_AVAILABLE_IN_1_0
+void            usock_socket_close                (UsockSocket   *self);
+USOCK_AVAILABLE_IN_1_0
+void            usock_socket_destroy              (UsockSocket   *self,
+                                                   const GError  *error);
+
+USOCK_AVAILABLE_IN_1_0
+void            usock_run_until_closed            (GMainContext  *context);
+
+G_END_DECLS

@@ -1,0 +1,109 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#if !defined(USOCK_INSIDE) && !defined(USOCK_COMPILATION)
+#error "Only <usock/usock.h> can be included directly."
+#endif
+
+#include <gio/gio.h>
+
+#include "usock-version.h"
+
+G_BEGIN_DECLS
+
+/* The classes are sealed for C: their structs are private, so no header can declare them with
+ * G_DECLARE_FINAL_TYPE, which wants the parent's class struct. They are not flagged final either:
+ * scripts derive from the leaves, and the flag makes GJS abort when they do. */
+#define USOCK_DECLARE_TYPE(TypeName, type_name, NAME, ParentName)                                  \
+  USOCK_AVAILABLE_IN_1_0                                                                           \
+  GType type_name##_get_type (void);                                                               \
+  typedef struct _##TypeName TypeName;                                                             \
+  typedef struct _##TypeName##Class TypeName##Class;                                               \
+  _GLIB_DEFINE_AUTOPTR_CHAINUP (TypeName, ParentName)                                              \
+  G_GNUC_UNUSED static inline TypeName *USOCK_##NAME (gpointer instance)                           \
+  {                                                                                                \
+    return G_TYPE_CHECK_INSTANCE_CAST (instance, type_name##_get_type (), TypeName);               \
+  }                                                                                                \
+  G_GNUC_UNUSED static inline gboolean USOCK_IS_##NAME (gpointer instance)                         \
+  {                                                                                                \
+    return G_TYPE_CHECK_INSTANCE_TYPE (instance, type_name##_get_type ());                         \
+  }
+
+/**
+ * UsockState:
+ * @USOCK_STATE_NEW: nothing was asked of the socket yet, or connecting failed at once
+ * @USOCK_STATE_CONNECTING: the connection is being made; what is sent meanwhile is queued
+ * @USOCK_STATE_LISTENING: a server that accepts connections
+ * @USOCK_STATE_OPEN: messages may go both ways
+ * @USOCK_STATE_READ_ONLY: our side has ended; the peer may still send
+ * @USOCK_STATE_WRITE_ONLY: the peer has ended; we may still send
+ * @USOCK_STATE_CLOSING: no more messages are taken; those accepted before are being delivered
+ * @USOCK_STATE_CLOSED: the descriptor is closed; the object cannot be used again
+ *
+ * Where a socket is in its life. It never goes back, but from
+ * `CONNECTING` to `NEW`, when connecting is cancelled.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  USOCK_STATE_NEW,
+  USOCK_STATE_CONNECTING,
+  USOCK_STATE_LISTENING,
+  USOCK_STATE_OPEN,
+  USOCK_STATE_READ_ONLY,
+  USOCK_STATE_WRITE_ONLY,
+  USOCK_STATE_CLOSING,
+  USOCK_STATE_CLOSED,
+} UsockState;
+
+/**
+ * UsockMessageFlags:
+ * @USOCK_MESSAGE_FLAGS_NONE: the message is whole
+ * @USOCK_MESSAGE_FLAGS_TRUNCATED: the message was longer than the read buffer; its end is lost
+ * @USOCK_MESSAGE_FLAGS_FDS_LOST: descriptors came with the message and could not be taken; none
+ *   of them is in the message
+ *
+ * What is known about a received message.
+ *
+ * Since: 1.0
+ */
+typedef enum /*< flags >*/
+{
+  USOCK_MESSAGE_FLAGS_NONE = 0,
+  USOCK_MESSAGE_FLAGS_TRUNCATED = 1 << 0,
+  USOCK_MESSAGE_FLAGS_FDS_LOST = 1 << 1,
+} UsockMessageFlags;
+
+/**
+ * UsockFdKind:
+ * @USOCK_FD_KIND_OTHER: something else, an epoll or an eventfd for example
+ * @USOCK_FD_KIND_FILE: a regular file
+ * @USOCK_FD_KIND_DIRECTORY: a directory
+ * @USOCK_FD_KIND_SOCKET: a socket
+ * @USOCK_FD_KIND_PIPE: a pipe or FIFO
+ * @USOCK_FD_KIND_DEVICE: a character or block device
+ * @USOCK_FD_KIND_MEMFD: anonymous memory, see memfd_create(2)
+ * @USOCK_FD_KIND_PIDFD: a process, see pidfd_open(2)
+ *
+ * What a descriptor refers to.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  USOCK_FD_KIND_OTHER,
+  USOCK_FD_KIND_FILE,
+  USOCK_FD_KIND_DIRECTORY,
+  USOCK_FD_KIND_SOCKET,
+  USOCK_FD_KIND_PIPE,
+  USOCK_FD_KIND_DEVICE,
+  USOCK_FD_KIND_MEMFD,
+  USOCK_FD_KIND_PIDFD,
+} UsockFdKind;
+
+typedef struct _UsockMessage UsockMessage;
+
+G_END_DECLS
