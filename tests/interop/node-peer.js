@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 
 // The other side of a conversation, by the npm module node-unix-socket. See peer.c for the jobs.
+// Its sockets close by themselves when both sides have ended; ending or closing one
+// once more aborts the process.
 //
 //   node node-peer.js listen|connect PATH JOB
 
@@ -33,40 +35,31 @@ function fail(what) {
   process.exit(1);
 }
 
-// It closes of its own accord only when both sides have ended and it saw our end last.
-function closeWhenBothEnded(socket) {
-  let n = 0;
-  const count = () => {
-    if (++n === 2)
-      socket.close();
-  };
-  socket.on('end', count);
-  return count;
-}
-
 function echo(socket, nMessages) {
-  const ended = closeWhenBothEnded(socket);
   let n = 0;
   socket.on('data', data => {
     socket.write(data);
     if (++n === nMessages)
-      socket.end(ended);
+      socket.end();
   });
   if (nMessages === 0)
-    socket.on('end', () => socket.end(ended));
+    socket.on('end', () => socket.end());
 }
 
 function exchange(socket, nMessages, longest, endFirst) {
-  const ended = closeWhenBothEnded(socket);
   let sent = 0;
   let received = 0;
+  let ended = false;
+  const end = () => {
+    if (!ended)
+      socket.end();
+    ended = true;
+  };
   const sendMore = () => {
     while (sent < nMessages && sent - received < IN_FLIGHT)
       socket.write(sequenceMessage(sent++, longest));
-    if (sent === nMessages && endFirst) {
-      endFirst = false;
-      socket.end(ended);
-    }
+    if (sent === nMessages && endFirst)
+      end();
   };
   socket.on('data', data => {
     if (!data.equals(sequenceMessage(received, longest)))
@@ -77,16 +70,14 @@ function exchange(socket, nMessages, longest, endFirst) {
   socket.on('end', () => {
     if (received !== nMessages)
       fail(`the end came after ${received} messages`);
-    if (sent === nMessages)
-      socket.end(ended);
+    end();
   });
   sendMore();
 }
 
 function measure(socket) {
-  const ended = closeWhenBothEnded(socket);
   socket.on('data', data => socket.write(Buffer.from(String(data.length))));
-  socket.on('end', () => socket.end(ended));
+  socket.on('end', () => socket.end());
 }
 
 // What the other side sent is left unread, so the kernel resets the connection.

@@ -6,6 +6,8 @@
 Its standard input and output are a packet socket of ours, so that it passes on whole messages and
 both ends of the way can be checked."""
 
+import contextlib
+
 from interop import exchange, expect_success, need, packet_pair, peer, run, start, wait_for_listener
 
 SOCAT = need('socat')
@@ -16,49 +18,51 @@ LONGEST = 200000
 ADDRESS = '{}:{},type=5'
 
 
+@contextlib.contextmanager
 def bridge(role, path):
     ours, theirs = packet_pair()
-    with theirs:
-        return ours, start(SOCAT, '-t', 10, '-b', 262144, '-', ADDRESS.format(role, path),
-                           stdin=theirs.fileno(), stdout=theirs.dup().detach())
+    with ours, start(SOCAT, '-t', 10, '-b', 262144, '-', ADDRESS.format(role, path),
+                     stdin=theirs, stdout=theirs) as process:
+        theirs.close()
+        yield ours, process
 
 
-def converse(path, server_is_socat, end_first):
-    n_echoed = 0 if end_first else N_MESSAGES
-    if server_is_socat:
-        ours, socat = bridge('UNIX-LISTEN', path)
-        with ours, socat as socat_process:
-            wait_for_listener(path)
-            with start(peer, 'connect', path, 'echo', n_echoed) as peer_process:
-                exchange(ours, N_MESSAGES, LONGEST, end_first)
-                ours.close()
-                expect_success(peer_process)
-                expect_success(socat_process)
-        return
-    with start(peer, 'listen', path, 'echo', n_echoed) as peer_process:
+def finish(ours, *processes):
+    ours.close()
+    for process in processes:
+        expect_success(process)
+
+
+def connect(path, end_first):
+    with start(peer, 'listen', path, 'echo', 0 if end_first else N_MESSAGES) as server:
         wait_for_listener(path)
-        ours, socat = bridge('UNIX-CONNECT', path)
-        with ours, socat as socat_process:
+        with bridge('UNIX-CONNECT', path) as (ours, socat):
             exchange(ours, N_MESSAGES, LONGEST, end_first)
-            ours.close()
-            expect_success(peer_process)
-            expect_success(socat_process)
+            finish(ours, server, socat)
+
+
+def listen(path, end_first):
+    with bridge('UNIX-LISTEN', path) as (ours, socat):
+        wait_for_listener(path)
+        with start(peer, 'connect', path, 'echo', 0 if end_first else N_MESSAGES) as client:
+            exchange(ours, N_MESSAGES, LONGEST, end_first)
+            finish(ours, client, socat)
 
 
 def socat_connects_and_ends_first(path):
-    converse(path, server_is_socat=False, end_first=True)
+    connect(path, end_first=True)
 
 
 def socat_connects_and_ends_last(path):
-    converse(path, server_is_socat=False, end_first=False)
+    connect(path, end_first=False)
 
 
 def socat_listens_and_ends_first(path):
-    converse(path, server_is_socat=True, end_first=True)
+    listen(path, end_first=True)
 
 
 def socat_listens_and_ends_last(path):
-    converse(path, server_is_socat=True, end_first=False)
+    listen(path, end_first=False)
 
 
 run(socat_connects_and_ends_first, socat_connects_and_ends_last,
