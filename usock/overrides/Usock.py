@@ -81,8 +81,12 @@ def _refuse_nul(text, what):
     return text
 
 
-def _as_path(path, what):
-    return _refuse_nul(os.fsdecode(path), what)
+def _as_connect_path(path):
+    return _refuse_nul(os.fsdecode(path), 'Could not connect to')
+
+
+def _as_listen_path(path):
+    return _refuse_nul(os.fsdecode(path), 'Could not listen on')
 
 
 @export
@@ -515,12 +519,17 @@ def _whole(message, offset, length, fds):
     return message
 
 
-def _awaitable(name, n_args):
-    """Makes NAME_async() return something to await when it is given no callback."""
+def _awaitable(name, *prepare):
+    """Makes NAME_async() return something to await when it is given no callback.
+
+    There is a function in prepare for each argument, which makes it fit.
+    """
+    n_args = len(prepare)
     start = getattr(Usock.Channel, name + '_async')
     finish = getattr(Usock.Channel, name + '_finish')
 
     def method(self, *args, **kwargs):
+        args = [fit(arg) for fit, arg in zip(prepare, args)] + list(args[n_args:])
         if kwargs or any(map(callable, args)):
             return start(self, *args, **kwargs)
         if not n_args <= len(args) <= n_args + 1:
@@ -550,7 +559,7 @@ class Channel(Usock.Channel):
         return self._waiting_line
 
     def connect_to_path(self, path):
-        return Usock.Channel.connect_to_path(self, _as_path(path, 'Could not connect to'))
+        return Usock.Channel.connect_to_path(self, _as_connect_path(path))
 
     def open(self, where, cancellable=None):
         """Connects to a path or a Gio.SocketAddress. Await it; it returns the channel."""
@@ -637,9 +646,14 @@ class Channel(Usock.Channel):
             self.close()
 
 
-for _name, _n_args in (('connect', 1), ('connect_to_path', 1), ('send_message', 1),
-                       ('receive', 0), ('flush', 0), ('end', 0), ('close_gracefully', 1)):
-    setattr(Channel, _name + '_async', _awaitable(_name, _n_args))
+def _same(argument):
+    return argument
+
+
+for _name, *_prepare in (('connect', _same), ('connect_to_path', _as_connect_path),
+                         ('send_message', _same), ('receive',), ('flush',), ('end',),
+                         ('close_gracefully', _same)):
+    setattr(Channel, _name + '_async', _awaitable(_name, *_prepare))
 
 
 @export
@@ -662,7 +676,7 @@ class Server(Usock.Server):
         super().__init__(socket_type=socket_type, **properties)
 
     def listen_on_path(self, path, backlog=0):
-        return Usock.Server.listen_on_path(self, _as_path(path, 'Could not listen on'), backlog)
+        return Usock.Server.listen_on_path(self, _as_listen_path(path), backlog)
 
     def listen_on_address(self, address, backlog=0):
         return Usock.Server.listen_on_address(self, address, backlog)
