@@ -1,0 +1,48 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "usock-address.h"
+
+G_BEGIN_DECLS
+
+/* usock-address: a place to connect, bind or send to, checked and ready for the kernel.
+ *
+ * A path is kept apart, since it may be longer than a sockaddr_un: the io room reaches it then
+ * by way of /proc. It is absolute, so that a later chdir() does not move it. */
+typedef struct
+{
+  char *label;      /* how errors call it */
+  char *path;       /* NULL unless it is in the file system */
+  socklen_t length; /* 0 if the path does not fit */
+  union
+  {
+    struct sockaddr any;
+    struct sockaddr_un un;
+    struct sockaddr_storage storage;
+  } native;
+} UsockName;
+
+UsockName *usock_name_new_for_path    (const char            *path,
+                                       GError               **error);
+UsockName *usock_name_new_for_text    (const char            *text,
+                                       GError               **error);
+UsockName *usock_name_new_for_address (GSocketAddress        *address,
+                                       GError               **error);
+void       usock_name_free            (UsockName             *self);
+
+GSocketAddress *usock_name_to_address (const UsockName       *self);
+
+/* From what the kernel gives: text for people and for usock_address_parse(), NULL if unnamed. */
+char      *usock_native_to_text       (const struct sockaddr *native,
+                                       socklen_t              length);
+GSocketAddress *usock_native_to_address (const struct sockaddr *native,
+                                         socklen_t              length);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (UsockName, usock_name_free)
+
+G_END_DECLS

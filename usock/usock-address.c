@@ -1,0 +1,443 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "usock-address-private.h"
+
+#include <gio/gunixsocketaddress.h>
+#include <string.h>
+
+#include "usock-error-private.h"
+
+#define NATIVE_PATH_OFFSET G_STRUCT_OFFSET (struct sockaddr_un, sun_path)
+#define NATIVE_PATH_SIZE (sizeof ((struct sockaddr_un *) NULL)->sun_path)
+
+/* The text of a name must give back every byte of it. A backslash starts an escape, \\ or \xHH;
+ * what is no plain text, or would make a path look like another kind of address, is escaped. */
+static void
+text_append_escaped (GString    *text,
+                     const char *name,
+                     gsize       length)
+{
+  const char *end = name + length;
+
+  while (name < end)
+    {
+      gunichar c = g_utf8_get_char_validated (name, end - name);
+      gboolean valid = c != (gunichar) -1 && c != (gunichar) -2;
+
+      if (*name == '\\')
+        g_string_append (text, "\\\\");
+      else if (valid && g_unichar_isprint (c))
+        g_string_append_unichar (text, c);
+      else
+        {
+          g_string_append_printf (text, "\\x%02x", (guchar) *name++);
+          continue;
+        }
+      name = g_utf8_next_char (name);
+    }
+}
+
+static gboolean
+text_unescape (const char  *text,
+               GString     *name,
+               GError     **error)
+{
+  for (const char *p = text; *p != '\0'; p++)
+    {
+      if (*p != '\\')
+        g_string_append_c (name, *p);
+      else if (p[1] == '\\')
+        g_string_append_c (name, *++p);
+      else if (p[1] == 'x' && g_ascii_isxdigit (p[2]) && g_ascii_isxdigit (p[3]))
+        {
+          g_string_append_c (name, g_ascii_xdigit_value (p[2]) << 4 | g_ascii_xdigit_value (p[3]));
+          p += 3;
+        }
+      else
+        {
+          g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                       _("Could not read “%s” as an address: a backslash stands neither before "
+                         "another nor before x and two hexadecimal digits"),
+                       text);
+          return FALSE;
+        }
+    }
+
+  return TRUE;
+}
+
+/* host:port, [host]:port, with numbers only: names are the resolver's business. NULL if it is
+ * something else, which is then a path. */
+static GSocketAddress *
+text_parse_inet (const char *text)
+{
+  const char *colon = strrchr (text, ':');
+  g_autofree char *host = NULL;
+  guint64 port;
+
+  if (colon == NULL || strchr (text, '/') != NULL
+      || !g_ascii_string_to_unsigned (colon + 1, 10, 0, G_MAXUINT16, &port, NULL))
+    return NULL;
+
+  if (text[0] == '[' && colon > text && colon[-1] == ']')
+    host = g_strndup (text + 1, colon - text - 2);
+  else if (memchr (text, ':', colon - text) == NULL)
+    host = g_strndup (text, colon - text);
+  else
+    return NULL;
+
+  return g_inet_socket_address_new_from_string (host, port);
+}
+
+static UsockName *
+name_new (const char *label)
+{
+  UsockName *self = g_new0 (UsockName, 1);
+
+  self->label = g_filename_display_name (label);
+  return self;
+}
+
+static UsockName *
+name_new_abstract (const char    *label,
+                   const char    *name,
+                   gsize          length,
+                   GError       **error)
+{
+  UsockName *self;
+
+  if (length > NATIVE_PATH_SIZE - 1)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FILENAME_TOO_LONG,
+                   _("Could not use “%s” as an address: an abstract name has at most %d bytes"),
+                   label, (int) NATIVE_PATH_SIZE - 1);
+      return NULL;
+    }
+
+  /* The length counts: abstract names are not ended by a NUL, and may have NULs in them. */
+  self = name_new (label);
+  self->native.un.sun_family = AF_UNIX;
+  memcpy (self->native.un.sun_path + 1, name, length);
+  self->length = NATIVE_PATH_OFFSET + 1 + length;
+  return self;
+}
+
+static UsockName *
+name_new_path (const char  *label,
+               const char  *path,
+               gsize        length,
+               GError     **error)
+{
+  UsockName *self;
+
+  if (length == 0 || memchr (path, '\0', length) != NULL)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_FILENAME,
+                   length == 0 ? _("Could not use “%s” as an address: the path is empty")
+                               : _("Could not use “%s” as an address: a path has no NUL bytes"),
+                   label);
+      return NULL;
+    }
+
+  self = name_new (label);
+  if (path[0] == '/')
+    self->path = g_strndup (path, length);
+  else
+    {
+      g_autofree char *directory = g_get_current_dir ();
+
+      self->path = g_strdup_printf ("%s/%.*s", g_str_equal (directory, "/") ? "" : directory,
+                                    (int) length, path);
+    }
+
+  length = strlen (self->path);
+  if (length < NATIVE_PATH_SIZE)
+    {
+      self->native.un.sun_family = AF_UNIX;
+      memcpy (self->native.un.sun_path, self->path, length + 1);
+      self->length = NATIVE_PATH_OFFSET + length + 1;
+    }
+  return self;
+}
+
+UsockName *
+usock_name_new_for_path (const char  *path,
+                         GError     **error)
+{
+  g_autoptr (GString) name = NULL;
+
+  if (path[0] != '@')
+    return name_new_path (path, path, strlen (path), error);
+
+  name = g_string_new (NULL);
+  if (!text_unescape (path + 1, name, error))
+    return NULL;
+
+  return name_new_abstract (path, name->str, name->len, error);
+}
+
+UsockName *
+usock_name_new_for_text (const char  *text,
+                         GError     **error)
+{
+  g_autoptr (GSocketAddress) inet = NULL;
+  g_autoptr (GString) path = NULL;
+
+  if (text[0] == '@')
+    return usock_name_new_for_path (text, error);
+
+  inet = text_parse_inet (text);
+  if (inet != NULL)
+    return usock_name_new_for_address (inet, error);
+
+  path = g_string_new (NULL);
+  if (!text_unescape (text, path, error))
+    return NULL;
+
+  return name_new_path (text, path->str, path->len, error);
+}
+
+UsockName *
+usock_name_new_for_address (GSocketAddress  *address,
+                            GError         **error)
+{
+  g_autofree char *label = usock_address_to_string (address);
+  gssize size = g_socket_address_get_native_size (address);
+  UsockName *self;
+
+  if (G_IS_UNIX_SOCKET_ADDRESS (address)
+      && g_unix_socket_address_get_address_type (G_UNIX_SOCKET_ADDRESS (address))
+             == G_UNIX_SOCKET_ADDRESS_PATH)
+    {
+      GUnixSocketAddress *unix_address = G_UNIX_SOCKET_ADDRESS (address);
+      gsize length = g_unix_socket_address_get_path_len (unix_address);
+
+      /* GIO cuts a longer path without a word: the file that remains is not the one meant. */
+      if (length >= NATIVE_PATH_SIZE)
+        {
+          g_set_error (error, G_IO_ERROR, G_IO_ERROR_FILENAME_TOO_LONG,
+                       _("Could not use “%s” as an address: GSocketAddress holds no more than %d "
+                         "bytes of a path; give the path itself"),
+                       label, (int) NATIVE_PATH_SIZE - 1);
+          return NULL;
+        }
+
+      return name_new_path (label, g_unix_socket_address_get_path (unix_address), length, error);
+    }
+
+  self = name_new (label);
+  if (size < 0 || (gsize) size > sizeof self->native
+      || !g_socket_address_to_native (address, &self->native, sizeof self->native, error))
+    {
+      if (error != NULL && *error == NULL)
+        g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                     _("Could not use “%s” as an address: it has no native form"), label);
+      usock_name_free (self);
+      return NULL;
+    }
+
+  self->length = size;
+  return self;
+}
+
+void
+usock_name_free (UsockName *self)
+{
+  g_free (self->label);
+  g_free (self->path);
+  g_free (self);
+}
+
+/* NULL for a path that is too long for GIO's class. */
+GSocketAddress *
+usock_name_to_address (const UsockName *self)
+{
+  if (self->length == 0)
+    return NULL;
+
+  return usock_native_to_address (&self->native.any, self->length);
+}
+
+/* A path of 108 bytes has no NUL behind it, and getsockname(2) says 111 then, one more than
+ * a sockaddr_un has room for. */
+static gsize
+native_path_length (const struct sockaddr_un *native,
+                    socklen_t                 length)
+{
+  if (length <= NATIVE_PATH_OFFSET)
+    return 0;
+
+  length = MIN (length - NATIVE_PATH_OFFSET, NATIVE_PATH_SIZE);
+  return native->sun_path[0] == '\0' ? length : strnlen (native->sun_path, length);
+}
+
+GSocketAddress *
+usock_native_to_address (const struct sockaddr *native,
+                         socklen_t              length)
+{
+  const struct sockaddr_un *un = (const struct sockaddr_un *) native;
+  gsize path_length;
+
+  if (length < sizeof (sa_family_t))
+    return NULL;
+  if (native->sa_family != AF_UNIX)
+    return g_socket_address_new_from_native ((gpointer) native, length);
+
+  path_length = native_path_length (un, length);
+  if (path_length == 0)
+    return g_unix_socket_address_new_with_type ("", 0, G_UNIX_SOCKET_ADDRESS_ANONYMOUS);
+  if (un->sun_path[0] == '\0')
+    return g_unix_socket_address_new_with_type (un->sun_path + 1, path_length - 1,
+                                                G_UNIX_SOCKET_ADDRESS_ABSTRACT);
+
+  /* The name under which a long path was bound means another file in every process. */
+  if (g_str_has_prefix (un->sun_path, "/proc/self/fd/"))
+    return NULL;
+
+  return g_unix_socket_address_new_with_type (un->sun_path, path_length,
+                                              G_UNIX_SOCKET_ADDRESS_PATH);
+}
+
+static char *
+unix_to_text (const char *path,
+              gsize       length,
+              gboolean    abstract)
+{
+  GString *text = g_string_new (abstract ? "@" : NULL);
+
+  if (!abstract && path[0] == '@')
+    {
+      g_string_append (text, "\\x40");
+      path++;
+      length--;
+    }
+  text_append_escaped (text, path, length);
+
+  if (!abstract)
+    {
+      g_autoptr (GSocketAddress) inet = text_parse_inet (text->str);
+
+      if (inet != NULL)
+        g_string_replace (text, ":", "\\x3a", 0);
+    }
+
+  return g_string_free (text, FALSE);
+}
+
+char *
+usock_native_to_text (const struct sockaddr *native,
+                      socklen_t              length)
+{
+  const struct sockaddr_un *un = (const struct sockaddr_un *) native;
+  g_autoptr (GSocketAddress) address = NULL;
+  gsize path_length;
+
+  if (length < sizeof (sa_family_t))
+    return NULL;
+
+  if (native->sa_family == AF_UNIX)
+    {
+      path_length = native_path_length (un, length);
+      if (path_length == 0)
+        return NULL;
+      if (un->sun_path[0] == '\0')
+        return unix_to_text (un->sun_path + 1, path_length - 1, TRUE);
+      return unix_to_text (un->sun_path, path_length, FALSE);
+    }
+
+  address = usock_native_to_address (native, length);
+  return address != NULL ? g_socket_connectable_to_string (G_SOCKET_CONNECTABLE (address)) : NULL;
+}
+
+/**
+ * usock_address_parse:
+ * @text: an address
+ * @error: return location for an error
+ *
+ * Reads an address: `@name` is a name of the abstract namespace, `127.0.0.1:80`
+ * and `[::1]:80` are internet addresses, and everything else is a path.
+ *
+ * In names and paths, `\\` stands for a backslash and `\xHH` for the byte with
+ * that hexadecimal value, so that every address has a text and every byte of
+ * it comes back; see [func@Usock.address_to_string].
+ *
+ * Fails with `G_IO_ERROR_INVALID_ARGUMENT` if an escape is broken, with
+ * `G_IO_ERROR_INVALID_FILENAME` for an empty path or one with a NUL in it, with
+ * `G_IO_ERROR_FILENAME_TOO_LONG` for what does not fit a [class@Gio.SocketAddress]:
+ * paths of more than 107 bytes can be used where a function takes a path.
+ *
+ * Returns: (transfer full): the address
+ *
+ * Since: 1.0
+ */
+GSocketAddress *
+usock_address_parse (const char  *text,
+                     GError     **error)
+{
+  g_autoptr (UsockName) name = NULL;
+  g_autoptr (GString) path = NULL;
+
+  g_return_val_if_fail (text != NULL, NULL);
+
+  name = usock_name_new_for_text (text, error);
+  if (name == NULL)
+    return NULL;
+  if (name->path == NULL)
+    return usock_name_to_address (name);
+
+  /* The address keeps a relative path as it was written. */
+  path = g_string_new (NULL);
+  text_unescape (text, path, NULL);
+  if (path->len >= NATIVE_PATH_SIZE)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FILENAME_TOO_LONG,
+                   _("Could not use “%s” as an address: GSocketAddress holds no more than %d "
+                     "bytes of a path; give the path itself"),
+                   text, (int) NATIVE_PATH_SIZE - 1);
+      return NULL;
+    }
+
+  return g_unix_socket_address_new_with_type (path->str, path->len, G_UNIX_SOCKET_ADDRESS_PATH);
+}
+
+/**
+ * usock_address_to_string:
+ * @address: (transfer none): an address
+ *
+ * Writes an address as text that [func@Usock.address_parse] reads back, byte
+ * for byte. Bytes that are no printable UTF-8 text are written as escapes, so
+ * that the text may be shown, logged or compared.
+ *
+ * Returns: (transfer full) (nullable): the text, or %NULL if the address is
+ *   anonymous, as a socket is that nobody bound
+ *
+ * Since: 1.0
+ */
+char *
+usock_address_to_string (GSocketAddress *address)
+{
+  g_return_val_if_fail (G_IS_SOCKET_ADDRESS (address), NULL);
+
+  if (G_IS_UNIX_SOCKET_ADDRESS (address))
+    {
+      GUnixSocketAddress *unix_address = G_UNIX_SOCKET_ADDRESS (address);
+      const char *path = g_unix_socket_address_get_path (unix_address);
+      gsize length = g_unix_socket_address_get_path_len (unix_address);
+
+      switch (g_unix_socket_address_get_address_type (unix_address))
+        {
+        case G_UNIX_SOCKET_ADDRESS_PATH:
+          return unix_to_text (path, length, FALSE);
+        case G_UNIX_SOCKET_ADDRESS_ABSTRACT:
+        case G_UNIX_SOCKET_ADDRESS_ABSTRACT_PADDED:
+          return unix_to_text (path, length, TRUE);
+        default:
+          return NULL;
+        }
+    }
+
+  return g_socket_connectable_to_string (G_SOCKET_CONNECTABLE (address));
+}

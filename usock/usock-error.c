@@ -1,0 +1,94 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "usock-error-private.h"
+
+#include <errno.h>
+#include <libintl.h>
+
+const char *
+usock_gettext (const char *text)
+{
+  static gsize bound = 0;
+
+  if (g_once_init_enter (&bound))
+    {
+      const char *directory = USOCK_LOCALEDIR;
+
+#ifdef USOCK_FAULTS
+      if (g_getenv ("USOCK_LOCALEDIR") != NULL)
+        directory = g_getenv ("USOCK_LOCALEDIR");
+#endif
+      bindtextdomain (GETTEXT_PACKAGE, directory);
+      bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
+      g_once_init_leave (&bound, 1);
+    }
+
+  return dgettext (GETTEXT_PACKAGE, text);
+}
+
+/* GIO leaves what only sockets say at FAILED, on which a program cannot act. */
+GIOErrorEnum
+usock_error_code (int errnum)
+{
+  switch (errnum)
+    {
+    case EBADF:
+    case ENOTSOCK:
+    case EPROTOTYPE:
+      return G_IO_ERROR_INVALID_ARGUMENT;
+    case ENAMETOOLONG:
+      return G_IO_ERROR_FILENAME_TOO_LONG;
+    case EALREADY:
+      return G_IO_ERROR_PENDING;
+    case EISCONN:
+      return G_IO_ERROR_EXISTS;
+    case ETOOMANYREFS:
+      return G_IO_ERROR_TOO_MANY_OPEN_FILES;
+    case EPERM:
+      return G_IO_ERROR_PERMISSION_DENIED;
+    default:
+      return g_io_error_from_errno (errnum);
+    }
+}
+
+static const char *
+error_reason (int errnum)
+{
+  switch (errnum)
+    {
+    case EPROTOTYPE:
+      return _("the socket there is of another type");
+    case EALREADY:
+      return _("a connection is already being made");
+    case EISCONN:
+      return _("this socket is already connected");
+    case ETOOMANYREFS:
+      return _("too many descriptors are on their way, not yet received");
+    default:
+      return g_strerror (errnum);
+    }
+}
+
+void
+usock_error_set_errno (GError    **error,
+                       int         errnum,
+                       const char *format,
+                       ...)
+{
+  g_autofree char *tried = NULL;
+  va_list arguments;
+
+  if (error == NULL)
+    return;
+
+  va_start (arguments, format);
+  tried = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+
+  /* Translators: what was tried, then why it failed */
+  g_set_error (error, G_IO_ERROR, usock_error_code (errnum), _("%s: %s"), tried,
+               error_reason (errnum));
+}

@@ -1,0 +1,150 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* usock-io: every system call on a socket.
+ *
+ * Each function is one call, with the flags that must never be forgotten: close-on-exec,
+ * non-blocking, no SIGPIPE, a control buffer that no message can overflow. It answers with a
+ * result or a negative errno, retries EINTR, and never emits, allocates an object or decides
+ * anything. That they are all in one room makes fault injection complete: the test build
+ * compiles in a table of rules that any of them obeys. */
+
+#pragma once
+
+#include "usock-address-private.h"
+#include "usock-message-private.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  USOCK_IO_NONE,
+  USOCK_IO_SOCKET,
+  USOCK_IO_PAIR,
+  USOCK_IO_BIND,
+  USOCK_IO_LISTEN,
+  USOCK_IO_ACCEPT,
+  USOCK_IO_CONNECT,
+  USOCK_IO_SEND,
+  USOCK_IO_RECEIVE,
+  USOCK_IO_GET_OPTION,
+  USOCK_IO_SET_OPTION,
+  USOCK_IO_GET_NAME,
+  USOCK_IO_SHUTDOWN,
+} UsockIoCall;
+
+#define USOCK_IO_BATCH_MAX 64
+#define USOCK_IO_FDS_MAX 253
+
+/* What the kernel takes at the most in one message on AF_UNIX, whatever SO_SNDBUF says: above
+ * it, sendmsg() answers ENOBUFS. */
+#define USOCK_IO_MESSAGE_MAX 4263616
+
+typedef struct _UsockIoBatch UsockIoBatch;
+
+typedef struct
+{
+  const guint8 *data; /* writable at data[length], where a NUL may be put */
+  gsize length;
+  gsize full_length;
+  gboolean truncated;
+  gboolean is_end;
+  gboolean has_control; /* more came along than the time */
+} UsockIoPacket;
+
+typedef struct
+{
+  int fds[USOCK_IO_FDS_MAX];
+  guint n_fds;
+  gboolean fds_lost;
+  gboolean has_credentials;
+  UsockCredentials credentials;
+  gint64 timestamp;
+} UsockIoControl;
+
+typedef struct
+{
+  const struct iovec *iov;
+  guint n_iov;
+  const int *fds;
+  guint n_fds;
+  const UsockCredentials *credentials;
+  const UsockName *destination;
+} UsockIoOutgoing;
+
+const char      *usock_io_call_name         (UsockIoCall            call);
+
+int              usock_io_socket            (int                    family,
+                                             int                    type,
+                                             int                    protocol);
+int              usock_io_pair              (int                    type,
+                                             int                    fds[2]);
+int              usock_io_bind              (int                    fd,
+                                             const UsockName       *name);
+int              usock_io_connect           (int                    fd,
+                                             const UsockName       *name);
+int              usock_io_listen            (int                    fd,
+                                             int                    backlog);
+int              usock_io_accept            (int                    fd);
+int              usock_io_shutdown_writing  (int                    fd);
+
+int              usock_io_get_option        (int                    fd,
+                                             int                    level,
+                                             int                    name,
+                                             int                   *value);
+int              usock_io_set_option        (int                    fd,
+                                             int                    level,
+                                             int                    name,
+                                             int                    value);
+int              usock_io_set_credentials   (int                    fd,
+                                             gboolean               pass);
+int              usock_io_set_markers       (int                    fd);
+int              usock_io_refuse_fds        (int                    fd,
+                                             gboolean               refuse);
+int              usock_io_make_room         (int                    fd,
+                                             gsize                  message_length);
+int              usock_io_get_peer_credentials (int                 fd,
+                                             UsockCredentials      *credentials);
+GSocketAddress  *usock_io_get_local_address (int                    fd);
+GSocketAddress  *usock_io_get_remote_address (int                   fd);
+
+gssize           usock_io_send_data         (int                    fd,
+                                             gconstpointer          data,
+                                             gsize                  length);
+gssize           usock_io_send              (int                    fd,
+                                             const UsockIoOutgoing *outgoing);
+int              usock_io_send_batch        (int                    fd,
+                                             const UsockIoOutgoing *outgoing,
+                                             guint                  n_outgoing);
+
+UsockIoBatch    *usock_io_batch_new         (gsize                  slot_size);
+void             usock_io_batch_free        (UsockIoBatch          *batch);
+gsize            usock_io_batch_slot_size   (const UsockIoBatch    *batch);
+guint            usock_io_batch_n_slots     (const UsockIoBatch    *batch);
+int              usock_io_receive           (int                    fd,
+                                             UsockIoBatch          *batch,
+                                             gsize                  max_length,
+                                             guint                  n_messages);
+void             usock_io_batch_get         (UsockIoBatch          *batch,
+                                             guint                  index,
+                                             UsockIoPacket         *packet);
+void             usock_io_batch_get_control (UsockIoBatch          *batch,
+                                             guint                  index,
+                                             UsockIoControl        *control);
+char            *usock_io_batch_get_sender  (UsockIoBatch          *batch,
+                                             guint                  index);
+int              usock_io_peek_end          (int                    fd,
+                                             gboolean              *at_end);
+
+void             usock_io_close_foreign     (int                    fd);
+
+#ifdef USOCK_FAULTS
+/* The next @nth call of that kind, and with @every also each @every th after it, fails. */
+void             usock_io_fault_add         (UsockIoCall            call,
+                                             int                    errnum,
+                                             guint                  nth,
+                                             guint                  every);
+void             usock_io_fault_clear       (void);
+#endif
+
+G_END_DECLS

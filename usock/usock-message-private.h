@@ -1,0 +1,49 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "usock-message.h"
+
+G_BEGIN_DECLS
+
+typedef void (*UsockCloseFd) (int fd);
+
+/* The kernel's struct ucred, without its header. */
+typedef struct
+{
+  pid_t pid;
+  uid_t uid;
+  gid_t gid;
+} UsockCredentials;
+
+/* usock-message: what the rooms above may do to a message that a program may not. */
+UsockMessage           *usock_message_new_received     (gconstpointer           data,
+                                                        gsize                   length,
+                                                        gsize                   full_length);
+void                    usock_message_receive_fds      (UsockMessage           *self,
+                                                        const int              *fds,
+                                                        guint                   n_fds,
+                                                        UsockCloseFd            close_fd);
+void                    usock_message_receive_info     (UsockMessage           *self,
+                                                        UsockMessageFlags       flags,
+                                                        const UsockCredentials *credentials,
+                                                        gint64                  timestamp,
+                                                        const char             *sender);
+
+void                    usock_message_freeze           (UsockMessage           *self);
+guint                   usock_message_get_iov          (UsockMessage           *self,
+                                                        struct iovec           *iov,
+                                                        guint                   max_iov);
+const int              *usock_message_peek_fds         (UsockMessage           *self,
+                                                        guint                  *n_fds);
+gboolean                usock_message_peek_credentials (UsockMessage           *self,
+                                                        UsockCredentials       *credentials);
+
+void                    usock_message_pin_fds          (UsockMessage           *self);
+void                    usock_message_unpin_fds        (UsockMessage           *self);
+
+G_END_DECLS

@@ -1,0 +1,185 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "usock-operation-private.h"
+
+struct _UsockOperation
+{
+  GObject parent_instance;
+
+  GObject *source;
+  gpointer tag;
+  GAsyncReadyCallback callback;
+  gpointer user_data;
+
+  GCancellable *cancellable;
+  gulong cancelled_id;
+
+  gpointer result;
+  GDestroyNotify free_result;
+  GError *error;
+};
+
+static gpointer
+usock_operation_get_user_data (GAsyncResult *result)
+{
+  return USOCK_OPERATION (result)->user_data;
+}
+
+static GObject *
+usock_operation_get_source_object (GAsyncResult *result)
+{
+  return g_object_ref (USOCK_OPERATION (result)->source);
+}
+
+static gboolean
+usock_operation_is_tagged (GAsyncResult *result,
+                           gpointer      tag)
+{
+  return USOCK_OPERATION (result)->tag == tag;
+}
+
+static void
+usock_operation_async_result_init (GAsyncResultIface *iface)
+{
+  iface->get_user_data = usock_operation_get_user_data;
+  iface->get_source_object = usock_operation_get_source_object;
+  iface->is_tagged = usock_operation_is_tagged;
+}
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (UsockOperation, usock_operation, G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (G_TYPE_ASYNC_RESULT,
+                                                      usock_operation_async_result_init))
+
+static void
+operation_forget_cancellable (UsockOperation *self)
+{
+  if (self->cancelled_id != 0)
+    g_cancellable_disconnect (self->cancellable, self->cancelled_id);
+  self->cancelled_id = 0;
+  g_clear_object (&self->cancellable);
+}
+
+static void
+usock_operation_finalize (GObject *object)
+{
+  UsockOperation *self = USOCK_OPERATION (object);
+
+  operation_forget_cancellable (self);
+  if (self->result != NULL && self->free_result != NULL)
+    self->free_result (self->result);
+  g_clear_error (&self->error);
+  g_clear_object (&self->source);
+
+  G_OBJECT_CLASS (usock_operation_parent_class)->finalize (object);
+}
+
+static void
+usock_operation_class_init (UsockOperationClass *class)
+{
+  G_OBJECT_CLASS (class)->finalize = usock_operation_finalize;
+}
+
+static void
+usock_operation_init (UsockOperation *self)
+{
+}
+
+UsockOperation *
+usock_operation_new (gpointer             source,
+                     gpointer             tag,
+                     GAsyncReadyCallback  callback,
+                     gpointer             user_data)
+{
+  UsockOperation *self = g_object_new (USOCK_TYPE_OPERATION, NULL);
+
+  self->source = g_object_ref (source);
+  self->tag = tag;
+  self->callback = callback;
+  self->user_data = user_data;
+
+  return self;
+}
+
+/* The callback gets the source object, in whatever thread cancels. It may only wake the loop:
+ * g_cancellable_disconnect() waits for it. */
+void
+usock_operation_set_cancellable (UsockOperation *self,
+                                 GCancellable   *cancellable,
+                                 GCallback       cancelled)
+{
+  g_assert (self->cancellable == NULL);
+
+  if (cancellable == NULL)
+    return;
+
+  self->cancellable = g_object_ref (cancellable);
+  self->cancelled_id = g_cancellable_connect (cancellable, cancelled, self->source, NULL);
+}
+
+gboolean
+usock_operation_is_cancelled (UsockOperation *self)
+{
+  return self->cancellable != NULL && g_cancellable_is_cancelled (self->cancellable);
+}
+
+void
+usock_operation_return_pointer (UsockOperation *self,
+                                gpointer        result,
+                                GDestroyNotify  free_result)
+{
+  g_assert (self->result == NULL && self->error == NULL);
+
+  self->result = result;
+  self->free_result = free_result;
+  operation_forget_cancellable (self);
+}
+
+void
+usock_operation_return_error (UsockOperation *self,
+                              GError         *error)
+{
+  g_assert (self->result == NULL && self->error == NULL);
+
+  self->error = error;
+  operation_forget_cancellable (self);
+}
+
+void
+usock_operation_complete (UsockOperation *self)
+{
+  GAsyncReadyCallback callback = g_steal_pointer (&self->callback);
+
+  if (callback != NULL)
+    callback (self->source, G_ASYNC_RESULT (self), self->user_data);
+}
+
+/* FALSE also for a result of another call, which is a mistake in the program. */
+gboolean
+usock_operation_propagate (GAsyncResult  *result,
+                           gpointer       source,
+                           gpointer       tag,
+                           gpointer      *pointer,
+                           GError       **error)
+{
+  UsockOperation *self;
+
+  if (pointer != NULL)
+    *pointer = NULL;
+
+  g_return_val_if_fail (USOCK_IS_OPERATION (result), FALSE);
+  self = USOCK_OPERATION (result);
+  g_return_val_if_fail (self->source == source && self->tag == tag, FALSE);
+
+  if (self->error != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&self->error));
+      return FALSE;
+    }
+
+  if (pointer != NULL)
+    *pointer = g_steal_pointer (&self->result);
+  return TRUE;
+}

@@ -1,0 +1,117 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "usock-queue-private.h"
+
+guint64
+usock_queue_message_cost (gsize length,
+                          guint n_fds)
+{
+  return length + USOCK_QUEUE_OVERHEAD * (1 + (guint64) n_fds);
+}
+
+static void
+queue_grow (UsockQueue *self)
+{
+  guint capacity = MAX (self->capacity * 2, 8);
+  UsockQueueItem *items = g_new (UsockQueueItem, capacity);
+
+  for (guint i = 0; i < self->length; i++)
+    items[i] = self->items[(self->head + i) & (self->capacity - 1)];
+
+  g_free (self->items);
+  self->items = items;
+  self->capacity = capacity;
+  self->head = 0;
+}
+
+/* Takes both references over. */
+void
+usock_queue_push (UsockQueue     *self,
+                  UsockMessage   *message,
+                  UsockOperation *operation)
+{
+  UsockQueueItem item = { message, operation, 0 };
+
+  if (message != NULL)
+    item.cost = usock_queue_message_cost (usock_message_get_length (message),
+                                          usock_message_get_n_fds (message));
+
+  if (self->length == self->capacity)
+    queue_grow (self);
+
+  self->items[(self->head + self->length) & (self->capacity - 1)] = item;
+  self->length++;
+  self->cost += item.cost;
+}
+
+UsockQueueItem *
+usock_queue_peek (UsockQueue *self,
+                  guint       index)
+{
+  if (index >= self->length)
+    return NULL;
+
+  return &self->items[(self->head + index) & (self->capacity - 1)];
+}
+
+/* Hands both references to the caller. An empty queue keeps no memory: there may be ten thousand
+ * idle sockets. */
+gboolean
+usock_queue_pop (UsockQueue     *self,
+                 UsockQueueItem *item)
+{
+  if (self->length == 0)
+    return FALSE;
+
+  *item = self->items[self->head];
+  self->head = (self->head + 1) & (self->capacity - 1);
+  self->length--;
+  self->cost -= item->cost;
+
+  if (self->length == 0 && self->capacity > 64)
+    usock_queue_clear (self);
+
+  return TRUE;
+}
+
+/* One pass, so that cancelling half of a long queue costs its length once. What @remove accepts
+ * is its to release. */
+void
+usock_queue_filter (UsockQueue       *self,
+                    UsockQueueFilter  remove,
+                    gpointer          user_data)
+{
+  guint kept = 0;
+
+  for (guint i = 0; i < self->length; i++)
+    {
+      UsockQueueItem item = *usock_queue_peek (self, i);
+
+      if (remove (&item, user_data))
+        self->cost -= item.cost;
+      else
+        *usock_queue_peek (self, kept++) = item;
+    }
+
+  self->length = kept;
+}
+
+void
+usock_queue_item_clear (UsockQueueItem *item)
+{
+  g_clear_pointer (&item->message, usock_message_unref);
+  g_clear_object (&item->operation);
+}
+
+void
+usock_queue_clear (UsockQueue *self)
+{
+  for (guint i = 0; i < self->length; i++)
+    usock_queue_item_clear (usock_queue_peek (self, i));
+
+  g_free (self->items);
+  *self = (UsockQueue) { 0 };
+}

@@ -1,0 +1,97 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* usock-reactor: one epoll and one heap of deadlines behind one GSource per main context.
+ *
+ * The epoll is edge-triggered, and what it says is remembered in each watch, so that the cost of
+ * a turn depends on what happened in it and not on how many sockets are idle. Watches that have
+ * something to do stand in a list that belongs to no stack frame: a handler may remove any of
+ * them, and a nested main loop goes on with the rest. Knows descriptors, masks and times; nothing
+ * of sockets, messages or GObjects.
+ *
+ * All calls but usock_reactor_interrupt() are for the thread that runs the context. */
+
+#pragma once
+
+#include <glib.h>
+
+#include "usock-io-private.h"
+
+G_BEGIN_DECLS
+
+typedef struct _UsockReactor UsockReactor;
+typedef struct _UsockWatch UsockWatch;
+
+typedef enum
+{
+  USOCK_READY_IN = 1 << 0,
+  USOCK_READY_OUT = 1 << 1,
+  USOCK_READY_HANGUP = 1 << 2,
+  USOCK_READY_DEADLINE = 1 << 3,
+  USOCK_READY_INTERRUPT = 1 << 4,
+} UsockReady;
+
+typedef struct
+{
+  /* Something of watch->ready is set, or the watch was woken. The owner clears what it used. */
+  void (*dispatch) (UsockWatch *watch);
+  /* For a sampled watch: whether it should be woken now. Must not run foreign code. */
+  gboolean (*wanted) (UsockWatch *watch);
+  /* The context is gone; the watch is removed, and must let go of what it kept alive. */
+  void (*orphaned) (UsockWatch *watch);
+} UsockWatchFuncs;
+
+/* Embedded in its owner, and touched by nobody else but for `ready`. */
+struct _UsockWatch
+{
+  const UsockWatchFuncs *funcs;
+  UsockReactor *reactor;
+  guint ready;
+
+  int fd; /* -1 while not in the epoll */
+  gboolean attached;
+  gboolean writable_wanted;
+  gboolean interrupted;
+  gint64 deadline; /* -1: none */
+  guint heap_index;
+  GList ready_link;
+  GList sample_link;
+  GList attached_link;
+  UsockWatch *interrupted_next;
+};
+
+UsockReactor *usock_reactor_acquire       (void);
+UsockReactor *usock_reactor_ref           (UsockReactor          *self);
+void          usock_reactor_unref         (UsockReactor          *self);
+gboolean      usock_reactor_is_usable     (UsockReactor          *self);
+
+void          usock_watch_init            (UsockWatch            *watch,
+                                           UsockReactor          *reactor,
+                                           const UsockWatchFuncs *funcs);
+void          usock_watch_attach          (UsockWatch            *watch);
+void          usock_watch_detach          (UsockWatch            *watch);
+
+int           usock_watch_add_fd          (UsockWatch            *watch,
+                                           int                    fd);
+void          usock_watch_remove_fd       (UsockWatch            *watch);
+void          usock_watch_want_writable   (UsockWatch            *watch,
+                                           gboolean               wanted);
+
+void          usock_watch_wake            (UsockWatch            *watch);
+void          usock_watch_sample          (UsockWatch            *watch,
+                                           gboolean               sample);
+void          usock_watch_set_deadline    (UsockWatch            *watch,
+                                           gint64                 deadline);
+void          usock_watch_interrupt       (UsockWatch            *watch);
+
+gint64        usock_reactor_get_time      (UsockReactor          *self);
+void          usock_reactor_hold          (UsockReactor          *self,
+                                           int                    change);
+void          usock_reactor_run_until_idle (GMainContext         *context);
+
+UsockIoBatch *usock_reactor_take_batch    (UsockReactor          *self,
+                                           gsize                  slot_size);
+void          usock_reactor_give_batch    (UsockReactor          *self,
+                                           UsockIoBatch          *batch);
+
+G_END_DECLS
