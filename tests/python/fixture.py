@@ -11,7 +11,7 @@ import unittest
 import gi
 
 gi.require_version('Usock', '1')
-from gi.repository import Gio, GLib, Usock  # noqa: E402
+from gi.repository import Gio, GLib, GObject, Usock  # noqa: E402,F401
 
 DEADLINE = 20
 
