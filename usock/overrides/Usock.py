@@ -324,6 +324,10 @@ class Task(_Awaitable):
                 except Exception as error:
                     advance = functools.partial(self._coroutine.throw, error)
 
+    def _drop(self):
+        if self._coroutine:
+            self._coroutine.close()
+
     def _settle(self, value, error):
         self._is_done = True
         self._call = self._coroutine = None
@@ -353,7 +357,12 @@ def spawn(coroutine):
 def run(coroutine):
     """Runs a coroutine to its end, iterating the GMainContext, and returns what it returns."""
     task = Task(coroutine)
-    return task.result() if task.done() else task._wait()
+    try:
+        return task.result() if task.done() else task._wait()
+    except BaseException:
+        # Ctrl-C, for one: the blocks that the coroutine is in close what they opened.
+        task._drop()
+        raise
 
 
 class _Pump:
