@@ -1,0 +1,98 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include <gio/gio.h>
+#include <sys/types.h>
+#include <usock/usock.h>
+
+typedef struct _Bench Bench;
+
+/* Does @count operations and returns the seconds they took. */
+typedef double (*Sample) (const Bench *bench,
+                          guint        count);
+
+typedef struct
+{
+  const char *name;
+  Sample sample;
+  double target; /* 0 for none */
+  guint divisor; /* of the count, for what is far slower than the others; 0 for 1 */
+} Variant;
+
+#define MAX_VARIANTS 8
+
+struct _Bench
+{
+  const char *name;
+  const char *title;
+  gsize size;
+  guint count;
+  guint n_idle;
+  gboolean compare_times; /* else rates */
+  Variant variants[MAX_VARIANTS]; /* the first is what the others are measured against */
+};
+
+/* Another process, which talks in blocking system calls and knows nothing of the library. */
+typedef struct
+{
+  int fd;
+  int control;
+  pid_t pid;
+  int *idle;
+  guint n_idle;
+  gint64 begin;
+} Peer;
+
+typedef void (*Role) (int          fd,
+                      const Bench *bench,
+                      guint        count);
+
+void            peer_start         (Peer        *self,
+                                    Role         role,
+                                    const Bench *bench,
+                                    guint        count);
+void            peer_go            (Peer        *self);
+double          peer_seconds       (Peer        *self);
+void            peer_wait          (Peer        *self);
+void            peer_stop          (Peer        *self);
+UsockChannel   *peer_adopt         (int         *fd);
+GSocket        *peer_adopt_gsocket (int         *fd);
+
+void            role_send          (int          fd,
+                                    const Bench *bench,
+                                    guint        count);
+void            role_send_fds      (int          fd,
+                                    const Bench *bench,
+                                    guint        count);
+void            role_receive       (int          fd,
+                                    const Bench *bench,
+                                    guint        count);
+void            role_ping          (int          fd,
+                                    const Bench *bench,
+                                    guint        count);
+
+extern guint8 *bench_payload;
+
+double receive_raw     (const Bench *bench, guint count);
+double receive_data    (const Bench *bench, guint count);
+double receive_message (const Bench *bench, guint count);
+double receive_batch   (const Bench *bench, guint count);
+double receive_async   (const Bench *bench, guint count);
+double receive_gsocket (const Bench *bench, guint count);
+
+double fds_raw         (const Bench *bench, guint count);
+double fds_message     (const Bench *bench, guint count);
+double fds_gsocket     (const Bench *bench, guint count);
+
+double send_raw        (const Bench *bench, guint count);
+double send_usock      (const Bench *bench, guint count);
+double send_gsocket    (const Bench *bench, guint count);
+double batch_raw       (const Bench *bench, guint count);
+double batch_usock     (const Bench *bench, guint count);
+double batch_gsocket   (const Bench *bench, guint count);
+
+double echo_raw        (const Bench *bench, guint count);
+double echo_usock      (const Bench *bench, guint count);
+double echo_gsocket    (const Bench *bench, guint count);

@@ -1,0 +1,232 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "bench.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void
+pair_new (int *ours,
+          int *theirs,
+          int type)
+{
+  int fds[2];
+
+  if (socketpair (AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0)
+    g_error ("socketpair: %s", g_strerror (errno));
+  *ours = fds[0];
+  *theirs = fds[1];
+}
+
+static void
+close_all (int *fds,
+           guint n)
+{
+  for (guint i = 0; i < n; i++)
+    close (fds[i]);
+}
+
+/* Where a process runs decides more than what it does, so it is not left to chance. Who takes
+ * turns shares a processor: waking another one costs more than all that is measured. */
+static void
+pin (gboolean last)
+{
+  static cpu_set_t allowed;
+  cpu_set_t one;
+  int cpu = -1;
+
+  if (CPU_COUNT (&allowed) == 0 && sched_getaffinity (0, sizeof allowed, &allowed) < 0)
+    return;
+  for (int i = 0; i < CPU_SETSIZE && (cpu < 0 || last); i++)
+    if (CPU_ISSET (i, &allowed))
+      cpu = i;
+  CPU_ZERO (&one);
+  CPU_SET (cpu, &one);
+  sched_setaffinity (0, sizeof one, &one);
+}
+
+G_GNUC_NORETURN static void
+play (Peer *self,
+      Role role,
+      const Bench *bench,
+      guint count,
+      int fd,
+      int control)
+{
+  char byte = 0;
+
+  prctl (PR_SET_PDEATHSIG, SIGKILL);
+  pin (!bench->compare_times);
+  close (self->fd);
+  close (self->control);
+  close_all (self->idle, self->n_idle);
+  if (read (control, &byte, 1) == 1)
+    {
+      role (fd, bench, count);
+      if (write (control, &byte, 1) == 1)
+        /* The idle connections stay until the measuring process hangs up. */
+        while (read (control, &byte, 1) > 0)
+          ;
+    }
+  _exit (0);
+}
+
+void
+peer_start (Peer *self,
+            Role role,
+            const Bench *bench,
+            guint count)
+{
+  g_autofree int *idle = g_new (int, bench->n_idle);
+  int fd, control;
+
+  *self = (Peer){ .n_idle = bench->n_idle, .idle = g_new (int, bench->n_idle) };
+  pair_new (&self->fd, &fd, SOCK_SEQPACKET);
+  pair_new (&self->control, &control, SOCK_STREAM);
+  for (guint i = 0; i < bench->n_idle; i++)
+    pair_new (&self->idle[i], &idle[i], SOCK_SEQPACKET);
+
+  pin (FALSE);
+  self->pid = fork ();
+  if (self->pid == 0)
+    play (self, role, bench, count, fd, control);
+
+  close (fd);
+  close (control);
+  close_all (idle, bench->n_idle);
+  /* A measurement that hangs says so, instead of keeping the machine for ever. */
+  alarm (120);
+}
+
+void
+peer_go (Peer *self)
+{
+  char byte = 0;
+
+  self->begin = g_get_monotonic_time ();
+  if (write (self->control, &byte, 1) != 1)
+    g_error ("the peer is gone");
+}
+
+double
+peer_seconds (Peer *self)
+{
+  return (g_get_monotonic_time () - self->begin) / (double) G_USEC_PER_SEC;
+}
+
+/* Waits until the peer has done its part. */
+void
+peer_wait (Peer *self)
+{
+  char byte;
+
+  if (read (self->control, &byte, 1) != 1)
+    g_error ("the peer failed");
+}
+
+void
+peer_stop (Peer *self)
+{
+  if (self->fd >= 0)
+    close (self->fd);
+  for (guint i = 0; i < self->n_idle; i++)
+    if (self->idle[i] >= 0)
+      close (self->idle[i]);
+  g_free (self->idle);
+  close (self->control);
+  waitpid (self->pid, NULL, 0);
+  alarm (0);
+}
+
+UsockChannel *
+peer_adopt (int *fd)
+{
+  g_autoptr (GError) error = NULL;
+  UsockSeqpacket *channel = usock_seqpacket_new_from_fd (*fd, &error);
+
+  if (channel == NULL)
+    g_error ("%s", error->message);
+  *fd = -1;
+  return USOCK_CHANNEL (channel);
+}
+
+GSocket *
+peer_adopt_gsocket (int *fd)
+{
+  g_autoptr (GError) error = NULL;
+  GSocket *socket = g_socket_new_from_fd (*fd, &error);
+
+  if (socket == NULL)
+    g_error ("%s", error->message);
+  *fd = -1;
+  g_socket_set_blocking (socket, FALSE);
+  return socket;
+}
+
+static void
+check (gssize result,
+       gsize expected)
+{
+  if (result != (gssize) expected)
+    _exit (1);
+}
+
+void
+role_send (int fd,
+           const Bench *bench,
+           guint count)
+{
+  for (guint i = 0; i < count; i++)
+    check (send (fd, bench_payload, bench->size, MSG_NOSIGNAL), bench->size);
+}
+
+void
+role_send_fds (int fd,
+               const Bench *bench,
+               guint count)
+{
+  union
+  {
+    struct cmsghdr header;
+    char space[CMSG_SPACE (sizeof (int))];
+  } control = { .header = { CMSG_LEN (sizeof (int)), SOL_SOCKET, SCM_RIGHTS } };
+  struct iovec vector = { bench_payload, bench->size };
+  struct msghdr message = {
+    .msg_iov = &vector,
+    .msg_iovlen = 1,
+    .msg_control = &control,
+    .msg_controllen = sizeof control,
+  };
+
+  memcpy (CMSG_DATA (&control.header), &fd, sizeof fd);
+  for (guint i = 0; i < count; i++)
+    check (sendmsg (fd, &message, MSG_NOSIGNAL), bench->size);
+}
+
+void
+role_receive (int fd,
+              const Bench *bench,
+              guint count)
+{
+  for (guint i = 0; i < count; i++)
+    check (recv (fd, bench_payload, bench->size, 0), bench->size);
+}
+
+void
+role_ping (int fd,
+           const Bench *bench,
+           guint count)
+{
+  for (guint i = 0; i < count; i++)
+    {
+      check (send (fd, bench_payload, bench->size, MSG_NOSIGNAL), bench->size);
+      check (recv (fd, bench_payload, bench->size, 0), bench->size);
+    }
+}

@@ -1,0 +1,190 @@
+// SPDX-FileCopyrightText: 2026 The usock developers
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// What the GJS tests of usock share: an empty directory, waiting, and no descriptor left.
+
+import Gio from 'gi://Gio';
+import GLib from 'gi://GLib';
+import System from 'system';
+import Usock from 'gi://Usock?version=1';
+
+import {test} from './tap.js';
+
+const DEADLINE = 20;
+
+export function waitFor(condition, what = `${condition}`) {
+    return new Promise((resolve, reject) => {
+        let ticks = 0;
+        const look = () => {
+            if (condition())
+                resolve();
+            else if (++ticks > DEADLINE * 200)
+                reject(new Error(`${what} did not happen in ${DEADLINE} s`));
+            else
+                return GLib.SOURCE_CONTINUE;
+            return GLib.SOURCE_REMOVE;
+        };
+        if (look() === GLib.SOURCE_CONTINUE)
+            GLib.timeout_add(GLib.PRIORITY_DEFAULT, 5, look);
+    });
+}
+
+// Iterates the context from within a callback.
+export function iterateUntil(condition) {
+    const context = GLib.MainContext.default();
+    while (!condition())
+        context.iteration(true);
+}
+
+export function turns(n = 10) {
+    for (let i = 0; i < n; i++)
+        GLib.MainContext.default().iteration(false);
+}
+
+export function openFds() {
+    const fds = new Map();
+    const directory = GLib.Dir.open('/proc/self/fd', 0);
+    for (let name = directory.read_name(); name !== null; name = directory.read_name()) {
+        try {
+            fds.set(name, GLib.file_read_link(`/proc/self/fd/${name}`));
+        } catch (error) {
+            // The one that listed the directory is among them.
+        }
+    }
+    directory.close();
+    for (const [name, target] of fds) {
+        if (/^\/proc\/\d+\/fd$/.test(target))
+            fds.delete(name);
+    }
+    return fds;
+}
+
+function leftOver(before) {
+    return [...openFds()].filter(([fd, target]) => before.get(fd) !== target);
+}
+
+// What a socket emitted, in order.
+export class Log extends Array {
+    constructor(socket, ...signals) {
+        super();
+        if (!(socket instanceof Usock.Socket))
+            return;
+        for (const signal of signals.length ? signals : ['connect', 'data', 'end', 'error', 'close'])
+            socket.connect(signal, (_socket, ...args) => void this.push([signal, ...args]));
+    }
+
+    get names() {
+        return Array.from(this, ([name]) => name);
+    }
+
+    count(signal) {
+        return this.names.filter(name => name === signal).length;
+    }
+
+    async wait(signal, n = 1) {
+        await waitFor(() => this.count(signal) >= n, `${n} x ${signal}`);
+        return this;
+    }
+}
+
+export class Fixture {
+    constructor() {
+        this.directory = GLib.Dir.make_tmp('usock-XXXXXX');
+        this.path = `${this.directory}/socket`;
+        this.sockets = [];
+    }
+
+    // Closes the socket when the test is over.
+    keep(socket) {
+        this.sockets.push(socket);
+        return socket;
+    }
+
+    pair() {
+        return Usock.Seqpacket.pair().map(socket => this.keep(socket));
+    }
+
+    serve(onConnection = null, properties = {}) {
+        const server = this.keep(Usock.Server.new(Gio.SocketType.SEQPACKET));
+        Object.assign(server, properties);
+        if (onConnection)
+            server.connect('connection', (_server, channel) => onConnection(channel));
+        server.listen(this.path);
+        return server;
+    }
+
+    // Resolves with both ends of a connection over a path.
+    async acceptOne(properties = {}) {
+        const accepted = [];
+        const server = this.serve(channel => accepted.push(channel), properties);
+        const client = this.keep(new Usock.Seqpacket());
+        client.connect_to_path(this.path);
+        await waitFor(() => accepted.length);
+        server.close();
+        return [client, this.keep(accepted[0])];
+    }
+
+    finish() {
+        this.sockets.forEach(socket => socket.close());
+        const directory = Gio.File.new_for_path(this.directory);
+        const children = directory.enumerate_children('standard::name', 0, null);
+        for (let info = children.next_file(null); info; info = children.next_file(null))
+            children.get_child(info).delete(null);
+        children.close(null);
+        directory.delete(null);
+    }
+}
+
+let warm = false;
+
+async function warmUp() {
+    // What the main context and the reactor keep for good is made before it is counted.
+    const [first, second] = Usock.Seqpacket.pair();
+    const log = new Log(second, 'close');
+    first.close();
+    second.close();
+    await log.wait('close');
+    warm = true;
+}
+
+// A test with a fixture, which fails if a descriptor is left.
+export function testSocket(name, body) {
+    test(name, async () => {
+        if (!warm)
+            await warmUp();
+        const before = openFds();
+        const fixture = new Fixture();
+        try {
+            await body(fixture);
+        } finally {
+            fixture.finish();
+        }
+        await waitFor(() => {
+            System.gc();
+            return leftOver(before).length === 0;
+        }, `closing what is left of ${before.size}`).catch(error => {
+            throw new Error(`${error.message}: ${JSON.stringify(leftOver(before))}`);
+        });
+    });
+}
+
+export function text(bytes) {
+    return new TextDecoder().decode(bytes);
+}
+
+export function bytes(string) {
+    return new TextEncoder().encode(string);
+}
+
+export function nullFd() {
+    return Gio.File.new_for_path('/dev/null').read(null);
+}
+
+// A descriptor that is this number's, and open, as the kernel sees it.
+export function isOpen(fd) {
+    return GLib.file_test(`/proc/self/fd/${fd}`, GLib.FileTest.IS_SYMLINK);
+}
+
+export function closeFd(fd) {
+    new Gio.UnixInputStream({fd, close_fd: true}).close(null);
+}

@@ -1,0 +1,361 @@
+// SPDX-FileCopyrightText: 2026 The usock developers
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// usock as JavaScript's own: bytes go in and come out, messages are awaited and iterated.
+//
+// GJS before 1.82 drops callbacks while its garbage collector sweeps in slices: the handler is not
+// called, the promise never settles, and since no script runs the collector never gets on. It
+// happens when many wrappers of boxed values or objects were made. So there is a collection, which
+// is not done in slices, after every so many deliveries, in each way by which something is
+// delivered. A program that makes tens of thousands of such objects between two deliveries can
+// still get there.
+
+const {Gio, GLib, GObject} = imports.gi;
+const System = imports.system;
+
+const DELIVERIES_PER_COLLECTION = 2000;
+const DELIVERIES = ['data', 'message', 'batch', 'connection'];
+
+const dropsCallbacks = System.version < 18190;
+let deliveries = 0;
+
+function delivered() {
+    if (dropsCallbacks && ++deliveries >= DELIVERIES_PER_COLLECTION) {
+        deliveries = 0;
+        System.gc();
+    }
+}
+
+// What goes in
+
+function asBytes(data) {
+    if (typeof data === 'string')
+        return new TextEncoder().encode(data);
+    if (data instanceof Uint8Array)
+        return data;
+    if (data instanceof GLib.Bytes)
+        return data.toArray();
+    if (ArrayBuffer.isView(data))
+        return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    if (data instanceof ArrayBuffer)
+        return new Uint8Array(data);
+    throw new TypeError('a message is made of a Uint8Array, an ArrayBuffer, a string, a ' +
+        'GLib.Bytes or a Usock.Message');
+}
+
+function slice(bytes, offset = 0, length = bytes.length - offset) {
+    if (!Number.isInteger(offset) || offset < 0 || offset > bytes.length)
+        throw new RangeError(`offset ${offset} is outside of the ${bytes.length} bytes`);
+    if (!Number.isInteger(length) || length < 0 || length > bytes.length - offset) {
+        throw new RangeError(
+            `length ${length} from offset ${offset} is outside of the ${bytes.length} bytes`);
+    }
+    return length === bytes.length ? bytes : bytes.subarray(offset, offset + length);
+}
+
+function asFds(fds) {
+    return Array.from(fds, item => {
+        const fd = typeof item?.get_fd === 'function' ? item.get_fd() : item;
+        // GJS would wrap any other number into one that may well be open.
+        if (!Number.isInteger(fd) || fd !== (fd | 0))
+            throw new RangeError(`${fd} is not a descriptor`);
+        return fd;
+    });
+}
+
+function whole(message, {offset, length, fds}) {
+    if (offset !== undefined || length !== undefined || fds !== undefined) {
+        throw new TypeError(
+            'a Usock.Message is sent whole, with the descriptors that are in it');
+    }
+    return message;
+}
+
+function refuseNul(text, what) {
+    // GJS hands over a C string, so that the call would be made with another name.
+    if (typeof text === 'string' && text.includes('\0')) {
+        throw new Gio.IOErrorEnum({
+            code: Gio.IOErrorEnum.INVALID_FILENAME,
+            message: `${what} “${text.replaceAll('\0', '\\0')}”: it has a NUL in it`,
+        });
+    }
+    return text;
+}
+
+function asPath(where, what) {
+    return refuseNul(where instanceof Gio.File ? where.get_path() : where, what);
+}
+
+// Waiting
+
+function call(start, finish) {
+    return new Promise((resolve, reject) => {
+        start((_source, result) => {
+            try {
+                resolve(finish(result));
+            } catch (error) {
+                reject(error);
+            }
+        });
+    });
+}
+
+// Makes NAME_async() return a promise when it is given no callback, and the cancellable optional.
+function promisify(prototype, name, nArgs) {
+    const start = prototype[`${name}_async`];
+    const finish = prototype[`${name}_finish`];
+    prototype[`${name}_async`] = function (...args) {
+        if (args.some(arg => typeof arg === 'function'))
+            return start.apply(this, args);
+        const given = args.slice(0, nArgs);
+        const cancellable = args[nArgs] ?? null;
+        return call(
+            callback => start.call(this, ...given, cancellable, callback),
+            result => finish.call(this, result));
+    };
+}
+
+function patchMessage(Usock) {
+    Object.defineProperties(Usock.Message.prototype, {
+        data: {
+            get() {
+                return this.get_data();
+            },
+        },
+        text: {
+            get() {
+                try {
+                    return this.dup_text();
+                } catch (error) {
+                    // C text ends at a NUL, JavaScript's does not.
+                    const bytes = this.get_data();
+                    if (!bytes.includes(0))
+                        throw error;
+                    return new TextDecoder('utf-8', {fatal: true, ignoreBOM: true}).decode(bytes);
+                }
+            },
+        },
+    });
+    Usock.Message.new_from_text = text => Usock.Message.new(text);
+}
+
+function patchSocket(Usock) {
+    if (!dropsCallbacks)
+        return;
+    for (const name of ['connect', 'connect_after']) {
+        const connect = GObject.Object.prototype[name];
+        Usock.Socket.prototype[name] = function (signal, handler) {
+            if (!DELIVERIES.includes(signal) || typeof handler !== 'function')
+                return connect.call(this, signal, handler);
+            return connect.call(this, signal, function (...args) {
+                try {
+                    return handler.apply(this, args);
+                } finally {
+                    delivered();
+                }
+            });
+        };
+    }
+}
+
+function patchConnecting(Usock) {
+    const {prototype} = Usock.Channel;
+    const {connect_to_path, connect_to_path_async} = prototype;
+    const what = 'Could not connect to';
+    prototype.connect_to_path = function (path) {
+        return connect_to_path.call(this, asPath(path, what));
+    };
+    prototype.connect_to_path_async = function (path, ...rest) {
+        return connect_to_path_async.call(this, asPath(path, what), ...rest);
+    };
+    promisify(prototype, 'connect', 1);
+    promisify(prototype, 'connect_to_path', 1);
+
+    // Connects to a path, a Gio.File or a Gio.SocketAddress; resolves with the channel.
+    prototype.open = async function (where, cancellable = null) {
+        if (where instanceof Gio.SocketAddress)
+            await this.connect_async(where, cancellable);
+        else
+            await this.connect_to_path_async(where, cancellable);
+        return this;
+    };
+}
+
+function patchSending(Usock) {
+    const {prototype} = Usock.Channel;
+    const {send, send_with_fds, send_message, send_messages} = prototype;
+    promisify(prototype, 'send_message', 1);
+
+    function asMessage(data, options = {}) {
+        if (data instanceof Usock.Message)
+            return whole(data, options);
+        const message = Usock.Message.new(slice(asBytes(data), options.offset, options.length));
+        for (const fd of asFds(options.fds ?? []))
+            message.append_fd(fd);
+        return message;
+    }
+
+    // Sends a Uint8Array or another view, an ArrayBuffer, a string as UTF-8, a GLib.Bytes or a
+    // Usock.Message. offset and length count bytes. fds are numbers or objects with a get_fd();
+    // they stay the caller's.
+    prototype.send = function (data, options = undefined) {
+        if (options === undefined && (typeof data === 'string' || data instanceof Uint8Array))
+            return send.call(this, data);
+        const {offset, length, fds} = options ?? {};
+        if (data instanceof Usock.Message)
+            return send_message.call(this, whole(data, {offset, length, fds}));
+        const bytes = slice(asBytes(data), offset, length);
+        return fds === undefined
+            ? send.call(this, bytes)
+            : send_with_fds.call(this, bytes, asFds(fds));
+    };
+
+    // Sends like send(), but waits for room: when it resolves, the kernel has the message.
+    prototype.send_async = async function (data, {cancellable = null, ...options} = {}) {
+        await this.send_message_async(asMessage(data, options), cancellable);
+    };
+
+    prototype.send_text = function (text) {
+        return send.call(this, String(text));
+    };
+    prototype.send_with_fds = function (data, fds) {
+        return this.send(data, {fds});
+    };
+    prototype.send_messages = function (messages) {
+        return send_messages.call(this, Array.from(messages, item => asMessage(item)));
+    };
+}
+
+function patchReceiving(Usock) {
+    const {prototype} = Usock.Channel;
+    const {receive_async, receive_finish} = prototype;
+
+    // Resolves with the next Usock.Message, or with null after the last one.
+    prototype.receive = async function (cancellable = null) {
+        const message = await call(
+            callback => receive_async.call(this, cancellable, callback),
+            result => receive_finish.call(this, result));
+        delivered();
+        return message;
+    };
+    prototype.receive_async = function (...args) {
+        return args.some(arg => typeof arg === 'function')
+            ? receive_async.apply(this, args)
+            : this.receive(...args);
+    };
+
+    // Leaving the loop early closes the channel, once what was sent before has left.
+    prototype[Symbol.asyncIterator] = function () {
+        const channel = this;
+        const cancellable = new Gio.Cancellable();
+        return {
+            async next() {
+                const value = await channel.receive(cancellable);
+                return {value, done: value === null};
+            },
+            async return(value) {
+                cancellable.cancel();
+                await finishSending(channel);
+                channel.close();
+                return {value, done: true};
+            },
+            [Symbol.asyncIterator]() {
+                return this;
+            },
+        };
+    };
+}
+
+async function finishSending(channel) {
+    if (channel.queued_bytes === 0)
+        return;
+    try {
+        await channel.flush();
+    } catch (error) {
+        // The channel has failed, of which its error signal tells.
+    }
+}
+
+function patchEnding(Usock) {
+    const {prototype} = Usock.Channel;
+    promisify(prototype, 'flush', 0);
+    promisify(prototype, 'end', 0);
+    promisify(prototype, 'close_gracefully', 1);
+    prototype.flush = function (cancellable = null) {
+        return this.flush_async(cancellable);
+    };
+    prototype.close_gracefully = function (timeout, cancellable = null) {
+        return this.close_gracefully_async(timeout, cancellable);
+    };
+}
+
+function patchServer(Usock) {
+    const {prototype} = Usock.Server;
+    const {listen_on_path, listen_on_address} = prototype;
+    prototype.listen_on_path = function (path, backlog = 0) {
+        return listen_on_path.call(this, asPath(path, 'Could not listen on'), backlog);
+    };
+    prototype.listen_on_address = function (address, backlog = 0) {
+        return listen_on_address.call(this, address, backlog);
+    };
+    // Listens on a path, a Gio.File or a Gio.SocketAddress.
+    prototype.listen = function (where, backlog = 0) {
+        return where instanceof Gio.SocketAddress
+            ? this.listen_on_address(where, backlog)
+            : this.listen_on_path(where, backlog);
+    };
+    // Leaving the loop early closes the server.
+    prototype[Symbol.asyncIterator] = function () {
+        return acceptedBy(this);
+    };
+}
+
+async function* acceptedBy(server) {
+    const channels = [];
+    let closed = false;
+    let wake = () => {};
+    const handlers = [
+        server.connect('connection', (_server, channel) => {
+            channels.push(channel);
+            wake();
+        }),
+        server.connect('close', () => {
+            closed = true;
+            wake();
+        }),
+    ];
+    try {
+        while (channels.length > 0 || !closed) {
+            if (channels.length > 0)
+                yield channels.shift();
+            else
+                await new Promise(resolve => (wake = resolve));
+        }
+    } finally {
+        handlers.forEach(handler => server.disconnect(handler));
+        channels.forEach(channel => channel.close());
+        server.close();
+    }
+}
+
+function _init() {
+    const Usock = this;
+
+    patchMessage(Usock);
+    patchSocket(Usock);
+    patchConnecting(Usock);
+    patchSending(Usock);
+    patchReceiving(Usock);
+    patchEnding(Usock);
+    patchServer(Usock);
+
+    // Returns two channels that are connected with each other.
+    Usock.Seqpacket.pair = function () {
+        const [, first, second] = Usock.Seqpacket.new_pair();
+        return [first, second];
+    };
+
+    const {address_parse, run_until_closed} = Usock;
+    Usock.address_parse = text => address_parse(refuseNul(text, 'Could not parse the address'));
+    Usock.run_until_closed = (context = null) => run_until_closed(context);
+}

@@ -1,0 +1,725 @@
+# SPDX-FileCopyrightText: 2026 The usock developers
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+"""usock as Python's own: bytes go in and come out, messages are awaited and iterated.
+
+Whatever waits in the library can be waited for in three ways:
+
+* `await`, in a coroutine run by `Usock.run()` or `Usock.spawn()`, which iterate the
+  GMainContext and nothing else;
+* `await`, under asyncio. The GMainContext has to be iterated as well: PyGObject does so from
+  version 3.50 on (`gi.events`). With any other loop it is done here while something is awaited;
+  a program that listens to signals and awaits nothing starts `Usock.pump()` as a task;
+* a plain `for message in channel`, which iterates the GMainContext until there is one.
+
+What an await that was cancelled or dropped has received already is not lost: the next
+`receive()` of the channel returns it.
+"""
+
+import collections
+import contextlib
+import functools
+import operator
+import os
+import sys
+import weakref
+
+from gi.repository import Gio, GLib, GObject
+
+from ..module import get_introspection_module
+from ..overrides import override
+
+Usock = get_introspection_module('Usock')
+
+__all__ = []
+
+
+def export(item):
+    __all__.append(item.__name__)
+    return item
+
+
+# What goes in
+
+def _as_bytes(data):
+    if isinstance(data, str):
+        return data.encode()
+    if isinstance(data, GLib.Bytes):
+        return data.get_data() or b''
+    if isinstance(data, bytes):
+        return data
+    try:
+        return memoryview(data).tobytes()
+    except TypeError:
+        raise TypeError('a message is made of bytes, a buffer, a str, a GLib.Bytes or a '
+                        f'Usock.Message, not of {type(data).__name__}') from None
+
+
+def _slice(data, offset, length):
+    offset = operator.index(offset)
+    if not 0 <= offset <= len(data):
+        raise ValueError(f'offset {offset} is outside of the {len(data)} bytes')
+    rest = len(data) - offset
+    length = rest if length is None else operator.index(length)
+    if not 0 <= length <= rest:
+        raise ValueError(f'length {length} from offset {offset} is outside of the '
+                         f'{len(data)} bytes')
+    return data if length == len(data) else data[offset:offset + length]
+
+
+def _as_fds(fds):
+    return [operator.index(fd.fileno() if hasattr(fd, 'fileno') else fd) for fd in fds]
+
+
+def _refuse_nul(text, what):
+    # PyGObject hands over a C string, so that the call would be made with another name.
+    if '\0' in text:
+        shown = text.replace('\0', '\\0')
+        raise GLib.Error.new_literal(
+            Gio.io_error_quark(), f'{what} “{shown}”: it has a NUL in it',
+            Gio.IOErrorEnum.INVALID_FILENAME)
+    return text
+
+
+def _as_connect_path(path):
+    return _refuse_nul(os.fsdecode(path), 'Could not connect to')
+
+
+def _as_listen_path(path):
+    return _refuse_nul(os.fsdecode(path), 'Could not listen on')
+
+
+@export
+def address_parse(text):
+    return Usock.address_parse(_refuse_nul(text, 'Could not parse the address'))
+
+
+# Waiting
+
+def _asyncio_loop():
+    # Importing asyncio costs more than all the rest; a program that runs it has done so.
+    events = sys.modules.get('asyncio.events')
+    return events._get_running_loop() if events else None
+
+
+class _Awaitable:
+    """Something to wait for: `_begin(wake)`, then once awake `_end()`, or else `_abandon()`."""
+
+    __slots__ = ()
+
+    def __await__(self):
+        loop = _asyncio_loop()
+        try:
+            if loop is None:
+                yield self
+            else:
+                future = loop.create_future()
+                self._begin(lambda: future.done() or future.set_result(None))
+                with _Pump.running(loop):
+                    yield from future
+        except BaseException:
+            self._abandon()
+            raise
+        return self._end()
+
+    def _wait(self):
+        context = GLib.MainContext.ref_thread_default()
+        awake = []
+        try:
+            self._begin(lambda: awake.append(True))
+            while not awake:
+                context.iteration(True)
+        except BaseException:
+            self._abandon()
+            raise
+        return self._end()
+
+    def _abandon(self):
+        pass
+
+
+class _Call(_Awaitable):
+    """One asynchronous call of the library. It is made when it is awaited, once."""
+
+    __slots__ = ('_start', '_finish', '_user', '_own', '_link', '_wake', '_result', '_abandoned')
+
+    def __init__(self, start, finish, cancellable=None):
+        self._start = start
+        self._finish = finish
+        self._user = cancellable
+        self._own = self._link = self._wake = self._result = None
+        self._abandoned = False
+
+    def _begin(self, wake):
+        if self._own:
+            raise RuntimeError('a call can be awaited only once')
+        self._wake = wake
+        self._own = Gio.Cancellable()
+        if self._user:
+            # Gio.Cancellable.connect() is another function, one that holds a lock meanwhile.
+            self._link = GObject.Object.connect(self._user, 'cancelled',
+                                                lambda _: self._own.cancel())
+            if self._user.is_cancelled():
+                self._own.cancel()
+        try:
+            self._start(self._own, self._done)
+        except BaseException:
+            self._unlink()
+            raise
+
+    def _unlink(self):
+        if self._link:
+            GObject.Object.disconnect(self._user, self._link)
+            self._link = None
+
+    def _done(self, _source, result):
+        self._unlink()
+        self._result = result
+        if self._abandoned:
+            self._rescue()
+        else:
+            self._wake()
+
+    def _end(self):
+        result, self._result = self._result, None
+        return self._finish(result)
+
+    def _abandon(self):
+        self._abandoned = True
+        if self._result:
+            self._rescue()
+        elif self._own:
+            self._own.cancel()
+
+    def _rescue(self):
+        try:
+            _Call._end(self)
+        except GLib.Error:
+            pass
+
+
+class _Line:
+    """The receives of one channel that are being made, and the messages that missed theirs."""
+
+    __slots__ = ('receivers', 'rescued')
+
+    def __init__(self):
+        self.receivers = []
+        self.rescued = collections.deque()
+
+
+class _Receive(_Call):
+    """A receive. The message of one that nobody waits for any more goes to the next."""
+
+    __slots__ = ('_line', '_gift')
+
+    def __init__(self, channel, cancellable):
+        super().__init__(functools.partial(Usock.Channel.receive_async, channel),
+                         channel.receive_finish, cancellable)
+        self._line = channel._line
+        self._gift = None
+
+    def __await__(self):
+        if self._line.rescued:
+            return self._line.rescued.popleft()
+        return (yield from super().__await__())
+
+    def _wait(self):
+        if self._line.rescued:
+            return self._line.rescued.popleft()
+        return super()._wait()
+
+    def _begin(self, wake):
+        self._line.receivers.append(self)
+        super()._begin(wake)
+
+    def _done(self, source, result):
+        self._leave()
+        super()._done(source, result)
+
+    def _end(self):
+        return super()._end() if self._gift is None else self._gift
+
+    def _abandon(self):
+        self._leave()
+        super()._abandon()
+        if self._gift is not None:
+            self._hand_on(self._gift)
+
+    def _leave(self):
+        if self in self._line.receivers:
+            self._line.receivers.remove(self)
+
+    def _rescue(self):
+        try:
+            message = _Call._end(self)
+        except GLib.Error:
+            return
+        if message is not None:
+            self._hand_on(message)
+
+    def _hand_on(self, message):
+        if self._line.receivers:
+            self._line.receivers[0]._accept(message)
+        else:
+            self._line.rescued.append(message)
+
+    def _accept(self, message):
+        self._abandon()
+        self._gift = message
+        self._wake()
+
+
+@export
+class Task(_Awaitable):
+    """A coroutine that the GMainContext drives. It can be awaited itself."""
+
+    def __init__(self, coroutine):
+        self._coroutine = coroutine
+        self._call = self._value = self._error = None
+        self._is_done = self._seen = False
+        self._wakes = []
+        self._step()
+
+    def done(self):
+        return self._is_done
+
+    def result(self):
+        """Returns what the coroutine returned, or raises what it raised."""
+        if not self._is_done:
+            raise RuntimeError('the task is not done')
+        self._seen = True
+        if self._error:
+            raise self._error
+        return self._value
+
+    def cancel(self):
+        """Makes the call that is waited for fail with Gio.IOErrorEnum.CANCELLED."""
+        if isinstance(self._call, Task):
+            self._call.cancel()
+        elif isinstance(self._call, _Call):
+            self._call._own.cancel()
+
+    def __await__(self):
+        return self.result() if self._is_done else (yield from super().__await__())
+
+    def _step(self):
+        self._call = None
+        advance = functools.partial(self._coroutine.send, None)
+        while not self._is_done:
+            try:
+                call = advance()
+            except StopIteration as stop:
+                self._settle(stop.value, None)
+            except BaseException as error:
+                self._settle(None, error)
+            else:
+                try:
+                    if not isinstance(call, _Awaitable):
+                        raise TypeError('Usock.run() and Usock.spawn() await what Usock offers; '
+                                        'what awaits anything else is for asyncio')
+                    self._call = call
+                    call._begin(self._step)
+                    return
+                except Exception as error:
+                    advance = functools.partial(self._coroutine.throw, error)
+
+    def _drop(self):
+        if self._coroutine:
+            self._coroutine.close()
+
+    def _settle(self, value, error):
+        self._is_done = True
+        self._call = self._coroutine = None
+        self._value, self._error = value, error
+        wakes, self._wakes = self._wakes, []
+        for wake in wakes:
+            wake()
+
+    def _begin(self, wake):
+        self._wakes.append(wake)
+
+    def _end(self):
+        return self.result()
+
+    def __del__(self):
+        if self._error and not self._seen:
+            sys.excepthook(type(self._error), self._error, self._error.__traceback__)
+
+
+@export
+def spawn(coroutine):
+    """Starts a coroutine; whoever iterates the GMainContext drives it on."""
+    return Task(coroutine)
+
+
+@export
+def run(coroutine):
+    """Runs a coroutine to its end, iterating the GMainContext, and returns what it returns."""
+    task = Task(coroutine)
+    try:
+        return task.result() if task.done() else task._wait()
+    except BaseException:
+        # Ctrl-C, for one: the blocks that the coroutine is in close what they opened.
+        task._drop()
+        raise
+
+
+class _Pump:
+    """Iterates the GMainContext while an asyncio loop that does not do so awaits something.
+
+    asyncio can not wait for a GMainContext. So it is looked at every few milliseconds, and again
+    at once as long as there is something to do.
+    """
+
+    INTERVAL = 0.002
+    BATCH = 64
+
+    pumps = weakref.WeakKeyDictionary()
+
+    def __init__(self, loop):
+        self._native = any(base.__module__.partition('.')[0] in ('gi', 'gbulb')
+                           for base in type(loop).__mro__)
+        self._users = 0
+        self._handle = None
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls, loop):
+        pump = cls.pumps.get(loop) or cls.pumps.setdefault(loop, cls(loop))
+        pump._users += 1
+        if not pump._native and not pump._handle:
+            pump._handle = loop.call_soon(pump._turn, loop)
+        try:
+            yield
+        finally:
+            pump._users -= 1
+            if not pump._users and pump._handle:
+                pump._handle.cancel()
+                pump._handle = None
+
+    def _turn(self, loop):
+        # One that is set before the context runs would be lost if a callback stops the pump.
+        self._handle = None
+        context = GLib.MainContext.ref_thread_default()
+        turns = 0
+        while turns < self.BATCH and context.iteration(False):
+            turns += 1
+        if self._users and not self._handle:
+            self._handle = (loop.call_soon(self._turn, loop) if turns else
+                            loop.call_later(self.INTERVAL, self._turn, loop))
+
+
+class _Accepted(_Awaitable):
+    """What a server accepted and nobody has asked for yet."""
+
+    def __init__(self):
+        self._channels = collections.deque()
+        self._ended = False
+        self._wake = None
+
+    def add(self, _server, channel):
+        self._channels.append(channel)
+        self._rouse()
+
+    def end(self, _server):
+        self._ended = True
+        self._rouse()
+
+    def _rouse(self):
+        wake, self._wake = self._wake, None
+        if wake:
+            wake()
+
+    def _begin(self, wake):
+        self._wake = wake
+
+    def _end(self):
+        return None
+
+    def _abandon(self):
+        self._wake = None
+
+    async def next(self):
+        while not self._channels and not self._ended:
+            await self
+        return self._channels.popleft() if self._channels else None
+
+    def close(self):
+        for channel in self._channels:
+            channel.close()
+
+
+@export
+async def pump():
+    """Iterates the GMainContext until it is cancelled: a task for asyncio."""
+    loop = _asyncio_loop()
+    with _Pump.running(loop):
+        await loop.create_future()
+
+
+# The classes
+
+@export
+@override
+class Message(Usock.Message):
+    """A message. One that is empty is true: only None says that there is no message."""
+
+    def __new__(cls, data=b'', fds=()):
+        self = Usock.Message.new(_as_bytes(data))
+        for fd in _as_fds(fds):
+            self.append_fd(fd)
+        return self
+
+    def __init__(self, data=b'', fds=()):
+        pass
+
+    @staticmethod
+    def new_from_text(text):
+        return Usock.Message.new(text.encode())
+
+    @property
+    def data(self):
+        return self.get_data()
+
+    @property
+    def text(self):
+        return self.get_data().decode()
+
+    def __bytes__(self):
+        return self.get_data()
+
+    def __len__(self):
+        return self.get_length()
+
+    def __bool__(self):
+        return True
+
+    def __repr__(self):
+        fds = self.get_n_fds()
+        return f'<Usock.Message of {len(self)} bytes{f" and {fds} descriptors" if fds else ""}>'
+
+
+@export
+@override
+class Socket(Usock.Socket):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        self.close()
+
+    def destroy(self, error=None):
+        if error is not None and not isinstance(error, GLib.Error):
+            error = GLib.Error.new_literal(Gio.io_error_quark(), str(error) or repr(error),
+                                           Gio.IOErrorEnum.FAILED)
+        Usock.Socket.destroy(self, error)
+
+
+def _whole(message, offset, length, fds):
+    if offset != 0 or length is not None or fds is not None:
+        raise TypeError('a Usock.Message is sent whole, with the descriptors that are in it')
+    return message
+
+
+def _awaitable(name, *prepare):
+    """Makes NAME_async() return something to await when it is given no callback.
+
+    There is a function in prepare for each argument, which makes it fit.
+    """
+    n_args = len(prepare)
+    start = getattr(Usock.Channel, name + '_async')
+    finish = getattr(Usock.Channel, name + '_finish')
+
+    def method(self, *args, **kwargs):
+        args = [fit(arg) for fit, arg in zip(prepare, args)] + list(args[n_args:])
+        if kwargs or any(map(callable, args)):
+            return start(self, *args, **kwargs)
+        if not n_args <= len(args) <= n_args + 1:
+            raise TypeError(f'{name}_async() takes {n_args} arguments, a cancellable and a '
+                            f'callback ({len(args)} given)')
+        cancellable = args[n_args] if len(args) > n_args else None
+        return _Call(functools.partial(start, self, *args[:n_args]),
+                     functools.partial(finish, self), cancellable)
+
+    method.__name__ = name + '_async'
+    return method
+
+
+@export
+@override
+class Channel(Usock.Channel):
+    """Adds bytes, awaiting and iterating. Leaving a block without an exception sends what waits
+    in the queue first; leaving it with one closes at once."""
+
+    _waiting_line = None
+
+    @property
+    def _line(self):
+        # Made when first asked for: a channel that a server accepted was never initialised here.
+        if self._waiting_line is None:
+            self._waiting_line = _Line()
+        return self._waiting_line
+
+    def connect_to_path(self, path):
+        return Usock.Channel.connect_to_path(self, _as_connect_path(path))
+
+    def open(self, where, cancellable=None):
+        """Connects to a path or a Gio.SocketAddress. Await it; it returns the channel."""
+        if isinstance(where, Gio.SocketAddress):
+            start, finish = self.connect_async, self.connect_finish
+        else:
+            start, finish = self.connect_to_path_async, self.connect_to_path_finish
+        return _Call(lambda own, done: start(where, own, done),
+                     lambda result: finish(result) and self, cancellable)
+
+    def send(self, data, offset=0, length=None, fds=None):
+        """Sends bytes, a buffer, a str as UTF-8, a GLib.Bytes or a Usock.Message.
+
+        offset and length count bytes. fds are numbers or objects with a fileno(); they stay the
+        caller's.
+        """
+        if isinstance(data, Usock.Message):
+            return Usock.Channel.send_message(self, _whole(data, offset, length, fds))
+        data = _slice(_as_bytes(data), offset, length)
+        if fds is None:
+            return Usock.Channel.send(self, data)
+        return Usock.Channel.send_with_fds(self, data, _as_fds(fds))
+
+    def send_async(self, data, offset=0, length=None, fds=None, cancellable=None):
+        """Sends like send(), but waits for room. Await it: then the kernel has the message."""
+        if isinstance(data, Usock.Message):
+            message = _whole(data, offset, length, fds)
+        else:
+            message = Message(_slice(_as_bytes(data), offset, length), fds or ())
+        return self.send_message_async(message, cancellable)
+
+    def send_text(self, text):
+        return Usock.Channel.send(self, text.encode())
+
+    def send_with_fds(self, data, fds):
+        return self.send(data, fds=fds)
+
+    def send_messages(self, messages):
+        return Usock.Channel.send_messages(
+            self, [m if isinstance(m, Usock.Message) else Message(m) for m in messages])
+
+    def receive(self, cancellable=None):
+        """Await it: the next Usock.Message, or None after the last one."""
+        return _Receive(self, cancellable)
+
+    def flush(self, cancellable=None):
+        """Await it: then the kernel has all that was sent."""
+        return self.flush_async(cancellable)
+
+    def close_gracefully(self, timeout, cancellable=None):
+        """Await it: all was sent and the peer has ended too, or timeout ms have gone by."""
+        return self.close_gracefully_async(timeout, cancellable)
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        message = await self.receive()
+        if message is None:
+            raise StopAsyncIteration
+        return message
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        message = self.receive()._wait()
+        if message is None:
+            raise StopIteration
+        return message
+
+    def __exit__(self, error_type, *_):
+        try:
+            if error_type is None and self.get_queued_bytes():
+                self.flush()._wait()
+        finally:
+            self.close()
+
+    async def __aexit__(self, error_type, *_):
+        try:
+            if error_type is None and self.get_queued_bytes():
+                await self.flush()
+        finally:
+            self.close()
+
+
+def _same(argument):
+    return argument
+
+
+for _name, *_prepare in (('connect', _same), ('connect_to_path', _as_connect_path),
+                         ('send_message', _same), ('receive',), ('flush',), ('end',),
+                         ('close_gracefully', _same)):
+    setattr(Channel, _name + '_async', _awaitable(_name, *_prepare))
+
+
+@export
+@override
+class Seqpacket(Usock.Seqpacket):
+    @staticmethod
+    def pair():
+        """Returns two channels that are connected with each other."""
+        _, first, second = Usock.Seqpacket.new_pair()
+        return first, second
+
+
+@export
+@override
+class Server(Usock.Server):
+    """A server. `async for channel in server` accepts: leaving the loop closes those channels
+    that it did not hand out, but not the server."""
+
+    def __init__(self, socket_type=Gio.SocketType.SEQPACKET, **properties):
+        super().__init__(socket_type=socket_type, **properties)
+
+    def listen_on_path(self, path, backlog=0):
+        return Usock.Server.listen_on_path(self, _as_listen_path(path), backlog)
+
+    def listen_on_address(self, address, backlog=0):
+        return Usock.Server.listen_on_address(self, address, backlog)
+
+    def listen(self, where, backlog=0):
+        """Listens on a path or a Gio.SocketAddress."""
+        if isinstance(where, Gio.SocketAddress):
+            return self.listen_on_address(where, backlog)
+        return self.listen_on_path(where, backlog)
+
+    async def __aiter__(self):
+        accepted = _Accepted()
+        handlers = [self.connect('connection', accepted.add), self.connect('close', accepted.end)]
+        try:
+            while (channel := await accepted.next()) is not None:
+                yield channel
+        finally:
+            for handler in handlers:
+                self.disconnect(handler)
+            accepted.close()
+
+
+@export
+def run_until_closed(context=None):
+    """Iterates the context until no held socket is open there. Ctrl-C ends the process."""
+    # The loop is in C, where no KeyboardInterrupt can be raised.
+    import signal
+    import threading
+    python_stops = (threading.current_thread() is threading.main_thread()
+                    and signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+    if python_stops:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        Usock.run_until_closed(context)
+    finally:
+        if python_stops:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
