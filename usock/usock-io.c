@@ -398,6 +398,16 @@ usock_io_get_remote_address (int fd)
   return usock_native_to_address (&name.any, length);
 }
 
+/* Not the same as an address that cannot be told: a peer may be known under a name of /proc. */
+gboolean
+usock_io_peer_is_missing (int fd)
+{
+  NativeName name = { 0 };
+  socklen_t length = sizeof name;
+
+  return getpeername (fd, &name.any, &length) == -1;
+}
+
 gssize
 usock_io_send_data (int           fd,
                     gconstpointer data,
@@ -535,7 +545,7 @@ UsockIoBatch *
 usock_io_batch_new (gsize slot_size)
 {
   gsize stride = ((slot_size + 1 + PAGE - 1) & ~(gsize) (PAGE - 1)) + 192;
-  guint n_slots = CLAMP (64 * 1024 * 1024 / stride, 2, USOCK_IO_BATCH_MAX);
+  guint n_slots = CLAMP (64 * 1024 * 1024 / stride, 2, (gsize) USOCK_IO_BATCH_MAX);
   UsockIoBatch *self;
 
   if (posix_memalign ((void **) &self, 64, sizeof *self) != 0)

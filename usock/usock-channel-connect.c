@@ -1,0 +1,528 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "usock-channel-private.h"
+
+#include <errno.h>
+
+#include "usock-compat-private.h"
+
+#define CONNECT_DELAY_FIRST 1
+#define CONNECT_DELAY_LAST 50
+
+/* All that a socket is told before it is used. */
+int
+usock_channel_prepare_fd (UsockChannel *self,
+                          int           fd)
+{
+  int result = usock_io_set_markers (fd);
+
+  if (result == 0)
+    result = usock_io_refuse_fds (fd, self->max_fds == 0);
+  if (result == 0)
+    result = usock_io_set_credentials (fd, self->pass_credentials);
+  if (result < 0)
+    usock_socket_record (usock_channel_socket (self), USOCK_IO_SET_OPTION, -result);
+
+  return result;
+}
+
+static void
+channel_opened (UsockChannel *self)
+{
+  self->last_activity = g_get_monotonic_time ();
+  self->stalled_since = self->last_activity;
+  usock_socket_set_state (usock_channel_socket (self),
+                          self->ending ? USOCK_STATE_READ_ONLY : USOCK_STATE_OPEN);
+  usock_channel_flush (self);
+  usock_channel_finish_writing (self);
+  usock_channel_schedule (self);
+}
+
+/* From a turn: emits. */
+void
+usock_channel_announce (UsockChannel *self)
+{
+  UsockOperation *connecting = g_steal_pointer (&self->connecting);
+
+  self->announce = FALSE;
+  g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_CONNECT], 0);
+
+  if (connecting != NULL)
+    {
+      usock_operation_return_pointer (connecting, NULL, NULL);
+      usock_channel_complete (self, connecting);
+      usock_channel_run_completed (self);
+    }
+}
+
+static gboolean
+channel_check_adoptable (UsockChannel  *self,
+                         int            fd,
+                         GError       **error)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  int family = 0, type = 0, listening = 0;
+  int result = usock_io_get_option (fd, SOL_SOCKET, SO_DOMAIN, &family);
+
+  if (result == 0)
+    result = usock_io_get_option (fd, SOL_SOCKET, SO_TYPE, &type);
+  if (result == 0)
+    result = usock_io_get_option (fd, SOL_SOCKET, SO_ACCEPTCONN, &listening);
+  if (result == 0 && (type != socket->type || family != socket->family))
+    result = -EPROTOTYPE;
+  if (result < 0)
+    {
+      usock_socket_record (socket, USOCK_IO_GET_OPTION, -result);
+      usock_error_set_errno (error, -result, _("Could not use descriptor %d as a socket"), fd);
+      return FALSE;
+    }
+
+  if (listening || usock_io_peer_is_missing (fd))
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
+                   listening ? _("Could not use descriptor %d as a connection: it listens")
+                             : _("Could not use descriptor %d as a connection: it has no peer"),
+                   fd);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* Takes a connected descriptor over if it succeeds. */
+gboolean
+usock_channel_accept (UsockChannel  *self,
+                      int            fd,
+                      GError       **error)
+{
+  int result = usock_channel_prepare_fd (self, fd);
+
+  if (result < 0)
+    {
+      usock_error_set_errno (error, -result, _("Could not use descriptor %d as a connection"), fd);
+      return FALSE;
+    }
+
+  if (!usock_socket_start (usock_channel_socket (self), fd, TRUE, error))
+    return FALSE;
+
+  usock_channel_socket (self)->watch.ready |= USOCK_READY_IN;
+  channel_opened (self);
+  return TRUE;
+}
+
+/* The same for one of unknown origin; its flags stay as they are. */
+gboolean
+usock_channel_adopt (UsockChannel  *self,
+                     int            fd,
+                     GError       **error)
+{
+  return channel_check_adoptable (self, fd, error) && usock_channel_accept (self, fd, error);
+}
+
+gboolean
+usock_channel_pair (UsockChannel  *self,
+                    UsockChannel  *other,
+                    GError       **error)
+{
+  g_autofd int first = -1;
+  g_autofd int second = -1;
+  int fds[2];
+  int result = usock_io_pair (usock_channel_socket (self)->type, fds);
+
+  if (result < 0)
+    {
+      usock_error_set_errno (error, -result, _("Could not make a pair of sockets"));
+      return FALSE;
+    }
+
+  first = fds[0];
+  second = fds[1];
+  if (!usock_channel_adopt (self, first, error))
+    return FALSE;
+  first = -1;
+  if (!usock_channel_adopt (other, second, error))
+    {
+      usock_socket_close (usock_channel_socket (self));
+      return FALSE;
+    }
+  second = -1;
+  return TRUE;
+}
+
+static gboolean
+channel_check_connectable (UsockChannel     *self,
+                           const UsockName  *target,
+                           GError          **error)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  int errnum = 0;
+
+  if (socket->state == USOCK_STATE_CONNECTING)
+    errnum = EALREADY;
+  else if (usock_channel_is_connected (self))
+    errnum = EISCONN;
+  else if (target->native.any.sa_family != AF_UNIX && target->path == NULL)
+    errnum = EAFNOSUPPORT;
+  else
+    return usock_socket_check (socket, error);
+
+  usock_error_set_errno (error, errnum, _("Could not connect to “%s”"), target->label);
+  return FALSE;
+}
+
+static void
+channel_set_connect_error (UsockChannel  *self,
+                           UsockIoCall    call,
+                           int            errnum,
+                           GError       **error)
+{
+  usock_socket_record (usock_channel_socket (self), call, errnum);
+  usock_error_set_errno (error, errnum, _("Could not connect to “%s”"), self->target->label);
+}
+
+/* EAGAIN means that the backlog is full. Nothing tells when it no longer is: to epoll, a socket
+ * that is not connected looks writable and hung up for ever. So it is tried again by the clock,
+ * with some jitter, that many who wait do not all come at once. */
+static void
+channel_wait_to_connect (UsockChannel *self,
+                         gint64        now)
+{
+  self->connect_delay = MIN (MAX (self->connect_delay * 2, CONNECT_DELAY_FIRST),
+                             CONNECT_DELAY_LAST);
+  self->connect_next = now
+                       + self->connect_delay
+                             * (gint64) g_random_int_range (750, 1250);
+  if (self->connect_due > 0)
+    self->connect_next = MIN (self->connect_next, self->connect_due);
+  usock_channel_schedule (self);
+}
+
+static gboolean
+channel_try_connect (UsockChannel  *self,
+                     int           *result,
+                     GError       **error)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+
+  *result = usock_io_connect (socket->fd, self->target);
+  if (*result == -EAGAIN)
+    return TRUE;
+  if (*result < 0)
+    {
+      channel_set_connect_error (self, USOCK_IO_CONNECT, -*result, error);
+      return FALSE;
+    }
+  return usock_socket_watch (socket, error);
+}
+
+static gboolean
+channel_connect_fd (UsockChannel  *self,
+                    GError       **error)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  gint64 now = g_get_monotonic_time ();
+  int result = usock_channel_prepare_fd (self, socket->fd);
+
+  if (result < 0)
+    {
+      channel_set_connect_error (self, USOCK_IO_SET_OPTION, -result, error);
+      return FALSE;
+    }
+
+  if (!channel_try_connect (self, &result, error))
+    return FALSE;
+
+  if (result == 0)
+    {
+      self->announce = TRUE;
+      channel_opened (self);
+      return TRUE;
+    }
+
+  usock_socket_set_state (socket, USOCK_STATE_CONNECTING);
+  self->connect_delay = 0;
+  self->connect_due = self->connect_timeout > 0
+                          ? now + self->connect_timeout * G_GINT64_CONSTANT (1000)
+                          : 0;
+  channel_wait_to_connect (self, now);
+  return TRUE;
+}
+
+/* Takes @target over. What is known at once is told at once, and leaves the channel as it was. */
+static gboolean
+channel_connect (UsockChannel  *self,
+                 UsockName     *target,
+                 GError       **error)
+{
+  g_autoptr (UsockName) owned = target;
+  UsockSocket *socket = usock_channel_socket (self);
+  int fd;
+
+  if (target == NULL || !channel_check_connectable (self, target, error))
+    return FALSE;
+
+  g_clear_pointer (&self->target, usock_name_free);
+  self->target = g_steal_pointer (&owned);
+  usock_socket_set_label (socket, self->target->label);
+
+  fd = usock_io_socket (socket->family, socket->type, 0);
+  if (fd < 0)
+    {
+      channel_set_connect_error (self, USOCK_IO_SOCKET, -fd, error);
+      return FALSE;
+    }
+
+  if (!usock_socket_start (socket, fd, FALSE, error))
+    g_assert_not_reached ();
+  if (channel_connect_fd (self, error))
+    return TRUE;
+
+  usock_socket_retreat (socket);
+  return FALSE;
+}
+
+void
+usock_channel_retry_connect (UsockChannel *self)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  gint64 now = usock_reactor_get_time (socket->reactor);
+  GError *error = NULL;
+  int result;
+
+  if (now < self->connect_next)
+    return;
+
+  if (!channel_try_connect (self, &result, &error))
+    usock_socket_fail (socket, error);
+  else if (result == 0)
+    {
+      self->announce = TRUE;
+      channel_opened (self);
+    }
+  else if (self->connect_due > 0 && now >= self->connect_due)
+    {
+      usock_socket_record (socket, USOCK_IO_CONNECT, EAGAIN);
+      usock_socket_fail (socket,
+                         g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
+                                      _("Could not connect to “%s”: its backlog was full for %u "
+                                        "milliseconds"),
+                                      self->target->label, self->connect_timeout));
+    }
+  else
+    channel_wait_to_connect (self, now);
+}
+
+/* Back to NEW; whoever waits is told why. */
+void
+usock_channel_cancel_connect (UsockChannel *self)
+{
+  g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                                          _("Connecting to “%s” was cancelled"),
+                                          self->target->label);
+  UsockSocket *socket = usock_channel_socket (self);
+  UsockQueueItem item;
+
+  usock_channel_fail_operation (self, g_steal_pointer (&self->connecting), g_error_copy (error));
+  usock_channel_drop_outbox (self, error);
+  while (usock_queue_pop (&self->receivers, &item) || usock_queue_pop (&self->enders, &item))
+    usock_channel_fail_operation (self, item.operation, g_error_copy (error));
+
+  self->ending = FALSE;
+  usock_channel_run_completed (self);
+  if (socket->state == USOCK_STATE_CONNECTING)
+    usock_socket_retreat (socket);
+}
+
+/**
+ * usock_channel_connect_to_path:
+ * @self: a new channel
+ * @path: (type filename): where the server listens; `@name` for an abstract name, in which
+ *   `\\` stands for a backslash and `\xHH` for a byte
+ * @error: return location for an error
+ *
+ * Connects to a server of this machine. A path may be as long as the file
+ * system allows, and a relative one is fixed now. [signal@Usock.Channel::connect]
+ * follows from the main context; what is sent before it is not lost.
+ *
+ * What is known at once is returned at once, without a signal, and the channel
+ * may try again: `G_IO_ERROR_NOT_FOUND`, `G_IO_ERROR_CONNECTION_REFUSED` if
+ * nobody listens there, `G_IO_ERROR_INVALID_ARGUMENT` if the server's socket is
+ * of another type, `G_IO_ERROR_PERMISSION_DENIED`,
+ * `G_IO_ERROR_FILENAME_TOO_LONG`, and others of connect(2). With
+ * `G_IO_ERROR_PENDING` or `G_IO_ERROR_EXISTS` the channel is connecting or
+ * connected already, and remains so; with `G_IO_ERROR_CLOSED` it is closed.
+ *
+ * If the server's backlog is full, the channel waits for a place, up to
+ * [property@Usock.Channel:connect-timeout].
+ *
+ * Returns: whether the connection was made or is being made
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_connect_to_path (UsockChannel  *self,
+                               const char    *path,
+                               GError       **error)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
+  g_return_val_if_fail (path != NULL, FALSE);
+
+  return channel_connect (self, usock_name_new_for_path (path, error), error);
+}
+
+/**
+ * usock_channel_connect_to_address:
+ * @self: a new channel
+ * @address: (transfer none): where the server listens
+ * @error: return location for an error
+ *
+ * Connects to a server as [method@Usock.Channel.connect_to_path] does, with
+ * the same errors.
+ *
+ * Returns: whether the connection was made or is being made
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_connect_to_address (UsockChannel    *self,
+                                  GSocketAddress  *address,
+                                  GError         **error)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
+  g_return_val_if_fail (G_IS_SOCKET_ADDRESS (address), FALSE);
+
+  return channel_connect (self, usock_name_new_for_address (address, error), error);
+}
+
+/* Takes @target over; NULL with @error if there is none. */
+static void
+channel_connect_async (UsockChannel        *self,
+                       UsockName           *target,
+                       GError              *error,
+                       GCancellable        *cancellable,
+                       GAsyncReadyCallback  callback,
+                       gpointer             user_data)
+{
+  UsockOperation *operation = usock_channel_new_operation (self, usock_channel_connect_async,
+                                                           cancellable, callback, user_data);
+
+  if (target == NULL || !channel_connect (self, target, &error))
+    {
+      usock_channel_fail_operation (self, operation, error);
+      return;
+    }
+
+  g_assert (self->connecting == NULL);
+  self->connecting = operation;
+}
+
+/**
+ * usock_channel_connect_to_path_async:
+ * @self: a new channel
+ * @path: (type filename): where the server listens, as in
+ *   [method@Usock.Channel.connect_to_path]
+ * @cancellable: (nullable): what may cancel the call
+ * @callback: (scope async): what to call when it is done
+ * @user_data: data for @callback
+ *
+ * Connects to a server of this machine, and completes when
+ * [signal@Usock.Channel::connect] was emitted. When it is cancelled before,
+ * the channel is new again.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_connect_to_path_async (UsockChannel        *self,
+                                     const char          *path,
+                                     GCancellable        *cancellable,
+                                     GAsyncReadyCallback  callback,
+                                     gpointer             user_data)
+{
+  GError *error = NULL;
+  UsockName *target;
+
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+  g_return_if_fail (path != NULL);
+
+  target = usock_name_new_for_path (path, &error);
+  channel_connect_async (self, target, error, cancellable, callback, user_data);
+}
+
+/**
+ * usock_channel_connect_to_path_finish:
+ * @self: a channel
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@Usock.Channel.connect_to_path_async]. The errors are those of
+ * [method@Usock.Channel.connect_to_path], and `G_IO_ERROR_TIMED_OUT`,
+ * `G_IO_ERROR_CANCELLED` and `G_IO_ERROR_CLOSED`.
+ *
+ * Returns: whether the channel is connected
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_connect_to_path_finish (UsockChannel  *self,
+                                      GAsyncResult  *result,
+                                      GError       **error)
+{
+  return usock_channel_connect_finish (self, result, error);
+}
+
+/**
+ * usock_channel_connect_async:
+ * @self: a new channel
+ * @address: (transfer none): where the server listens
+ * @cancellable: (nullable): what may cancel the call
+ * @callback: (scope async): what to call when it is done
+ * @user_data: data for @callback
+ *
+ * Connects to a server, and completes when [signal@Usock.Channel::connect]
+ * was emitted. When it is cancelled before, the channel is new again.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_connect_async (UsockChannel        *self,
+                             GSocketAddress      *address,
+                             GCancellable        *cancellable,
+                             GAsyncReadyCallback  callback,
+                             gpointer             user_data)
+{
+  GError *error = NULL;
+  UsockName *target;
+
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+  g_return_if_fail (G_IS_SOCKET_ADDRESS (address));
+
+  target = usock_name_new_for_address (address, &error);
+  channel_connect_async (self, target, error, cancellable, callback, user_data);
+}
+
+/**
+ * usock_channel_connect_finish:
+ * @self: a channel
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@Usock.Channel.connect_async], with the errors of
+ * [method@Usock.Channel.connect_to_path_finish].
+ *
+ * Returns: whether the channel is connected
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_connect_finish (UsockChannel  *self,
+                              GAsyncResult  *result,
+                              GError       **error)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
+
+  return usock_operation_propagate (result, self, usock_channel_connect_async, NULL, error);
+}

@@ -1,0 +1,681 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "usock-channel-private.h"
+
+#include <errno.h>
+
+/* What one channel may deliver in one turn. Then it is the others' turn. */
+#define TURN_MESSAGES 256
+#define TURN_BYTES (1024 * 1024)
+
+/* Larger batches than this many bytes leave the cache before they are delivered. */
+#define BATCH_BYTES (512 * 1024)
+
+#define RETRY_DELAY (10 * 1000)
+
+typedef enum
+{
+  TAKER_RECEIVER = 1 << 0,
+  TAKER_MESSAGE = 1 << 1,
+  TAKER_DATA = 1 << 2,
+  TAKER_BATCH = 1 << 3,
+  TAKER_NOBODY = 1 << 4, /* closing gracefully: read on to the end */
+} Takers;
+
+/* One message on its way out: its payload where it was read, or a message of the inbox. */
+typedef struct
+{
+  const guint8 *data;
+  gsize length;
+  gsize full_length;
+  gboolean truncated;
+  gboolean has_control;
+  guint slot;
+  UsockMessage *message; /* from the inbox */
+} Incoming;
+
+/* What a turn borrows, and what it found: a turn in a nested main loop borrows its own, and
+ * leaves everything as it was. */
+typedef struct
+{
+  UsockIoBatch *batch;
+  UsockIoBatch *outer;
+  guint outer_next;
+  guint outer_count;
+  GByteArray *array;
+  guint messages;
+  gsize bytes;
+} Turn;
+
+static gboolean
+channel_has_handler (UsockChannel       *self,
+                     UsockChannelSignal  signal)
+{
+  return g_signal_has_handler_pending (self, usock_channel_signals[signal], 0, FALSE);
+}
+
+/* Asked anew for each message: a handler may disconnect itself, and what nobody takes must
+ * stay. */
+static Takers
+channel_get_takers (UsockChannel *self)
+{
+  Takers takers = 0;
+
+  if (self->paused)
+    return 0;
+  if (self->receivers.length > 0)
+    return TAKER_RECEIVER;
+
+  if (channel_has_handler (self, USOCK_CHANNEL_SIGNAL_MESSAGE))
+    takers |= TAKER_MESSAGE;
+  if (channel_has_handler (self, USOCK_CHANNEL_SIGNAL_BATCH))
+    takers |= TAKER_BATCH;
+  else if (channel_has_handler (self, USOCK_CHANNEL_SIGNAL_DATA))
+    takers |= TAKER_DATA;
+  if (takers == 0 && self->closer != NULL)
+    takers = TAKER_NOBODY;
+
+  return takers;
+}
+
+gboolean
+usock_channel_is_wanted (UsockChannel *self)
+{
+  return channel_get_takers (self) != 0;
+}
+
+/* What the kernel or the inbox still holds is delivered first. */
+void
+usock_channel_break (UsockChannel *self,
+                     GError       *error)
+{
+  if (self->broken != NULL)
+    g_error_free (error);
+  else
+    self->broken = error;
+
+  usock_channel_socket (self)->watch.ready |= USOCK_READY_IN;
+  usock_watch_wake (&usock_channel_socket (self)->watch);
+}
+
+static void
+channel_break_errno (UsockChannel *self,
+                     int           errnum)
+{
+  GError *error = NULL;
+
+  usock_socket_record (usock_channel_socket (self), USOCK_IO_RECEIVE, errnum);
+  usock_error_set_errno (&error, errnum, _("Could not receive from “%s”"),
+                         usock_channel_peer (self));
+  usock_channel_break (self, error);
+}
+
+static void
+channel_receive_failed (UsockChannel *self,
+                        int           errnum)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+
+  switch (errnum)
+    {
+    case EAGAIN:
+      socket->watch.ready &= ~USOCK_READY_IN;
+      break;
+
+    /* On SEQPACKET the reset comes once, and before what is still queued. */
+    case ECONNRESET:
+      channel_break_errno (self, errnum);
+      break;
+
+    /* No event tells when there is memory again. */
+    case ENOMEM:
+    case ENOBUFS:
+      socket->watch.ready &= ~USOCK_READY_IN;
+      self->retry_at = usock_reactor_get_time (socket->reactor) + RETRY_DELAY;
+      break;
+
+    default:
+      socket->watch.ready &= ~USOCK_READY_IN;
+      channel_break_errno (self, errnum);
+      socket->watch.ready &= ~USOCK_READY_IN;
+    }
+}
+
+static void
+channel_fill_batch (UsockChannel *self,
+                    Turn         *turn)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  guint wanted = MAX (2, MIN (self->batch_size, turn->messages));
+  gsize bytes = 0;
+  int n = usock_io_receive (socket->fd, turn->batch, self->read_buffer_size, wanted);
+
+  self->batch_next = self->batch_count = 0;
+  if (n < 0)
+    {
+      channel_receive_failed (self, -n);
+      return;
+    }
+
+  for (; self->batch_count < (guint) n; self->batch_count++)
+    {
+      UsockIoPacket packet;
+
+      usock_io_batch_get (turn->batch, self->batch_count, &packet);
+      if (packet.is_end)
+        {
+          self->at_end = TRUE;
+          break;
+        }
+      bytes += packet.length;
+    }
+
+  /* Fewer than there was room for: the kernel has no more, and the next one makes an edge. */
+  if ((guint) n < wanted)
+    socket->watch.ready &= ~USOCK_READY_IN;
+
+  if ((guint) n == wanted && bytes / n * wanted * 2 <= BATCH_BYTES)
+    self->batch_size = MIN (wanted * 2, usock_io_batch_n_slots (turn->batch));
+  else if ((guint) n < wanted / 4 || bytes > BATCH_BYTES)
+    self->batch_size = MAX (wanted / 2, 2);
+}
+
+static gboolean
+channel_next_read (UsockChannel *self,
+                   Incoming     *incoming)
+{
+  UsockIoPacket packet;
+
+  if (self->batch_next == self->batch_count)
+    return FALSE;
+
+  incoming->message = NULL;
+  incoming->slot = self->batch_next++;
+  usock_io_batch_get (self->batch, incoming->slot, &packet);
+  incoming->data = packet.data;
+  incoming->length = packet.length;
+  incoming->full_length = packet.full_length;
+  incoming->truncated = packet.truncated;
+  incoming->has_control = packet.has_control;
+  ((guint8 *) packet.data)[packet.length] = '\0';
+
+  self->bytes_read += packet.length;
+  self->messages_read++;
+  return TRUE;
+}
+
+static gboolean
+channel_next_incoming (UsockChannel *self,
+                       Incoming     *incoming)
+{
+  UsockQueueItem item;
+
+  if (!usock_queue_pop (&self->inbox, &item))
+    return channel_next_read (self, incoming);
+
+  incoming->message = item.message;
+  incoming->data = usock_message_get_data (item.message, &incoming->length);
+  incoming->full_length = usock_message_get_full_length (item.message);
+  incoming->truncated
+      = (usock_message_get_flags (item.message) & USOCK_MESSAGE_FLAGS_TRUNCATED) != 0;
+  incoming->has_control = FALSE;
+  return TRUE;
+}
+
+/* Descriptors that are too many are not handed out in part: a short list looks complete. */
+static void
+channel_take_control (UsockChannel   *self,
+                      Incoming       *incoming,
+                      UsockIoControl *control)
+{
+  usock_io_batch_get_control (self->batch, incoming->slot, control);
+  incoming->has_control = FALSE;
+
+  if (control->n_fds <= self->max_fds && !control->fds_lost)
+    return;
+
+  for (guint i = 0; i < control->n_fds; i++)
+    usock_io_close_foreign (control->fds[i]);
+  control->fds_lost |= control->n_fds > 0;
+  control->n_fds = 0;
+}
+
+static UsockMessage *
+channel_make_message (UsockChannel *self,
+                      Incoming     *incoming)
+{
+  UsockMessageFlags flags = USOCK_MESSAGE_FLAGS_NONE;
+  UsockIoControl control;
+
+  if (incoming->message != NULL)
+    return incoming->message;
+
+  channel_take_control (self, incoming, &control);
+  if (incoming->truncated)
+    flags |= USOCK_MESSAGE_FLAGS_TRUNCATED;
+  if (control.fds_lost)
+    flags |= USOCK_MESSAGE_FLAGS_FDS_LOST;
+
+  incoming->message
+      = usock_message_new_received (incoming->data, incoming->length, incoming->full_length);
+  usock_message_receive_info (incoming->message, flags,
+                              control.has_credentials ? &control.credentials : NULL,
+                              control.timestamp, NULL);
+  if (control.n_fds > 0)
+    usock_message_receive_fds (incoming->message, control.fds, control.n_fds,
+                               usock_io_close_foreign);
+  return incoming->message;
+}
+
+/* For those who get bytes only. A message that is not whole would look as if it were; a channel
+ * that refuses descriptors misses none. */
+static gboolean
+channel_check_whole (UsockChannel *self,
+                     Incoming     *incoming)
+{
+  UsockIoControl control;
+  gboolean lost = FALSE;
+
+  if (incoming->message != NULL)
+    lost = (usock_message_get_flags (incoming->message) & USOCK_MESSAGE_FLAGS_FDS_LOST) != 0;
+  else if (incoming->has_control)
+    {
+      channel_take_control (self, incoming, &control);
+      lost = control.fds_lost;
+      for (guint i = 0; i < control.n_fds; i++)
+        usock_io_close_foreign (control.fds[i]);
+    }
+
+  if (incoming->truncated)
+    usock_socket_fail (usock_channel_socket (self),
+                       g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
+                                    _("Could not receive from “%s”: a message of %" G_GSIZE_FORMAT
+                                      " bytes is longer than the read buffer of %u bytes"),
+                                    usock_channel_peer (self), incoming->full_length,
+                                    self->read_buffer_size));
+  else if (lost && self->max_fds > 0)
+    usock_socket_fail (usock_channel_socket (self),
+                       g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
+                                    _("Could not receive from “%s”: the descriptors of a message "
+                                      "of %" G_GSIZE_FORMAT " bytes were lost"),
+                                    usock_channel_peer (self), incoming->full_length));
+  else
+    return TRUE;
+
+  return FALSE;
+}
+
+static void
+channel_give_to_receiver (UsockChannel *self,
+                          Incoming     *incoming)
+{
+  UsockMessage *message = channel_make_message (self, incoming);
+  UsockQueueItem item;
+
+  incoming->message = NULL;
+  usock_queue_pop (&self->receivers, &item);
+  usock_operation_return_pointer (item.operation, message,
+                                  (GDestroyNotify) usock_message_unref);
+  usock_channel_complete (self, item.operation);
+  usock_channel_run_completed (self);
+}
+
+static void
+channel_emit_message (UsockChannel *self,
+                      Incoming     *incoming)
+{
+  UsockMessage *message = channel_make_message (self, incoming);
+
+  g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_MESSAGE], 0, message);
+  usock_message_close_fds (message);
+}
+
+static void
+channel_emit_data (UsockChannel *self,
+                   Turn         *turn,
+                   Incoming     *incoming)
+{
+  GByteArray *array = turn->array;
+
+  array->data = (guint8 *) incoming->data;
+  array->len = incoming->length;
+  g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_DATA], 0, array);
+  array->data = NULL;
+  array->len = 0;
+}
+
+/* Collects what waits, as long as those who take it stay the same; what has to be told first,
+ * like a message that was cut, waits for the next round. */
+static void
+channel_emit_batch (UsockChannel *self,
+                    Turn         *turn,
+                    Incoming     *first)
+{
+  g_autoptr (GPtrArray) arrays
+      = g_ptr_array_new_with_free_func ((GDestroyNotify) g_byte_array_unref);
+  g_autoptr (GPtrArray) messages
+      = g_ptr_array_new_with_free_func ((GDestroyNotify) usock_message_unref);
+  Incoming incoming = *first;
+
+  first->message = NULL;
+  for (;;)
+    {
+      GByteArray *array = g_byte_array_new ();
+
+      array->data = (guint8 *) incoming.data;
+      array->len = incoming.length;
+      g_ptr_array_add (arrays, array);
+      if (incoming.message != NULL)
+        g_ptr_array_add (messages, incoming.message);
+
+      if (turn->messages == 0 || channel_get_takers (self) != TAKER_BATCH
+          || !channel_next_incoming (self, &incoming))
+        break;
+      turn->messages--;
+      turn->bytes += incoming.length;
+      if (!channel_check_whole (self, &incoming))
+        {
+          g_clear_pointer (&incoming.message, usock_message_unref);
+          break;
+        }
+    }
+
+  g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_BATCH], 0, arrays);
+
+  for (guint i = 0; i < arrays->len; i++)
+    {
+      GByteArray *array = arrays->pdata[i];
+
+      array->data = NULL;
+      array->len = 0;
+    }
+}
+
+static void
+channel_deliver (UsockChannel *self,
+                 Turn         *turn,
+                 Takers        takers,
+                 Incoming     *incoming)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+
+  turn->bytes += incoming->length;
+  if (takers & TAKER_RECEIVER)
+    channel_give_to_receiver (self, incoming);
+  else
+    {
+      if (takers & (TAKER_MESSAGE | TAKER_NOBODY))
+        channel_emit_message (self, incoming);
+      else if (!channel_check_whole (self, incoming))
+        takers = 0;
+
+      if ((takers & TAKER_DATA) && socket->state != USOCK_STATE_CLOSED)
+        channel_emit_data (self, turn, incoming);
+      else if ((takers & TAKER_BATCH) && socket->state != USOCK_STATE_CLOSED)
+        channel_emit_batch (self, turn, incoming);
+    }
+
+  g_clear_pointer (&incoming->message, usock_message_unref);
+}
+
+static void
+turn_begin (UsockChannel *self,
+            Turn         *turn)
+{
+  *turn = (Turn) { .messages = TURN_MESSAGES };
+  turn->outer = self->batch;
+  turn->outer_next = self->batch_next;
+  turn->outer_count = self->batch_count;
+}
+
+static void
+turn_borrow (UsockChannel *self,
+             Turn         *turn)
+{
+  if (turn->batch == NULL)
+    {
+      turn->outer_next = self->batch_next;
+      turn->batch = usock_reactor_take_batch (usock_channel_socket (self)->reactor,
+                                              self->read_buffer_size);
+    }
+  self->batch = turn->batch;
+}
+
+/* What was read and not delivered goes to the inbox: the buffers are only borrowed. */
+static void
+turn_end (UsockChannel *self,
+          Turn         *turn)
+{
+  Incoming incoming;
+
+  if (turn->array != NULL)
+    g_byte_array_unref (turn->array);
+  if (turn->batch == NULL)
+    return;
+
+  while (self->batch_next < self->batch_count)
+    {
+      UsockMessage *message;
+
+      channel_next_read (self, &incoming);
+      message = channel_make_message (self, &incoming);
+      if (usock_channel_socket (self)->state != USOCK_STATE_CLOSED)
+        usock_queue_push (&self->inbox, message, NULL);
+      else
+        usock_message_unref (message);
+    }
+
+  usock_reactor_give_batch (usock_channel_socket (self)->reactor, turn->batch);
+  self->batch = turn->outer;
+  self->batch_next = turn->outer_next;
+  self->batch_count = turn->outer_count;
+}
+
+static gboolean
+channel_holds_messages (UsockChannel *self)
+{
+  return self->inbox.length > 0 || self->batch_next < self->batch_count;
+}
+
+/* The peer has ended, and everything was delivered. */
+static void
+channel_end_reached (UsockChannel *self)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  UsockQueueItem item;
+
+  if (self->broken != NULL)
+    {
+      usock_socket_fail (socket, g_steal_pointer (&self->broken));
+      return;
+    }
+  if (self->end_emitted)
+    return;
+
+  self->end_emitted = TRUE;
+  usock_socket_set_state (socket, socket->state == USOCK_STATE_OPEN ? USOCK_STATE_WRITE_ONLY
+                                                                    : USOCK_STATE_CLOSING);
+  while (usock_queue_pop (&self->receivers, &item))
+    {
+      usock_operation_return_pointer (item.operation, NULL, NULL);
+      usock_channel_complete (self, item.operation);
+    }
+  usock_channel_run_completed (self);
+
+  if (usock_channel_is_connected (self))
+    g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_END], 0);
+  if (!self->allow_half_open && socket->state == USOCK_STATE_WRITE_ONLY)
+    usock_channel_end (self);
+}
+
+/* Nobody listens, and the peer has hung up. If it left nothing behind, that is the end; else the
+ * messages wait for somebody to take them. */
+static void
+channel_look_for_end (UsockChannel *self)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  int result;
+
+  if (self->paused || channel_holds_messages (self) || self->at_end)
+    return;
+
+  result = usock_io_peek_end (socket->fd, &self->at_end);
+  if (result == -ECONNRESET)
+    {
+      channel_break_errno (self, ECONNRESET);
+      result = usock_io_peek_end (socket->fd, &self->at_end);
+    }
+  if (result == -EAGAIN)
+    socket->watch.ready &= ~(USOCK_READY_HANGUP | USOCK_READY_IN);
+}
+
+static void
+channel_after_reading (UsockChannel *self)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  gboolean readable;
+
+  if ((socket->watch.ready & USOCK_READY_HANGUP) && !usock_channel_is_wanted (self))
+    channel_look_for_end (self);
+
+  if (!channel_holds_messages (self) && !self->paused)
+    {
+      if (self->at_end)
+        channel_end_reached (self);
+      else if (self->broken != NULL && !(socket->watch.ready & USOCK_READY_IN))
+        usock_socket_fail (socket, g_steal_pointer (&self->broken));
+    }
+
+  if (!usock_channel_is_connected (self))
+    return;
+
+  readable = channel_holds_messages (self)
+             || (!self->at_end && (socket->watch.ready & USOCK_READY_IN) != 0);
+  if (readable && usock_channel_is_wanted (self))
+    usock_watch_wake (&socket->watch);
+  else
+    usock_watch_sample (&socket->watch, readable && !self->paused);
+}
+
+void
+usock_channel_read (UsockChannel *self)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  Incoming incoming;
+  Takers takers;
+  Turn turn;
+
+  if (self->retry_at > 0 && usock_reactor_get_time (socket->reactor) >= self->retry_at)
+    {
+      self->retry_at = 0;
+      socket->watch.ready |= USOCK_READY_IN;
+    }
+
+  turn_begin (self, &turn);
+  while (turn.messages > 0 && turn.bytes < TURN_BYTES && usock_channel_is_connected (self)
+         && (takers = channel_get_takers (self)) != 0)
+    {
+      if (!channel_holds_messages (self))
+        {
+          if (self->at_end || !(socket->watch.ready & USOCK_READY_IN))
+            break;
+          turn_borrow (self, &turn);
+          channel_fill_batch (self, &turn);
+          continue;
+        }
+
+      if (turn.array == NULL)
+        turn.array = g_byte_array_new ();
+      turn.messages--;
+      channel_next_incoming (self, &incoming);
+      channel_deliver (self, &turn, takers, &incoming);
+    }
+  if (turn.messages < TURN_MESSAGES)
+    usock_channel_note_activity (self);
+  turn_end (self, &turn);
+
+  if (usock_channel_is_connected (self))
+    channel_after_reading (self);
+}
+
+/**
+ * usock_channel_receive_async:
+ * @self: a channel
+ * @cancellable: (nullable): what may cancel the call
+ * @callback: (scope async): what to call when it is done
+ * @user_data: data for @callback
+ *
+ * Waits for the next message. Several calls may wait; they get a message
+ * each, in order, before any signal. A cancelled call takes no message: the
+ * next one gets it.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_receive_async (UsockChannel        *self,
+                             GCancellable        *cancellable,
+                             GAsyncReadyCallback  callback,
+                             gpointer             user_data)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  g_autoptr (GError) error = NULL;
+  UsockOperation *operation;
+
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  operation = usock_channel_new_operation (self, usock_channel_receive_async, cancellable,
+                                           callback, user_data);
+  if (self->end_emitted)
+    {
+      usock_operation_return_pointer (operation, NULL, NULL);
+      usock_channel_complete (self, operation);
+    }
+  else if (self->verdict != NULL)
+    usock_channel_fail_operation (self, operation, g_error_copy (self->verdict));
+  else if (socket->state == USOCK_STATE_NEW)
+    usock_channel_fail_operation (self, operation,
+                                  g_error_new_literal (G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
+                                                       _("Could not receive: the channel was "
+                                                         "never connected")));
+  else if (!usock_socket_check (socket, &error))
+    usock_channel_fail_operation (self, operation, g_steal_pointer (&error));
+  else
+    {
+      usock_queue_push (&self->receivers, NULL, operation);
+      usock_watch_wake (&socket->watch);
+    }
+}
+
+/**
+ * usock_channel_receive_finish:
+ * @self: a channel
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@Usock.Channel.receive_async].
+ *
+ * Fails with `G_IO_ERROR_CANCELLED`, with `G_IO_ERROR_CLOSED` if this program
+ * closed the channel, and with the error that ended the channel, which is
+ * `G_IO_ERROR_CONNECTION_CLOSED` if the peer closed without having read
+ * everything.
+ *
+ * Returns: (transfer full) (nullable): the message, or %NULL without an error when the
+ *   peer has ended and there are no more
+ *
+ * Since: 1.0
+ */
+UsockMessage *
+usock_channel_receive_finish (UsockChannel  *self,
+                              GAsyncResult  *result,
+                              GError       **error)
+{
+  gpointer message;
+
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), NULL);
+
+  usock_operation_propagate (result, self, usock_channel_receive_async, &message, error);
+  return message;
+}

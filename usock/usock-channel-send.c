@@ -1,0 +1,998 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "usock-channel-private.h"
+
+#include <errno.h>
+#include <string.h>
+
+
+/* Segments of one message that leave without being joined; the kernel takes 1024. */
+#define MESSAGE_IOV 64
+#define BATCH_IOV 128
+
+#define RETRY_DELAY (10 * 1000)
+
+/* What the kernel may take later. Only EAGAIN is followed by an event; memory, and descriptors
+ * on their way that others of this user have not received, come back without one. */
+static gboolean
+send_may_succeed_later (int errnum)
+{
+  return errnum == EAGAIN || errnum == ENOBUFS || errnum == ENOMEM || errnum == ETOOMANYREFS;
+}
+
+static void
+channel_wait_for_room (UsockChannel *self,
+                       int           errnum)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+
+  self->blocked = TRUE;
+  if (errnum == EAGAIN)
+    usock_watch_want_writable (&socket->watch, TRUE);
+  else
+    self->retry_at = usock_reactor_get_time (socket->reactor) + RETRY_DELAY;
+  usock_channel_schedule (self);
+}
+
+static void
+channel_set_send_error (UsockChannel  *self,
+                        int            errnum,
+                        gsize          length,
+                        guint          n_fds,
+                        GError       **error)
+{
+  usock_socket_record (usock_channel_socket (self), USOCK_IO_SEND, errnum);
+
+  if (errnum == EMSGSIZE)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
+                 _("Could not send a message of %" G_GSIZE_FORMAT " bytes to “%s”: the system "
+                   "takes no more than %d, and less if net.core.wmem_max says so"),
+                 length, usock_channel_peer (self), USOCK_IO_MESSAGE_MAX);
+  else if (errnum == EPERM && n_fds > 0)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+                 _("Could not send %u descriptors to “%s”: the peer does not accept any"), n_fds,
+                 usock_channel_peer (self));
+  else
+    usock_error_set_errno (error, errnum, _("Could not send to “%s”"), usock_channel_peer (self));
+
+  /* The kernel tells a reset once. Here it took the place that the reader would have learned it
+   * from; what it can still read it shall. */
+  if (errnum == ECONNRESET)
+    {
+      GError *reset = NULL;
+
+      usock_error_set_errno (&reset, errnum, _("Could not receive from “%s”"),
+                             usock_channel_peer (self));
+      usock_channel_break (self, reset);
+    }
+}
+
+static gboolean
+channel_check_sendable (UsockChannel  *self,
+                        GError       **error)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+
+  if (G_LIKELY ((socket->state == USOCK_STATE_OPEN || socket->state == USOCK_STATE_WRITE_ONLY
+                 || socket->state == USOCK_STATE_CONNECTING)
+                && !self->ending))
+    return usock_socket_check (socket, error);
+
+  if (socket->state == USOCK_STATE_NEW)
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
+                         _("Could not send: the channel is not connected"));
+  else if (socket->state == USOCK_STATE_CLOSED)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED,
+                 _("Could not send to “%s”: the channel is closed"), usock_channel_peer (self));
+  else
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED,
+                 _("Could not send to “%s”: our side has ended already"),
+                 usock_channel_peer (self));
+  return FALSE;
+}
+
+static void
+channel_note_sent (UsockChannel *self,
+                   gsize         length)
+{
+  self->bytes_written += length;
+  self->messages_written++;
+  usock_channel_note_activity (self);
+}
+
+/* With @outgoing->n_fds below the message's where some were taken before it was first sent. */
+static gssize
+channel_send_message_now (UsockChannel *self,
+                          UsockMessage *message)
+{
+  struct iovec iov[MESSAGE_IOV];
+  UsockIoOutgoing outgoing = { .iov = iov };
+  UsockCredentials credentials;
+  int fds[USOCK_IO_FDS_MAX];
+  guint n_fds;
+  const int *all = usock_message_peek_fds (message, &n_fds);
+
+  for (guint i = 0; i < n_fds; i++)
+    if (all[i] != -1)
+      fds[outgoing.n_fds++] = all[i];
+  outgoing.fds = fds;
+  if (usock_message_peek_credentials (message, &credentials))
+    outgoing.credentials = &credentials;
+
+  outgoing.n_iov = usock_message_get_iov (message, iov, MESSAGE_IOV);
+  if (outgoing.n_iov > MESSAGE_IOV)
+    {
+      iov[0].iov_base = (gpointer) usock_message_get_data (message, &iov[0].iov_len);
+      outgoing.n_iov = 1;
+    }
+
+  return usock_io_send (usock_channel_socket (self)->fd, &outgoing);
+}
+
+/* @message may be NULL, for plain bytes: nothing is allocated for what leaves at once. */
+static gssize
+channel_send_now (UsockChannel *self,
+                  UsockMessage *message,
+                  gconstpointer data,
+                  gsize         length)
+{
+  gssize result;
+
+  for (gboolean retried = FALSE;; retried = TRUE)
+    {
+      result = message != NULL
+                   ? channel_send_message_now (self, message)
+                   : usock_io_send_data (usock_channel_socket (self)->fd, data, length);
+      if (result == -ENOBUFS && length > USOCK_IO_MESSAGE_MAX)
+        return -EMSGSIZE;
+      if (result != -EMSGSIZE || retried
+          || usock_io_make_room (usock_channel_socket (self)->fd, length) < 0)
+        return result;
+    }
+}
+
+/* Whether the limit lets one more in. A message that the kernel would never take must not get
+ * into the queue either: later there is nobody to tell. */
+static gboolean
+channel_check_room (UsockChannel  *self,
+                    gsize          length,
+                    guint          n_fds,
+                    GError       **error)
+{
+  guint64 cost = usock_queue_message_cost (length, n_fds);
+
+  if (usock_io_make_room (usock_channel_socket (self)->fd, length) == -EMSGSIZE)
+    {
+      channel_set_send_error (self, EMSGSIZE, length, n_fds, error);
+      return FALSE;
+    }
+
+  if (self->queue_limit > 0
+      && (self->outbox.length == 0 || self->outbox.cost + cost <= self->queue_limit))
+    return TRUE;
+
+  self->needs_drain = TRUE;
+  usock_watch_want_writable (&usock_channel_socket (self)->watch, TRUE);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK,
+               _("Could not send to “%s”: the peer does not keep up, and %" G_GUINT64_FORMAT
+                 " bytes are queued"),
+               usock_channel_peer (self), self->outbox.cost);
+  return FALSE;
+}
+
+/* Takes both references over. */
+static void
+channel_enqueue (UsockChannel   *self,
+                 UsockMessage   *message,
+                 UsockOperation *operation)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+
+  if (self->outbox.length == 0)
+    self->stalled_since = usock_reactor_get_time (socket->reactor);
+
+  if (message != NULL)
+    {
+      usock_message_freeze (message);
+      usock_message_pin_fds (message);
+    }
+  usock_queue_push (&self->outbox, message, operation);
+  if (self->outbox.cost > MIN (self->high_water_mark, self->queue_limit))
+    self->needs_drain = TRUE;
+
+  if (socket->state != USOCK_STATE_CONNECTING)
+    usock_channel_schedule (self);
+}
+
+static gboolean
+channel_send (UsockChannel  *self,
+              UsockMessage  *message,
+              gconstpointer  data,
+              gsize          length,
+              GError       **error)
+{
+  guint n_fds = message != NULL ? usock_message_get_n_fds (message) : 0;
+
+  if (!channel_check_sendable (self, error))
+    return FALSE;
+
+  if (self->outbox.length == 0 && usock_channel_socket (self)->state != USOCK_STATE_CONNECTING)
+    {
+      gssize result = channel_send_now (self, message, data, length);
+
+      if (result >= 0)
+        {
+          if (message != NULL)
+            usock_message_freeze (message);
+          channel_note_sent (self, length);
+          return TRUE;
+        }
+      if (!send_may_succeed_later (-result))
+        {
+          channel_set_send_error (self, -result, length, n_fds, error);
+          return FALSE;
+        }
+      channel_wait_for_room (self, -result);
+    }
+
+  if (!channel_check_room (self, length, n_fds, error))
+    return FALSE;
+
+  channel_enqueue (self, message != NULL ? usock_message_ref (message)
+                                         : usock_message_new (data, length),
+                   NULL);
+  return TRUE;
+}
+
+/* How many of the messages can leave in one system call: those that are bytes only. */
+static guint
+channel_gather (UsockMessage    **messages,
+                gsize             n_messages,
+                UsockIoOutgoing  *outgoing,
+                struct iovec     *iov)
+{
+  guint n = 0, used = 0;
+
+  while (n < MIN (n_messages, USOCK_IO_BATCH_MAX))
+    {
+      UsockCredentials credentials;
+      guint n_iov;
+
+      if (usock_message_get_n_fds (messages[n]) > 0
+          || usock_message_peek_credentials (messages[n], &credentials))
+        break;
+
+      n_iov = usock_message_get_iov (messages[n], iov + used, BATCH_IOV - used);
+      if (n_iov > BATCH_IOV - used)
+        break;
+      outgoing[n++] = (UsockIoOutgoing) { .iov = iov + used, .n_iov = n_iov };
+      used += n_iov;
+    }
+
+  return n;
+}
+
+/* The first few in one system call if they are bytes only and nothing waits; else the first one,
+ * in the ordinary way, which tells its error too. */
+static gsize
+channel_send_some (UsockChannel   *self,
+                   UsockMessage  **messages,
+                   gsize           n_messages,
+                   GError        **error)
+{
+  UsockIoOutgoing outgoing[USOCK_IO_BATCH_MAX];
+  struct iovec iov[BATCH_IOV];
+  UsockSocket *socket = usock_channel_socket (self);
+  guint gathered = 0;
+  int sent = 0;
+
+  if (!channel_check_sendable (self, error))
+    return 0;
+
+  if (self->outbox.length == 0 && socket->state != USOCK_STATE_CONNECTING)
+    gathered = channel_gather (messages, n_messages, outgoing, iov);
+  if (gathered > 1)
+    sent = usock_io_send_batch (socket->fd, outgoing, gathered);
+  for (int i = 0; i < sent; i++)
+    {
+      usock_message_freeze (messages[i]);
+      channel_note_sent (self, usock_message_get_length (messages[i]));
+    }
+  if (sent > 0)
+    return sent;
+
+  return channel_send (self, messages[0], NULL, usock_message_get_length (messages[0]), error);
+}
+
+static void
+channel_pop_sent (UsockChannel *self)
+{
+  UsockQueueItem item;
+
+  usock_queue_pop (&self->outbox, &item);
+  if (item.message != NULL)
+    {
+      channel_note_sent (self, usock_message_get_length (item.message));
+      usock_message_unpin_fds (item.message);
+      usock_message_unref (item.message);
+    }
+  if (item.operation != NULL)
+    {
+      usock_operation_return_pointer (item.operation, NULL, NULL);
+      usock_channel_complete (self, item.operation);
+    }
+}
+
+void
+usock_channel_drop_outbox (UsockChannel *self,
+                           const GError *error)
+{
+  UsockQueueItem item;
+
+  while (usock_queue_pop (&self->outbox, &item))
+    {
+      if (item.message != NULL)
+        {
+          usock_message_unpin_fds (item.message);
+          usock_message_unref (item.message);
+        }
+      if (item.operation != NULL)
+        {
+          usock_operation_return_error (item.operation, g_error_copy (error));
+          g_queue_push_tail (&self->completed, item.operation);
+        }
+    }
+}
+
+/* The oldest message will never be taken. Who waits for it is told; if nobody does, the channel
+ * fails, since what was accepted must not vanish. A dead peer fails all that wait. */
+static void
+channel_send_failed (UsockChannel *self,
+                     int           errnum)
+{
+  UsockQueueItem *head = usock_queue_peek (&self->outbox, 0);
+  gboolean peer_gone = errnum == EPIPE || errnum == ECONNRESET || errnum == ENOTCONN;
+  gboolean unobserved = head->operation == NULL;
+  g_autoptr (GError) error = NULL;
+
+  channel_set_send_error (self, errnum, usock_message_get_length (head->message),
+                          usock_message_get_n_fds (head->message), &error);
+
+  if (!peer_gone && !unobserved)
+    {
+      UsockQueueItem item;
+
+      usock_queue_pop (&self->outbox, &item);
+      usock_message_unpin_fds (item.message);
+      usock_message_unref (item.message);
+      usock_channel_fail_operation (self, item.operation, g_error_copy (error));
+      return;
+    }
+
+  for (guint i = 0; i < self->outbox.length && !unobserved; i++)
+    unobserved = usock_queue_peek (&self->outbox, i)->operation == NULL;
+  usock_channel_drop_outbox (self, error);
+  usock_watch_wake (&usock_channel_socket (self)->watch);
+  if (unobserved)
+    usock_channel_break (self, g_steal_pointer (&error));
+}
+
+/* Returns how many left, or a negative errno for the oldest one. */
+static int
+channel_flush_some (UsockChannel *self)
+{
+  UsockIoOutgoing outgoing[USOCK_IO_BATCH_MAX];
+  struct iovec iov[BATCH_IOV];
+  UsockMessage *messages[USOCK_IO_BATCH_MAX];
+  UsockQueueItem *item;
+  guint n = 0;
+  gssize result;
+
+  while (n < USOCK_IO_BATCH_MAX && (item = usock_queue_peek (&self->outbox, n)) != NULL
+         && item->message != NULL)
+    messages[n++] = item->message;
+  n = channel_gather (messages, n, outgoing, iov);
+
+  if (n > 1)
+    return usock_io_send_batch (usock_channel_socket (self)->fd, outgoing, n);
+
+  result = channel_send_now (self, messages[0], NULL, usock_message_get_length (messages[0]));
+  return result < 0 ? (int) result : 1;
+}
+
+void
+usock_channel_flush (UsockChannel *self)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  gboolean progress = FALSE;
+
+  while (self->outbox.length > 0 && usock_channel_is_connected (self))
+    {
+      int n;
+
+      if (usock_queue_peek (&self->outbox, 0)->message == NULL)
+        {
+          channel_pop_sent (self);
+          continue;
+        }
+
+      n = channel_flush_some (self);
+      if (n < 0 && send_may_succeed_later (-n))
+        {
+          channel_wait_for_room (self, -n);
+          break;
+        }
+      if (n < 0)
+        channel_send_failed (self, -n);
+      for (; n > 0; n--)
+        {
+          channel_pop_sent (self);
+          progress = TRUE;
+        }
+    }
+
+  if (progress)
+    self->stalled_since = usock_reactor_get_time (socket->reactor);
+  if (self->outbox.length == 0)
+    {
+      usock_watch_want_writable (&socket->watch, self->needs_drain && self->blocked);
+      self->retry_at = 0;
+      if (progress)
+        self->blocked = FALSE;
+    }
+}
+
+/* Once our side has ended and nothing waits, the peer is told. */
+void
+usock_channel_finish_writing (UsockChannel *self)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  UsockQueueItem item;
+
+  if (!self->ending || self->ended || self->outbox.length > 0
+      || !usock_channel_is_connected (self))
+    return;
+
+  /* ENOTCONN: the peer is gone, and needs no telling. */
+  usock_io_shutdown_writing (socket->fd);
+  self->ended = TRUE;
+  usock_watch_wake (&socket->watch);
+
+  while (usock_queue_pop (&self->enders, &item))
+    {
+      usock_operation_return_pointer (item.operation, NULL, NULL);
+      usock_channel_complete (self, item.operation);
+    }
+}
+
+/**
+ * usock_channel_send:
+ * @self: a channel
+ * @data: (array length=length) (element-type guint8) (nullable): the bytes of one message
+ * @length: how many bytes there are; 0 sends an empty message
+ * @error: return location for an error
+ *
+ * Sends one message. @data is the caller's, and is copied only if it has to
+ * wait. Once accepted, the message arrives after all that were accepted before
+ * it, unless the channel fails, which [signal@Usock.Socket::error] reports;
+ * [method@Usock.Channel.send_message_async] tells of each message.
+ *
+ * Fails with `G_IO_ERROR_WOULD_BLOCK` if the queue is full, see
+ * [property@Usock.Channel:queue-limit]; with `G_IO_ERROR_MESSAGE_TOO_LARGE`
+ * beyond the kernel's limit, about 4 MiB at the most; with
+ * `G_IO_ERROR_BROKEN_PIPE` or `G_IO_ERROR_CONNECTION_CLOSED` if the peer is gone or
+ * reads no more, though what it sent before is still received; with
+ * `G_IO_ERROR_NOT_CONNECTED` before connecting, and with `G_IO_ERROR_CLOSED`
+ * after [method@Usock.Channel.end] or [method@Usock.Socket.close]. The channel
+ * keeps nothing of a message that it did not accept.
+ *
+ * Returns: whether the message was accepted
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_send (UsockChannel  *self,
+                    const guint8  *data,
+                    gsize          length,
+                    GError       **error)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
+  g_return_val_if_fail (data != NULL || length == 0, FALSE);
+
+  return channel_send (self, NULL, data, length, error);
+}
+
+/**
+ * usock_channel_send_bytes:
+ * @self: a channel
+ * @bytes: (transfer none): one message
+ * @error: return location for an error
+ *
+ * Sends one message as [method@Usock.Channel.send] does, with the same
+ * errors. If it has to wait, @bytes is referenced instead of copied.
+ *
+ * Returns: whether the message was accepted
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_send_bytes (UsockChannel  *self,
+                          GBytes        *bytes,
+                          GError       **error)
+{
+  g_autoptr (UsockMessage) message = NULL;
+
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
+  g_return_val_if_fail (bytes != NULL, FALSE);
+
+  message = usock_message_new_from_bytes (bytes);
+  return channel_send (self, message, NULL, g_bytes_get_size (bytes), error);
+}
+
+/**
+ * usock_channel_send_text:
+ * @self: a channel
+ * @text: UTF-8 text
+ * @error: return location for an error
+ *
+ * Sends @text as one message, without its final NUL, as
+ * [method@Usock.Channel.send] does, with the same errors.
+ *
+ * Returns: whether the message was accepted
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_send_text (UsockChannel  *self,
+                         const char    *text,
+                         GError       **error)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
+  g_return_val_if_fail (text != NULL, FALSE);
+
+  return channel_send (self, NULL, text, strlen (text), error);
+}
+
+/**
+ * usock_channel_send_with_fds:
+ * @self: a channel
+ * @data: (array length=length) (element-type guint8) (nullable): the bytes of one message
+ * @length: how many bytes there are
+ * @fds: (array length=n_fds) (nullable): open descriptors, at most 253
+ * @n_fds: how many descriptors there are
+ * @error: return location for an error
+ *
+ * Sends one message with descriptors. The caller keeps them, and may close
+ * them as soon as this returns: duplicates travel.
+ *
+ * Fails as [method@Usock.Channel.send] and [method@Usock.Message.append_fd]
+ * do, and with `G_IO_ERROR_PERMISSION_DENIED` if the peer accepts none.
+ *
+ * Returns: whether the message was accepted
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_send_with_fds (UsockChannel  *self,
+                             const guint8  *data,
+                             gsize          length,
+                             const gint    *fds,
+                             gsize          n_fds,
+                             GError       **error)
+{
+  g_autoptr (UsockMessage) message = NULL;
+
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
+  g_return_val_if_fail (data != NULL || length == 0, FALSE);
+  g_return_val_if_fail (fds != NULL || n_fds == 0, FALSE);
+
+  message = usock_message_new (data, length);
+  for (gsize i = 0; i < n_fds; i++)
+    if (!usock_message_append_fd (message, fds[i], error))
+      return FALSE;
+
+  return channel_send (self, message, NULL, length, error);
+}
+
+/**
+ * usock_channel_send_message:
+ * @self: a channel
+ * @message: (transfer none): one message
+ * @error: return location for an error
+ *
+ * Sends one message with everything that it carries, as
+ * [method@Usock.Channel.send] does, with the same errors, and with
+ * `G_IO_ERROR_PERMISSION_DENIED` if the peer accepts no descriptors, or if the
+ * message claims credentials that the process may not claim. Once it was
+ * accepted, the message is frozen.
+ *
+ * Returns: whether the message was accepted
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_send_message (UsockChannel  *self,
+                            UsockMessage  *message,
+                            GError       **error)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
+  g_return_val_if_fail (message != NULL, FALSE);
+
+  return channel_send (self, message, NULL, usock_message_get_length (message), error);
+}
+
+/**
+ * usock_channel_send_messages:
+ * @self: a channel
+ * @messages: (array length=n_messages) (transfer none): messages
+ * @n_messages: how many there are
+ * @error: return location for an error
+ *
+ * Sends many messages with as few system calls as possible, in order. Stops
+ * at the first that is not accepted; those before it are on their way. The
+ * error says why if it is the first of all.
+ *
+ * Returns: how many were accepted; 0 with an error, unless @n_messages is 0
+ *
+ * Since: 1.0
+ */
+gsize
+usock_channel_send_messages (UsockChannel   *self,
+                             UsockMessage  **messages,
+                             gsize           n_messages,
+                             GError        **error)
+{
+  gsize accepted = 0;
+
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+  g_return_val_if_fail (messages != NULL || n_messages == 0, 0);
+
+  while (accepted < n_messages)
+    {
+      gsize n = channel_send_some (self, messages + accepted, n_messages - accepted,
+                                   accepted == 0 ? error : NULL);
+
+      if (n == 0)
+        break;
+      accepted += n;
+    }
+
+  return accepted;
+}
+
+/**
+ * usock_channel_send_message_async:
+ * @self: a channel
+ * @message: (transfer none): one message
+ * @cancellable: (nullable): what may cancel the call
+ * @callback: (scope async): what to call when it is done
+ * @user_data: data for @callback
+ *
+ * Sends one message, and completes when the kernel has taken it: when it is on
+ * its way whatever becomes of this program. It waits for its turn however
+ * full the queue is. Calls complete in order.
+ *
+ * A cancelled message was not sent, and a message that was sent cannot be
+ * cancelled any more.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_send_message_async (UsockChannel        *self,
+                                  UsockMessage        *message,
+                                  GCancellable        *cancellable,
+                                  GAsyncReadyCallback  callback,
+                                  gpointer             user_data)
+{
+  UsockOperation *operation;
+  GError *error = NULL;
+  gsize length;
+  gssize result = -EAGAIN;
+
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+  g_return_if_fail (message != NULL);
+
+  length = usock_message_get_length (message);
+  operation = usock_channel_new_operation (self, usock_channel_send_message_async, cancellable,
+                                           callback, user_data);
+  if (!channel_check_sendable (self, &error))
+    {
+      usock_channel_fail_operation (self, operation, error);
+      return;
+    }
+
+  if (self->outbox.length == 0 && usock_channel_socket (self)->state != USOCK_STATE_CONNECTING
+      && !usock_operation_is_cancelled (operation))
+    result = channel_send_now (self, message, NULL, length);
+  else
+    result = usock_io_make_room (usock_channel_socket (self)->fd, length) == -EMSGSIZE ? -EMSGSIZE
+                                                                                       : -EAGAIN;
+
+  if (result >= 0)
+    {
+      usock_message_freeze (message);
+      channel_note_sent (self, length);
+      usock_operation_return_pointer (operation, NULL, NULL);
+      usock_channel_complete (self, operation);
+    }
+  else if (send_may_succeed_later (-result))
+    {
+      if (usock_channel_is_connected (self))
+        channel_wait_for_room (self, -result);
+      channel_enqueue (self, usock_message_ref (message), operation);
+    }
+  else
+    {
+      channel_set_send_error (self, -result, length, usock_message_get_n_fds (message), &error);
+      usock_channel_fail_operation (self, operation, error);
+    }
+}
+
+static gboolean
+channel_finish_operation (UsockChannel  *self,
+                          GAsyncResult  *result,
+                          gpointer       tag,
+                          GError       **error)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
+
+  return usock_operation_propagate (result, self, tag, NULL, error);
+}
+
+/**
+ * usock_channel_send_message_finish:
+ * @self: a channel
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@Usock.Channel.send_message_async]. The errors are those of
+ * [method@Usock.Channel.send_message], and `G_IO_ERROR_CANCELLED`.
+ *
+ * Returns: whether the message was sent
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_send_message_finish (UsockChannel  *self,
+                                   GAsyncResult  *result,
+                                   GError       **error)
+{
+  return channel_finish_operation (self, result, usock_channel_send_message_async, error);
+}
+
+/**
+ * usock_channel_flush_async:
+ * @self: a channel
+ * @cancellable: (nullable): what may cancel the call
+ * @callback: (scope async): what to call when it is done
+ * @user_data: data for @callback
+ *
+ * Completes when the kernel has taken all messages that were accepted before
+ * this call.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_flush_async (UsockChannel        *self,
+                           GCancellable        *cancellable,
+                           GAsyncReadyCallback  callback,
+                           gpointer             user_data)
+{
+  UsockOperation *operation;
+
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  operation = usock_channel_new_operation (self, usock_channel_flush_async, cancellable, callback,
+                                           user_data);
+  if (self->outbox.length > 0)
+    {
+      channel_enqueue (self, NULL, operation);
+      return;
+    }
+
+  usock_operation_return_pointer (operation, NULL, NULL);
+  usock_channel_complete (self, operation);
+}
+
+/**
+ * usock_channel_flush_finish:
+ * @self: a channel
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@Usock.Channel.flush_async]. The errors are
+ * `G_IO_ERROR_CANCELLED`, and those that ended the channel before.
+ *
+ * Returns: whether everything was sent
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_flush_finish (UsockChannel  *self,
+                            GAsyncResult  *result,
+                            GError       **error)
+{
+  return channel_finish_operation (self, result, usock_channel_flush_async, error);
+}
+
+/**
+ * usock_channel_end:
+ * @self: a channel
+ *
+ * Ends our side: no more messages are accepted, those that wait are sent, and
+ * then the peer sees the end, see shutdown(2). The peer's messages still come.
+ * When both sides have ended, the channel closes.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_end (UsockChannel *self)
+{
+  UsockSocket *socket;
+
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  socket = usock_channel_socket (self);
+  if (self->ending || socket->state == USOCK_STATE_NEW || socket->state == USOCK_STATE_CLOSED
+      || !usock_socket_check (socket, NULL))
+    return;
+
+  self->ending = TRUE;
+  if (socket->state == USOCK_STATE_OPEN)
+    usock_socket_set_state (socket, USOCK_STATE_READ_ONLY);
+  else if (socket->state == USOCK_STATE_WRITE_ONLY)
+    usock_socket_set_state (socket, USOCK_STATE_CLOSING);
+  usock_channel_finish_writing (self);
+}
+
+/**
+ * usock_channel_end_async:
+ * @self: a channel
+ * @cancellable: (nullable): what may cancel the call
+ * @callback: (scope async): what to call when it is done
+ * @user_data: data for @callback
+ *
+ * Ends our side as [method@Usock.Channel.end] does, and completes when
+ * everything was sent and the end too. Cancelling stops the waiting only.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_end_async (UsockChannel        *self,
+                         GCancellable        *cancellable,
+                         GAsyncReadyCallback  callback,
+                         gpointer             user_data)
+{
+  UsockOperation *operation;
+  GError *error = NULL;
+
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  operation = usock_channel_new_operation (self, usock_channel_end_async, cancellable, callback,
+                                           user_data);
+  if (usock_channel_socket (self)->state == USOCK_STATE_NEW)
+    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
+                         _("Could not end: the channel is not connected"));
+  else if (self->ended)
+    {
+      usock_operation_return_pointer (operation, NULL, NULL);
+      usock_channel_complete (self, operation);
+      return;
+    }
+  else
+    usock_socket_check (usock_channel_socket (self), &error);
+
+  if (error != NULL)
+    {
+      usock_channel_fail_operation (self, operation, error);
+      return;
+    }
+
+  usock_queue_push (&self->enders, NULL, operation);
+  usock_channel_end (self);
+}
+
+/**
+ * usock_channel_end_finish:
+ * @self: a channel
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@Usock.Channel.end_async]. The errors are
+ * `G_IO_ERROR_CANCELLED`, and those that ended the channel before.
+ *
+ * Returns: whether our side has ended
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_end_finish (UsockChannel  *self,
+                          GAsyncResult  *result,
+                          GError       **error)
+{
+  return channel_finish_operation (self, result, usock_channel_end_async, error);
+}
+
+/**
+ * usock_channel_close_gracefully_async:
+ * @self: a channel
+ * @timeout: how long to take at the most, in milliseconds; 0 for ever
+ * @cancellable: (nullable): what may cancel the call
+ * @callback: (scope async): what to call when it is done
+ * @user_data: data for @callback
+ *
+ * Closes so that nothing is lost: sends what waits, ends our side, and reads
+ * until the peer has ended too, delivering what comes; if nobody listens any
+ * more it is read all the same. Completes when the channel is closed.
+ *
+ * When @timeout is over, the channel fails with `G_IO_ERROR_TIMED_OUT`.
+ * Cancelling stops the waiting, and leaves our side ended.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_close_gracefully_async (UsockChannel        *self,
+                                      guint                timeout,
+                                      GCancellable        *cancellable,
+                                      GAsyncReadyCallback  callback,
+                                      gpointer             user_data)
+{
+  UsockSocket *socket;
+  UsockOperation *operation;
+  GError *error = NULL;
+
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  socket = usock_channel_socket (self);
+  operation = usock_channel_new_operation (self, usock_channel_close_gracefully_async, cancellable,
+                                           callback, user_data);
+  if (self->closer != NULL)
+    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_PENDING,
+                         _("Could not close: the channel is being closed already"));
+  else
+    usock_socket_check (socket, &error);
+  if (error != NULL)
+    {
+      usock_channel_fail_operation (self, operation, error);
+      return;
+    }
+
+  self->closer = operation;
+  if (socket->state == USOCK_STATE_NEW)
+    {
+      usock_socket_close (socket);
+      return;
+    }
+
+  if (timeout > 0)
+    self->close_due = g_get_monotonic_time () + timeout * G_GINT64_CONSTANT (1000);
+  usock_channel_resume (self);
+  usock_channel_end (self);
+  usock_channel_schedule (self);
+  usock_watch_wake (&socket->watch);
+}
+
+/**
+ * usock_channel_close_gracefully_finish:
+ * @self: a channel
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@Usock.Channel.close_gracefully_async]. Fails with
+ * `G_IO_ERROR_TIMED_OUT`, `G_IO_ERROR_CANCELLED`, with `G_IO_ERROR_CLOSED` if the
+ * channel was closed before, and with whatever error ended it meanwhile.
+ *
+ * Returns: whether everything was sent and the peer has ended
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_close_gracefully_finish (UsockChannel  *self,
+                                       GAsyncResult  *result,
+                                       GError       **error)
+{
+  return channel_finish_operation (self, result, usock_channel_close_gracefully_async, error);
+}

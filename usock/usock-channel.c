@@ -1,0 +1,1338 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "usock-channel-private.h"
+
+#include <errno.h>
+
+/* How long a blocked sender waits before it tries by itself: the kernel gives no event when a
+ * peer whose queue is full gives up reading. */
+#define BLOCKED_RETRY (1 * G_USEC_PER_SEC)
+
+#define READ_BUFFER_MAX (64 * 1024 * 1024)
+
+/**
+ * UsockChannel:
+ *
+ * What sends and receives messages: the base of [class@Usock.Seqpacket].
+ *
+ * ## Receiving
+ *
+ * Each message goes to the oldest call of [method@Usock.Channel.receive_async]
+ * that waits. If none does, it goes to the handlers of
+ * [signal@Usock.Channel::message], and then to those of
+ * [signal@Usock.Channel::data] (or of [signal@Usock.Channel::batch], if there
+ * are any). Until somebody listens or waits nothing is read, and who comes
+ * late gets everything.
+ *
+ * ## Sending
+ *
+ * A message goes straight to the kernel while nothing waits. When the peer
+ * does not keep up, messages are queued, up to
+ * [property@Usock.Channel:queue-limit]; beyond it sending fails with
+ * `G_IO_ERROR_WOULD_BLOCK`, and [signal@Usock.Channel::drain] tells when to go
+ * on. What was accepted arrives, in order, or the failure is reported.
+ *
+ * ## The end
+ *
+ * When the peer ends, what is queued is still sent, then our side ends too and
+ * [signal@Usock.Socket::close] follows, unless
+ * [property@Usock.Channel:allow-half-open] is set.
+ *
+ * Since: 1.0
+ */
+
+G_DEFINE_ABSTRACT_TYPE (UsockChannel, usock_channel, USOCK_TYPE_SOCKET)
+
+typedef enum
+{
+  PROP_PAUSED = 1,
+  PROP_QUEUED_BYTES,
+  PROP_HIGH_WATER_MARK,
+  PROP_QUEUE_LIMIT,
+  PROP_READ_BUFFER_SIZE,
+  PROP_IDLE_TIMEOUT,
+  PROP_SEND_TIMEOUT,
+  PROP_CONNECT_TIMEOUT,
+  PROP_PASS_CREDENTIALS,
+  PROP_MAX_FDS,
+  PROP_ALLOW_HALF_OPEN,
+} UsockChannelProperty;
+
+static GParamSpec *properties[PROP_ALLOW_HALF_OPEN + 1];
+guint usock_channel_signals[USOCK_CHANNEL_N_SIGNALS];
+
+/* Resets the idle timeout. Only the clock of the turn is stored: the deadline in the heap stays
+ * where it is, and looks here when it comes. */
+void
+usock_channel_note_activity (UsockChannel *self)
+{
+  if (self->idle_timeout == 0)
+    return;
+
+  self->last_activity = usock_reactor_get_time (usock_channel_socket (self)->reactor);
+  if (self->idle_emitted)
+    {
+      self->idle_emitted = FALSE;
+      usock_channel_schedule (self);
+    }
+}
+
+static gint64
+channel_next_deadline (UsockChannel *self)
+{
+  gint64 next = G_MAXINT64;
+
+  if (usock_channel_socket (self)->state == USOCK_STATE_CONNECTING)
+    next = MIN (next, self->connect_next);
+  if (self->idle_timeout > 0 && !self->idle_emitted && usock_channel_is_connected (self))
+    next = MIN (next, self->last_activity + self->idle_timeout * G_GINT64_CONSTANT (1000));
+  if (self->outbox.length > 0 && usock_channel_is_connected (self))
+    {
+      next = MIN (next, usock_reactor_get_time (usock_channel_socket (self)->reactor)
+                            + BLOCKED_RETRY);
+      if (self->send_timeout > 0)
+        next = MIN (next, self->stalled_since + self->send_timeout * G_GINT64_CONSTANT (1000));
+    }
+  if (self->retry_at > 0)
+    next = MIN (next, self->retry_at);
+  if (self->close_due > 0)
+    next = MIN (next, self->close_due);
+
+  return next;
+}
+
+/* Only ever moves the deadline closer. One that comes too early finds nothing to do, which costs
+ * less than moving it whenever there is activity. */
+void
+usock_channel_schedule (UsockChannel *self)
+{
+  UsockWatch *watch = &usock_channel_socket (self)->watch;
+  gint64 next = channel_next_deadline (self);
+
+  if (next != G_MAXINT64 && (watch->deadline == -1 || next < watch->deadline))
+    usock_watch_set_deadline (watch, next);
+}
+
+static gboolean
+channel_complete_idly (gpointer operation)
+{
+  usock_operation_complete (operation);
+  return G_SOURCE_REMOVE;
+}
+
+/* Takes a decided operation over. Its callback is called in the channel's turn, so that all
+ * callbacks come in the order of their decisions and before `close`; a channel without turns
+ * leaves it to the loop. */
+void
+usock_channel_complete (UsockChannel   *self,
+                        UsockOperation *operation)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  g_autoptr (GMainContext) context = NULL;
+  g_autoptr (GSource) idle = NULL;
+
+  if (socket->watch.attached && !socket->finishing)
+    {
+      g_queue_push_tail (&self->completed, operation);
+      usock_watch_wake (&socket->watch);
+      return;
+    }
+
+  context = g_main_context_ref_thread_default ();
+  idle = g_idle_source_new ();
+  g_source_set_priority (idle, G_PRIORITY_DEFAULT);
+  g_source_set_callback (idle, channel_complete_idly, operation, g_object_unref);
+  g_source_attach (idle, context);
+}
+
+/* Takes both over. */
+void
+usock_channel_fail_operation (UsockChannel   *self,
+                              UsockOperation *operation,
+                              GError         *error)
+{
+  usock_operation_return_error (operation, error);
+  usock_channel_complete (self, operation);
+}
+
+void
+usock_channel_run_completed (UsockChannel *self)
+{
+  UsockOperation *operation;
+
+  while ((operation = g_queue_pop_head (&self->completed)) != NULL)
+    {
+      usock_operation_complete (operation);
+      g_object_unref (operation);
+    }
+}
+
+/* In whatever thread cancels. */
+static void
+channel_cancelled (GCancellable *cancellable,
+                   UsockChannel *self)
+{
+  usock_watch_interrupt (&usock_channel_socket (self)->watch);
+}
+
+UsockOperation *
+usock_channel_new_operation (UsockChannel        *self,
+                             gpointer             tag,
+                             GCancellable        *cancellable,
+                             GAsyncReadyCallback  callback,
+                             gpointer             user_data)
+{
+  UsockOperation *operation = usock_operation_new (self, tag, callback, user_data);
+
+  if (usock_channel_socket (self)->reactor != NULL)
+    usock_operation_set_cancellable (operation, cancellable, G_CALLBACK (channel_cancelled));
+  return operation;
+}
+
+static GError *
+channel_cancelled_error (void)
+{
+  return g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, _("The operation was cancelled"));
+}
+
+static gboolean
+channel_remove_cancelled (const UsockQueueItem *item,
+                          gpointer              self)
+{
+  if (item->operation == NULL || !usock_operation_is_cancelled (item->operation))
+    return FALSE;
+
+  if (item->message != NULL)
+    {
+      usock_message_unpin_fds (item->message);
+      usock_message_unref (item->message);
+    }
+  usock_channel_fail_operation (self, item->operation, channel_cancelled_error ());
+  return TRUE;
+}
+
+static void
+channel_sweep_cancelled (UsockChannel *self)
+{
+  usock_queue_filter (&self->receivers, channel_remove_cancelled, self);
+  usock_queue_filter (&self->outbox, channel_remove_cancelled, self);
+  usock_queue_filter (&self->enders, channel_remove_cancelled, self);
+
+  if (self->closer != NULL && usock_operation_is_cancelled (self->closer))
+    {
+      self->close_due = 0;
+      usock_channel_fail_operation (self, g_steal_pointer (&self->closer),
+                                    channel_cancelled_error ());
+    }
+  if (self->connecting != NULL && usock_operation_is_cancelled (self->connecting)
+      && usock_channel_socket (self)->state == USOCK_STATE_CONNECTING)
+    usock_channel_cancel_connect (self);
+}
+
+static void
+channel_check_idle (UsockChannel *self,
+                    gint64        now)
+{
+  if (self->idle_timeout == 0 || self->idle_emitted || !usock_channel_is_connected (self)
+      || now < self->last_activity + self->idle_timeout * G_GINT64_CONSTANT (1000))
+    return;
+
+  self->idle_emitted = TRUE;
+  g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_TIMEOUT], 0);
+}
+
+static void
+channel_check_stall (UsockChannel *self,
+                     gint64        now)
+{
+  if (self->send_timeout == 0 || self->outbox.length == 0 || !usock_channel_is_connected (self)
+      || now < self->stalled_since + self->send_timeout * G_GINT64_CONSTANT (1000))
+    return;
+
+  usock_socket_fail (usock_channel_socket (self),
+                     g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
+                                  _("Could not send to “%s”: the peer has read nothing for %u "
+                                    "milliseconds, and %u messages wait"),
+                                  usock_channel_peer (self), self->send_timeout,
+                                  self->outbox.length));
+}
+
+static void
+channel_check_close_due (UsockChannel *self,
+                         gint64        now)
+{
+  if (self->close_due == 0 || now < self->close_due)
+    return;
+
+  self->close_due = 0;
+  usock_socket_fail (usock_channel_socket (self),
+                     g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
+                                  _("Could not close the connection to “%s” in time: %u messages "
+                                    "were not sent"),
+                                  usock_channel_peer (self), self->outbox.length));
+}
+
+static void
+channel_check_deadlines (UsockChannel *self)
+{
+  gint64 now = usock_reactor_get_time (usock_channel_socket (self)->reactor);
+
+  channel_check_close_due (self, now);
+  channel_check_stall (self, now);
+  channel_check_idle (self, now);
+}
+
+static void
+channel_check_drain (UsockChannel *self)
+{
+  if (!self->needs_drain || self->blocked || self->outbox.length > 0
+      || !usock_channel_is_connected (self))
+    return;
+
+  self->needs_drain = FALSE;
+  g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_DRAIN], 0);
+}
+
+/* A turn. Every emission may have closed the channel, or run a nested turn. */
+static void
+usock_channel_dispatch (UsockSocket *socket)
+{
+  UsockChannel *self = USOCK_CHANNEL (socket);
+  guint ready = socket->watch.ready;
+
+  socket->watch.ready &= USOCK_READY_IN | USOCK_READY_HANGUP;
+  if (ready & USOCK_READY_INTERRUPT)
+    channel_sweep_cancelled (self);
+  if (socket->state == USOCK_STATE_CONNECTING)
+    usock_channel_retry_connect (self);
+  if (self->announce)
+    usock_channel_announce (self);
+
+  if (ready & USOCK_READY_OUT)
+    self->blocked = FALSE;
+  if (ready & (USOCK_READY_OUT | USOCK_READY_HANGUP | USOCK_READY_DEADLINE))
+    usock_channel_flush (self);
+
+  if (usock_channel_is_connected (self))
+    usock_channel_read (self);
+  usock_channel_run_completed (self);
+  channel_check_drain (self);
+  if (ready & USOCK_READY_DEADLINE)
+    channel_check_deadlines (self);
+
+  usock_channel_finish_writing (self);
+  usock_channel_run_completed (self);
+  if (socket->state == USOCK_STATE_CLOSING && self->ended)
+    usock_socket_close (socket);
+  if (socket->state != USOCK_STATE_CLOSED)
+    usock_channel_schedule (self);
+}
+
+static gboolean
+usock_channel_wanted (UsockSocket *socket)
+{
+  return usock_channel_is_wanted (USOCK_CHANNEL (socket));
+}
+
+static void
+usock_channel_closing (UsockSocket *socket)
+{
+  UsockChannel *self = USOCK_CHANNEL (socket);
+
+  if (socket->failure == NULL && usock_channel_is_connected (self))
+    usock_channel_flush (self);
+  if (socket->failure != NULL && self->verdict == NULL)
+    self->verdict = g_error_copy (socket->failure);
+}
+
+static void
+channel_fail_queue (UsockChannel *self,
+                    UsockQueue   *queue,
+                    const GError *error)
+{
+  UsockQueueItem item;
+
+  while (usock_queue_pop (queue, &item))
+    if (item.operation != NULL)
+      {
+        usock_operation_return_error (item.operation, g_error_copy (error));
+        g_queue_push_tail (&self->completed, item.operation);
+      }
+}
+
+static void
+channel_decide_last (UsockChannel   *self,
+                     UsockOperation *operation,
+                     const GError   *error)
+{
+  if (operation == NULL)
+    return;
+
+  if (error != NULL)
+    usock_operation_return_error (operation, g_error_copy (error));
+  else
+    usock_operation_return_pointer (operation, NULL, NULL);
+  g_queue_push_tail (&self->completed, operation);
+}
+
+/* Everything that waits ends with the failure, or with CLOSED if the program closed. */
+static void
+usock_channel_finish (UsockSocket *socket)
+{
+  UsockChannel *self = USOCK_CHANNEL (socket);
+  g_autoptr (GError) error = NULL;
+
+  if (socket->failure != NULL)
+    error = g_error_copy (socket->failure);
+  else
+    g_set_error (&error, G_IO_ERROR, G_IO_ERROR_CLOSED,
+                 _("The connection to “%s” was closed by this program"),
+                 usock_channel_peer (self));
+
+  usock_channel_run_completed (self);
+  usock_channel_drop_outbox (self, error);
+  channel_fail_queue (self, &self->enders, error);
+  channel_fail_queue (self, &self->receivers, error);
+  channel_decide_last (self, g_steal_pointer (&self->connecting), error);
+  channel_decide_last (self, g_steal_pointer (&self->closer), socket->failure);
+  usock_queue_clear (&self->inbox);
+  usock_channel_run_completed (self);
+}
+
+/* Nobody is left to call back. */
+static void
+usock_channel_orphaned (UsockSocket *socket)
+{
+  UsockChannel *self = USOCK_CHANNEL (socket);
+
+  usock_queue_clear (&self->inbox);
+  usock_queue_clear (&self->outbox);
+  usock_queue_clear (&self->enders);
+  usock_queue_clear (&self->receivers);
+  g_queue_clear_full (&self->completed, g_object_unref);
+  g_clear_object (&self->connecting);
+  g_clear_object (&self->closer);
+}
+
+static void
+usock_channel_finalize (GObject *object)
+{
+  UsockChannel *self = USOCK_CHANNEL (object);
+
+  usock_channel_orphaned (usock_channel_socket (self));
+  g_clear_pointer (&self->target, usock_name_free);
+  g_clear_error (&self->broken);
+  g_clear_error (&self->verdict);
+
+  G_OBJECT_CLASS (usock_channel_parent_class)->finalize (object);
+}
+
+static void
+usock_channel_get_property (GObject    *object,
+                            guint       property_id,
+                            GValue     *value,
+                            GParamSpec *pspec)
+{
+  UsockChannel *self = USOCK_CHANNEL (object);
+
+  switch ((UsockChannelProperty) property_id)
+    {
+    case PROP_PAUSED:
+      g_value_set_boolean (value, self->paused);
+      break;
+    case PROP_QUEUED_BYTES:
+      g_value_set_uint64 (value, self->outbox.cost);
+      break;
+    case PROP_HIGH_WATER_MARK:
+      g_value_set_uint64 (value, self->high_water_mark);
+      break;
+    case PROP_QUEUE_LIMIT:
+      g_value_set_uint64 (value, self->queue_limit);
+      break;
+    case PROP_READ_BUFFER_SIZE:
+      g_value_set_uint (value, self->read_buffer_size);
+      break;
+    case PROP_IDLE_TIMEOUT:
+      g_value_set_uint (value, self->idle_timeout);
+      break;
+    case PROP_SEND_TIMEOUT:
+      g_value_set_uint (value, self->send_timeout);
+      break;
+    case PROP_CONNECT_TIMEOUT:
+      g_value_set_uint (value, self->connect_timeout);
+      break;
+    case PROP_PASS_CREDENTIALS:
+      g_value_set_boolean (value, self->pass_credentials);
+      break;
+    case PROP_MAX_FDS:
+      g_value_set_uint (value, self->max_fds);
+      break;
+    case PROP_ALLOW_HALF_OPEN:
+      g_value_set_boolean (value, self->allow_half_open);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
+    }
+}
+
+static void
+usock_channel_set_property (GObject      *object,
+                            guint         property_id,
+                            const GValue *value,
+                            GParamSpec   *pspec)
+{
+  UsockChannel *self = USOCK_CHANNEL (object);
+
+  switch ((UsockChannelProperty) property_id)
+    {
+    case PROP_HIGH_WATER_MARK:
+      usock_channel_set_high_water_mark (self, g_value_get_uint64 (value));
+      break;
+    case PROP_QUEUE_LIMIT:
+      usock_channel_set_queue_limit (self, g_value_get_uint64 (value));
+      break;
+    case PROP_READ_BUFFER_SIZE:
+      usock_channel_set_read_buffer_size (self, g_value_get_uint (value));
+      break;
+    case PROP_IDLE_TIMEOUT:
+      usock_channel_set_idle_timeout (self, g_value_get_uint (value));
+      break;
+    case PROP_SEND_TIMEOUT:
+      usock_channel_set_send_timeout (self, g_value_get_uint (value));
+      break;
+    case PROP_CONNECT_TIMEOUT:
+      usock_channel_set_connect_timeout (self, g_value_get_uint (value));
+      break;
+    case PROP_PASS_CREDENTIALS:
+      usock_channel_set_pass_credentials (self, g_value_get_boolean (value));
+      break;
+    case PROP_MAX_FDS:
+      usock_channel_set_max_fds (self, g_value_get_uint (value));
+      break;
+    case PROP_ALLOW_HALF_OPEN:
+      usock_channel_set_allow_half_open (self, g_value_get_boolean (value));
+      break;
+    case PROP_PAUSED:
+    case PROP_QUEUED_BYTES:
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
+    }
+}
+
+static void
+channel_install_properties (GObjectClass *object_class)
+{
+  const GParamFlags read_only = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
+  const GParamFlags read_write
+      = G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS;
+
+  /**
+   * UsockChannel:paused: (getter get_paused)
+   *
+   * Whether delivery is paused, see [method@Usock.Channel.pause].
+   *
+   * Since: 1.0
+   */
+  properties[PROP_PAUSED] = g_param_spec_boolean ("paused", NULL, NULL, FALSE, read_only);
+
+  /**
+   * UsockChannel:queued-bytes: (getter get_queued_bytes)
+   *
+   * How much waits to be sent, in bytes, counting 256 for each message and
+   * each descriptor beside its bytes. Changes are not notified.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_QUEUED_BYTES] = g_param_spec_uint64 ("queued-bytes", NULL, NULL, 0, G_MAXUINT64,
+                                                       0, read_only);
+
+  /**
+   * UsockChannel:high-water-mark: (getter get_high_water_mark) (setter set_high_water_mark)
+   *
+   * The [property@Usock.Channel:queued-bytes] above which
+   * [signal@Usock.Channel::drain] will tell that the queue is empty again. At
+   * most the queue limit counts.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_HIGH_WATER_MARK] = g_param_spec_uint64 ("high-water-mark", NULL, NULL, 0,
+                                                          G_MAXUINT64, 64 * 1024, read_write);
+
+  /**
+   * UsockChannel:queue-limit: (getter get_queue_limit) (setter set_queue_limit)
+   *
+   * The [property@Usock.Channel:queued-bytes] beyond which sending fails with
+   * `G_IO_ERROR_WOULD_BLOCK`. An empty queue takes any one message. With 0
+   * nothing is ever queued.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_QUEUE_LIMIT] = g_param_spec_uint64 ("queue-limit", NULL, NULL, 0, G_MAXUINT64,
+                                                      16 * 1024 * 1024, read_write);
+
+  /**
+   * UsockChannel:read-buffer-size: (getter get_read_buffer_size) (setter set_read_buffer_size)
+   *
+   * The longest message that is received whole, in bytes.
+   *
+   * A longer one is flagged `TRUNCATED` where it is received as a
+   * [struct@Usock.Message]. Nobody else could tell it from a whole one, so for
+   * those who listen to bytes only it is a `G_IO_ERROR_MESSAGE_TOO_LARGE` that
+   * closes the channel.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_READ_BUFFER_SIZE] = g_param_spec_uint ("read-buffer-size", NULL, NULL, 1,
+                                                         READ_BUFFER_MAX, 256 * 1024, read_write);
+
+  /**
+   * UsockChannel:idle-timeout: (getter get_idle_timeout) (setter set_idle_timeout)
+   *
+   * After how many milliseconds without a message in either direction
+   * [signal@Usock.Channel::timeout] is emitted, 0 for never.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_IDLE_TIMEOUT] = g_param_spec_uint ("idle-timeout", NULL, NULL, 0, G_MAXUINT, 0,
+                                                     read_write);
+
+  /**
+   * UsockChannel:send-timeout: (getter get_send_timeout) (setter set_send_timeout)
+   *
+   * How many milliseconds messages may wait without the peer reading
+   * anything before the channel fails with `G_IO_ERROR_TIMED_OUT`, 0 for
+   * ever.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_SEND_TIMEOUT] = g_param_spec_uint ("send-timeout", NULL, NULL, 0, G_MAXUINT,
+                                                     30 * 1000, read_write);
+
+  /**
+   * UsockChannel:connect-timeout: (getter get_connect_timeout) (setter set_connect_timeout)
+   *
+   * How many milliseconds to wait for a place in a full backlog before
+   * connecting fails with `G_IO_ERROR_TIMED_OUT`, 0 for ever.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_CONNECT_TIMEOUT] = g_param_spec_uint ("connect-timeout", NULL, NULL, 0,
+                                                        G_MAXUINT, 30 * 1000, read_write);
+
+  /**
+   * UsockChannel:pass-credentials: (getter get_pass_credentials) (setter set_pass_credentials)
+   *
+   * Whether received messages carry the credentials of their senders, see
+   * `SO_PASSCRED` in unix(7). Set it before connecting: for messages that were
+   * sent earlier the kernel may not know them. Note that the kernel gives the
+   * socket an abstract name then.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_PASS_CREDENTIALS] = g_param_spec_boolean ("pass-credentials", NULL, NULL, FALSE,
+                                                            read_write);
+
+  /**
+   * UsockChannel:max-fds: (getter get_max_fds) (setter set_max_fds)
+   *
+   * How many descriptors a received message may have. With 0, the default,
+   * descriptors are refused: since Linux 6.16 the sender gets an error, before
+   * they are closed on arrival. A message that has more than allowed loses them
+   * all, and is flagged `FDS_LOST`.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_MAX_FDS] = g_param_spec_uint ("max-fds", NULL, NULL, 0, G_MAXUINT, 0, read_write);
+
+  /**
+   * UsockChannel:allow-half-open: (getter get_allow_half_open) (setter set_allow_half_open)
+   *
+   * Whether our side stays open when the peer ends. If not, what is queued is
+   * sent, and the channel closes.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_ALLOW_HALF_OPEN] = g_param_spec_boolean ("allow-half-open", NULL, NULL, FALSE,
+                                                           read_write);
+
+  g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
+}
+
+static guint
+channel_new_signal (const char *name)
+{
+  return g_signal_new (name, USOCK_TYPE_CHANNEL, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                       G_TYPE_NONE, 0);
+}
+
+static guint
+channel_new_signal_with (const char *name,
+                         GType       argument)
+{
+  return g_signal_new (name, USOCK_TYPE_CHANNEL, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                       G_TYPE_NONE, 1, argument);
+}
+
+static void
+channel_install_signals (void)
+{
+  guint *signals = usock_channel_signals;
+
+  /**
+   * UsockChannel::connect:
+   * @self: the channel
+   *
+   * Emitted once when the connection is made.
+   *
+   * Since: 1.0
+   */
+  signals[USOCK_CHANNEL_SIGNAL_CONNECT] = channel_new_signal ("connect");
+
+  /**
+   * UsockChannel::data:
+   * @self: the channel
+   * @bytes: the payload of one message
+   *
+   * Emitted for each message, with its payload alone; the fastest way to
+   * receive. It is a `bytes` in Python and a `Uint8Array` in JavaScript, to keep
+   * as long as you like.
+   *
+   * In C and Vala the array is the library's, is used again, and may not be
+   * changed: copy what you keep. A NUL, which does not count, stands behind the
+   * last byte.
+   *
+   * Since: 1.0
+   */
+  signals[USOCK_CHANNEL_SIGNAL_DATA]
+      = channel_new_signal_with ("data", G_TYPE_BYTE_ARRAY | G_SIGNAL_TYPE_STATIC_SCOPE);
+
+  /**
+   * UsockChannel::message:
+   * @self: the channel
+   * @message: one message
+   *
+   * Emitted for each message, with everything that came along. Descriptors
+   * that were not taken from it are closed when the emission is over, so take
+   * them before anything asynchronous.
+   *
+   * Since: 1.0
+   */
+  signals[USOCK_CHANNEL_SIGNAL_MESSAGE] = channel_new_signal_with ("message", USOCK_TYPE_MESSAGE);
+
+  /**
+   * UsockChannel::batch:
+   * @self: the channel
+   * @batch: (element-type GByteArray): the payloads of one or more messages
+   *
+   * Emitted instead of [signal@Usock.Channel::data], if anybody listens to it,
+   * with all the messages that were waiting. For scripts that receive more
+   * than some hundred thousand messages a second. In C and Vala the arrays are
+   * the library's, as with [signal@Usock.Channel::data].
+   *
+   * Since: 1.0
+   */
+  signals[USOCK_CHANNEL_SIGNAL_BATCH]
+      = channel_new_signal_with ("batch", G_TYPE_PTR_ARRAY | G_SIGNAL_TYPE_STATIC_SCOPE);
+
+  /**
+   * UsockChannel::drain:
+   * @self: the channel
+   *
+   * Emitted when nothing waits to be sent any more, after the
+   * [property@Usock.Channel:high-water-mark] was passed or sending failed with
+   * `G_IO_ERROR_WOULD_BLOCK`.
+   *
+   * Since: 1.0
+   */
+  signals[USOCK_CHANNEL_SIGNAL_DRAIN] = channel_new_signal ("drain");
+
+  /**
+   * UsockChannel::end:
+   * @self: the channel
+   *
+   * Emitted once when the peer has ended and everything it sent was
+   * delivered.
+   *
+   * Since: 1.0
+   */
+  signals[USOCK_CHANNEL_SIGNAL_END] = channel_new_signal ("end");
+
+  /**
+   * UsockChannel::timeout:
+   * @self: the channel
+   *
+   * Emitted once when nothing was received or sent for
+   * [property@Usock.Channel:idle-timeout] milliseconds, and again only after
+   * something was. It closes nothing.
+   *
+   * Since: 1.0
+   */
+  signals[USOCK_CHANNEL_SIGNAL_TIMEOUT] = channel_new_signal ("timeout");
+}
+
+static void
+usock_channel_class_init (UsockChannelClass *class)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (class);
+  UsockSocketClass *socket_class = (UsockSocketClass *) class;
+
+  object_class->finalize = usock_channel_finalize;
+  object_class->get_property = usock_channel_get_property;
+  object_class->set_property = usock_channel_set_property;
+
+  socket_class->dispatch = usock_channel_dispatch;
+  socket_class->wanted = usock_channel_wanted;
+  socket_class->closing = usock_channel_closing;
+  socket_class->finish = usock_channel_finish;
+  socket_class->orphaned = usock_channel_orphaned;
+
+  channel_install_properties (object_class);
+  channel_install_signals ();
+}
+
+static void
+usock_channel_init (UsockChannel *self)
+{
+  self->read_buffer_size = 256 * 1024;
+  self->high_water_mark = 64 * 1024;
+  self->queue_limit = 16 * 1024 * 1024;
+  self->send_timeout = 30 * 1000;
+  self->connect_timeout = 30 * 1000;
+  self->batch_size = 2;
+  g_queue_init (&self->completed);
+}
+
+/**
+ * usock_channel_pause:
+ * @self: a channel
+ *
+ * Stops delivery at once, even in the middle of what one system call read.
+ * What is not delivered waits, in the kernel for the most part, so that the
+ * peer is held up in the end. Has no effect on
+ * [method@Usock.Channel.receive_async] calls but to let them wait. While it is
+ * paused, a channel whose peer is gone stays open.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_pause (UsockChannel *self)
+{
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  if (self->paused)
+    return;
+
+  self->paused = TRUE;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_PAUSED]);
+}
+
+/**
+ * usock_channel_resume:
+ * @self: a channel
+ *
+ * Goes on with delivery after [method@Usock.Channel.pause].
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_resume (UsockChannel *self)
+{
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  if (!self->paused)
+    return;
+
+  self->paused = FALSE;
+  usock_watch_wake (&usock_channel_socket (self)->watch);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_PAUSED]);
+}
+
+/**
+ * usock_channel_get_bytes_read:
+ * @self: a channel
+ *
+ * Gets how many bytes of payload were received. The counter stays when the channel is closed, and its changes
+ * are not notified.
+ *
+ * Returns: the count
+ *
+ * Since: 1.0
+ */
+guint64
+usock_channel_get_bytes_read (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->bytes_read;
+}
+
+/**
+ * usock_channel_get_bytes_written:
+ * @self: a channel
+ *
+ * Gets how many bytes of payload the kernel has taken. The counter stays when the channel is closed, and its changes
+ * are not notified.
+ *
+ * Returns: the count
+ *
+ * Since: 1.0
+ */
+guint64
+usock_channel_get_bytes_written (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->bytes_written;
+}
+
+/**
+ * usock_channel_get_messages_read:
+ * @self: a channel
+ *
+ * Gets how many messages were received. The counter stays when the channel is closed, and its changes
+ * are not notified.
+ *
+ * Returns: the count
+ *
+ * Since: 1.0
+ */
+guint64
+usock_channel_get_messages_read (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->messages_read;
+}
+
+/**
+ * usock_channel_get_messages_written:
+ * @self: a channel
+ *
+ * Gets how many messages the kernel has taken. The counter stays when the channel is closed, and its changes
+ * are not notified.
+ *
+ * Returns: the count
+ *
+ * Since: 1.0
+ */
+guint64
+usock_channel_get_messages_written (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->messages_written;
+}
+
+/**
+ * usock_channel_get_paused: (get-property paused)
+ * @self: a channel
+ *
+ * Gets whether delivery is paused.
+ *
+ * Returns: whether it is
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_get_paused (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->paused;
+}
+
+/**
+ * usock_channel_get_queued_bytes: (get-property queued-bytes)
+ * @self: a channel
+ *
+ * Gets how much waits to be sent, in bytes, counting 256 for each message and
+ * descriptor.
+ *
+ * Returns: the sum
+ *
+ * Since: 1.0
+ */
+guint64
+usock_channel_get_queued_bytes (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->outbox.cost;
+}
+
+/**
+ * usock_channel_get_high_water_mark: (get-property high-water-mark)
+ * @self: a channel
+ *
+ * Gets above how much queued [signal@Usock.Channel::drain] will follow.
+ *
+ * Returns: bytes
+ *
+ * Since: 1.0
+ */
+guint64
+usock_channel_get_high_water_mark (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->high_water_mark;
+}
+
+/**
+ * usock_channel_set_high_water_mark: (set-property high-water-mark)
+ * @self: a channel
+ * @high_water_mark: bytes
+ *
+ * Sets above how much queued [signal@Usock.Channel::drain] will follow.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_set_high_water_mark (UsockChannel *self,
+                                   guint64       high_water_mark)
+{
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  if (self->high_water_mark == high_water_mark)
+    return;
+
+  self->high_water_mark = high_water_mark;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_HIGH_WATER_MARK]);
+}
+
+/**
+ * usock_channel_get_queue_limit: (get-property queue-limit)
+ * @self: a channel
+ *
+ * Gets how much may be queued.
+ *
+ * Returns: bytes
+ *
+ * Since: 1.0
+ */
+guint64
+usock_channel_get_queue_limit (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->queue_limit;
+}
+
+/**
+ * usock_channel_set_queue_limit: (set-property queue-limit)
+ * @self: a channel
+ * @queue_limit: bytes; 0 to queue nothing
+ *
+ * Sets how much may be queued.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_set_queue_limit (UsockChannel *self,
+                               guint64       queue_limit)
+{
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  if (self->queue_limit == queue_limit)
+    return;
+
+  self->queue_limit = queue_limit;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_QUEUE_LIMIT]);
+}
+
+/**
+ * usock_channel_get_read_buffer_size: (get-property read-buffer-size)
+ * @self: a channel
+ *
+ * Gets the length of the longest message that is received whole.
+ *
+ * Returns: bytes
+ *
+ * Since: 1.0
+ */
+guint
+usock_channel_get_read_buffer_size (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->read_buffer_size;
+}
+
+/**
+ * usock_channel_set_read_buffer_size: (set-property read-buffer-size)
+ * @self: a channel
+ * @read_buffer_size: bytes, from 1 to 64 MiB
+ *
+ * Sets the length of the longest message that is received whole.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_set_read_buffer_size (UsockChannel *self,
+                                    guint         read_buffer_size)
+{
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  read_buffer_size = CLAMP (read_buffer_size, 1, READ_BUFFER_MAX);
+  if (self->read_buffer_size == read_buffer_size)
+    return;
+
+  self->read_buffer_size = read_buffer_size;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_READ_BUFFER_SIZE]);
+}
+
+/**
+ * usock_channel_get_idle_timeout: (get-property idle-timeout)
+ * @self: a channel
+ *
+ * Gets after how long without messages [signal@Usock.Channel::timeout] comes.
+ *
+ * Returns: milliseconds; 0 for never
+ *
+ * Since: 1.0
+ */
+guint
+usock_channel_get_idle_timeout (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->idle_timeout;
+}
+
+/**
+ * usock_channel_set_idle_timeout: (set-property idle-timeout)
+ * @self: a channel
+ * @idle_timeout: milliseconds; 0 for never
+ *
+ * Sets after how long without messages [signal@Usock.Channel::timeout] comes. The
+ * period starts anew.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_set_idle_timeout (UsockChannel *self,
+                                guint         idle_timeout)
+{
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  if (self->idle_timeout == idle_timeout)
+    return;
+
+  self->idle_timeout = idle_timeout;
+  self->last_activity = g_get_monotonic_time ();
+  self->idle_emitted = FALSE;
+  if (usock_channel_is_connected (self))
+    usock_channel_schedule (self);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_IDLE_TIMEOUT]);
+}
+
+/**
+ * usock_channel_get_send_timeout: (get-property send-timeout)
+ * @self: a channel
+ *
+ * Gets how long messages may wait without the peer reading anything.
+ *
+ * Returns: milliseconds; 0 for ever
+ *
+ * Since: 1.0
+ */
+guint
+usock_channel_get_send_timeout (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->send_timeout;
+}
+
+/**
+ * usock_channel_set_send_timeout: (set-property send-timeout)
+ * @self: a channel
+ * @send_timeout: milliseconds; 0 for ever
+ *
+ * Sets how long messages may wait without the peer reading anything.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_set_send_timeout (UsockChannel *self,
+                                guint         send_timeout)
+{
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  if (self->send_timeout == send_timeout)
+    return;
+
+  self->send_timeout = send_timeout;
+  if (usock_channel_is_connected (self))
+    usock_channel_schedule (self);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_SEND_TIMEOUT]);
+}
+
+/**
+ * usock_channel_get_connect_timeout: (get-property connect-timeout)
+ * @self: a channel
+ *
+ * Gets how long to wait for a place in a full backlog.
+ *
+ * Returns: milliseconds; 0 for ever
+ *
+ * Since: 1.0
+ */
+guint
+usock_channel_get_connect_timeout (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->connect_timeout;
+}
+
+/**
+ * usock_channel_set_connect_timeout: (set-property connect-timeout)
+ * @self: a channel
+ * @connect_timeout: milliseconds; 0 for ever
+ *
+ * Sets how long to wait for a place in a full backlog.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_set_connect_timeout (UsockChannel *self,
+                                   guint         connect_timeout)
+{
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  if (self->connect_timeout == connect_timeout)
+    return;
+
+  self->connect_timeout = connect_timeout;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CONNECT_TIMEOUT]);
+}
+
+/**
+ * usock_channel_get_pass_credentials: (get-property pass-credentials)
+ * @self: a channel
+ *
+ * Gets whether received messages carry the credentials of their senders.
+ *
+ * Returns: whether they do
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_get_pass_credentials (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->pass_credentials;
+}
+
+/**
+ * usock_channel_set_pass_credentials: (set-property pass-credentials)
+ * @self: a channel
+ * @pass_credentials: whether they should
+ *
+ * Sets whether received messages carry the credentials of their senders.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_set_pass_credentials (UsockChannel *self,
+                                    gboolean      pass_credentials)
+{
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  pass_credentials = !!pass_credentials;
+  if (self->pass_credentials == pass_credentials)
+    return;
+
+  self->pass_credentials = pass_credentials;
+  if (usock_channel_socket (self)->fd != -1)
+    usock_channel_prepare_fd (self, usock_channel_socket (self)->fd);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_PASS_CREDENTIALS]);
+}
+
+/**
+ * usock_channel_get_max_fds: (get-property max-fds)
+ * @self: a channel
+ *
+ * Gets how many descriptors a received message may have.
+ *
+ * Returns: how many; 0 if they are refused
+ *
+ * Since: 1.0
+ */
+guint
+usock_channel_get_max_fds (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->max_fds;
+}
+
+/**
+ * usock_channel_set_max_fds: (set-property max-fds)
+ * @self: a channel
+ * @max_fds: how many; 0 to refuse them
+ *
+ * Sets how many descriptors a received message may have.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_set_max_fds (UsockChannel *self,
+                           guint         max_fds)
+{
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  if (self->max_fds == max_fds)
+    return;
+
+  self->max_fds = max_fds;
+  if (usock_channel_socket (self)->fd != -1)
+    usock_channel_prepare_fd (self, usock_channel_socket (self)->fd);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAX_FDS]);
+}
+
+/**
+ * usock_channel_get_allow_half_open: (get-property allow-half-open)
+ * @self: a channel
+ *
+ * Gets whether our side stays open when the peer ends.
+ *
+ * Returns: whether it does
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_get_allow_half_open (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->allow_half_open;
+}
+
+/**
+ * usock_channel_set_allow_half_open: (set-property allow-half-open)
+ * @self: a channel
+ * @allow_half_open: whether it should
+ *
+ * Sets whether our side stays open when the peer ends.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_set_allow_half_open (UsockChannel *self,
+                                   gboolean      allow_half_open)
+{
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  allow_half_open = !!allow_half_open;
+  if (self->allow_half_open == allow_half_open)
+    return;
+
+  self->allow_half_open = allow_half_open;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_ALLOW_HALF_OPEN]);
+}

@@ -1,0 +1,129 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "usock-seqpacket.h"
+
+#include "usock-channel-private.h"
+
+/**
+ * UsockSeqpacket:
+ *
+ * A connection over which messages travel whole and in order: `SOCK_SEQPACKET`
+ * of unix(7).
+ *
+ * An empty message is a message, and never taken for the end. Messages may be
+ * as large as the kernel allows, 4,263,616 bytes at the most; the send buffer
+ * grows with them. Descriptors and credentials travel with
+ * [struct@Usock.Message].
+ *
+ * ```c
+ * g_autoptr (GError) error = NULL;
+ * UsockSeqpacket *client = usock_seqpacket_new ();
+ *
+ * if (!usock_channel_connect_to_path (USOCK_CHANNEL (client), path, &error)
+ *     || !usock_channel_send_text (USOCK_CHANNEL (client), "hello", &error))
+ *   g_printerr ("%s\n", error->message);
+ * ```
+ *
+ * Since: 1.0
+ */
+struct _UsockSeqpacket
+{
+  UsockChannel parent_instance;
+};
+
+struct _UsockSeqpacketClass
+{
+  UsockChannelClass parent_class;
+};
+
+G_DEFINE_TYPE (UsockSeqpacket, usock_seqpacket, USOCK_TYPE_CHANNEL)
+
+static void
+usock_seqpacket_class_init (UsockSeqpacketClass *class)
+{
+}
+
+static void
+usock_seqpacket_init (UsockSeqpacket *self)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+
+  socket->family = AF_UNIX;
+  socket->type = SOCK_SEQPACKET;
+}
+
+/**
+ * usock_seqpacket_new:
+ *
+ * Makes a channel that is not connected yet.
+ *
+ * Returns: (transfer full): a new channel
+ *
+ * Since: 1.0
+ */
+UsockSeqpacket *
+usock_seqpacket_new (void)
+{
+  return g_object_new (USOCK_TYPE_SEQPACKET, NULL);
+}
+
+/**
+ * usock_seqpacket_new_from_fd:
+ * @fd: a connected descriptor; the channel's on success, else still the caller's
+ * @error: return location for an error
+ *
+ * Makes a channel of a descriptor that was inherited or received. Its flags
+ * stay as they are; no [signal@Usock.Channel::connect] is emitted.
+ *
+ * Fails with `G_IO_ERROR_INVALID_ARGUMENT` if @fd is not open, no socket, or of
+ * another type, and with `G_IO_ERROR_NOT_CONNECTED` if it listens or has no peer.
+ *
+ * Returns: (transfer full): a new channel, which is open
+ *
+ * Since: 1.0
+ */
+UsockSeqpacket *
+usock_seqpacket_new_from_fd (gint     fd,
+                             GError **error)
+{
+  g_autoptr (UsockSeqpacket) self = usock_seqpacket_new ();
+
+  if (!usock_channel_adopt (USOCK_CHANNEL (self), fd, error))
+    return NULL;
+
+  return g_steal_pointer (&self);
+}
+
+/**
+ * usock_seqpacket_new_pair:
+ * @first: (out) (transfer full): one end
+ * @second: (out) (transfer full): the other end
+ * @error: return location for an error
+ *
+ * Makes two channels that are connected to each other, see socketpair(2).
+ * Fails if the process may open no more descriptors.
+ *
+ * Returns: whether they were made
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_seqpacket_new_pair (UsockSeqpacket **first,
+                          UsockSeqpacket **second,
+                          GError         **error)
+{
+  g_autoptr (UsockSeqpacket) one = usock_seqpacket_new ();
+  g_autoptr (UsockSeqpacket) other = usock_seqpacket_new ();
+
+  g_return_val_if_fail (first != NULL && second != NULL, FALSE);
+
+  if (!usock_channel_pair (USOCK_CHANNEL (one), USOCK_CHANNEL (other), error))
+    return FALSE;
+
+  *first = g_steal_pointer (&one);
+  *second = g_steal_pointer (&other);
+  return TRUE;
+}

@@ -1,0 +1,89 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "usock-error-private.h"
+#include "usock-reactor-private.h"
+#include "usock-socket.h"
+
+G_BEGIN_DECLS
+
+typedef void (*UsockSocketClosed) (UsockSocket *self,
+                                   gpointer     user_data);
+
+/* usock-socket: one descriptor and its one state machine.
+ *
+ * The base owns the descriptor, from usock_socket_start() to the one place that closes it, and
+ * the end of every socket: what still waits is completed, then `error` if there was one, then
+ * `close`. While it is attached to its reactor, the reactor keeps it alive. */
+struct _UsockSocket
+{
+  GObject parent_instance;
+
+  UsockReactor *reactor; /* NULL if the process had no descriptor left for one */
+  UsockWatch watch;
+  int fd;
+  int family;
+  int type;
+
+  UsockState state;
+  UsockState notified_state;
+  gboolean held;
+  gboolean finishing;
+
+  GError *failure;
+  gboolean had_error;
+  int error_number;
+  UsockIoCall error_call;
+
+  char *label; /* the other end, as errors call it */
+  GSocketAddress *local_address;
+  GSocketAddress *remote_address;
+
+  UsockSocketClosed closed;
+  gpointer closed_data;
+};
+
+struct _UsockSocketClass
+{
+  GObjectClass parent_class;
+
+  void (*dispatch) (UsockSocket *self);   /* something is ready, and it is not closed */
+  gboolean (*wanted) (UsockSocket *self); /* sampled; must emit nothing */
+  void (*closing) (UsockSocket *self);    /* the descriptor is about to be closed */
+  gboolean (*lingers) (UsockSocket *self); /* closed, but `close` has to wait */
+  void (*finish) (UsockSocket *self);     /* before the last signals: complete what waits */
+  void (*orphaned) (UsockSocket *self);   /* nothing can be completed any more: drop it */
+};
+
+#define USOCK_SOCKET_GET_CLASS(instance)                                                           \
+  G_TYPE_INSTANCE_GET_CLASS (instance, USOCK_TYPE_SOCKET, UsockSocketClass)
+
+gboolean usock_socket_start       (UsockSocket       *self,
+                                   int                fd,
+                                   gboolean           watched,
+                                   GError           **error);
+void     usock_socket_retreat     (UsockSocket       *self);
+gboolean usock_socket_watch       (UsockSocket       *self,
+                                   GError           **error);
+gboolean usock_socket_check       (UsockSocket       *self,
+                                   GError           **error);
+void     usock_socket_set_state   (UsockSocket       *self,
+                                   UsockState         state);
+void     usock_socket_set_label   (UsockSocket       *self,
+                                   const char        *label);
+void     usock_socket_record      (UsockSocket       *self,
+                                   UsockIoCall        call,
+                                   int                errnum);
+void     usock_socket_fail        (UsockSocket       *self,
+                                   GError            *error);
+void     usock_socket_emit_error   (UsockSocket       *self,
+                                   const GError      *error);
+void     usock_socket_join         (UsockSocket       *self,
+                                   UsockSocket       *other);
+void     usock_socket_set_closed  (UsockSocket       *self,
+                                   UsockSocketClosed  closed,
+                                   gpointer           user_data);
+
+G_END_DECLS

@@ -1,0 +1,931 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "usock-socket-private.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "usock-compat-private.h"
+#include "usock-enums.h"
+
+/**
+ * UsockSocket:
+ *
+ * What all sockets have in common: a descriptor, a state, addresses,
+ * credentials, and an end.
+ *
+ * A socket belongs to the thread-default main context of the thread that made
+ * it. It may be used from that thread only, and its signals come only while
+ * that context runs: no method emits one.
+ *
+ * While it is connecting, open or listening, a socket keeps itself alive, so
+ * that a program may drop its references and wait for signals. It lets go once
+ * [signal@Usock.Socket::close] was emitted. When the main context is destroyed
+ * first, its sockets are closed without a signal.
+ *
+ * A process that was forked may only close the sockets that it inherited; it
+ * can make new ones.
+ *
+ * Since: 1.0
+ */
+
+G_DEFINE_ABSTRACT_TYPE (UsockSocket, usock_socket, G_TYPE_OBJECT)
+
+typedef enum
+{
+  PROP_FD = 1,
+  PROP_FAMILY,
+  PROP_SOCKET_TYPE,
+  PROP_STATE,
+  PROP_HELD,
+  PROP_HAD_ERROR,
+  PROP_LOCAL_ADDRESS,
+  PROP_REMOTE_ADDRESS,
+} UsockSocketProperty;
+
+enum
+{
+  SIGNAL_ERROR,
+  SIGNAL_CLOSE,
+  N_SIGNALS,
+};
+
+static GParamSpec *properties[PROP_REMOTE_ADDRESS + 1];
+static guint signals[N_SIGNALS];
+
+static UsockSocket *
+socket_from_watch (UsockWatch *watch)
+{
+  return (UsockSocket *) ((char *) watch - G_STRUCT_OFFSET (UsockSocket, watch));
+}
+
+static void
+socket_notify_state (UsockSocket *self)
+{
+  if (self->notified_state == self->state)
+    return;
+
+  self->notified_state = self->state;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STATE]);
+}
+
+static void
+socket_attach (UsockSocket *self)
+{
+  if (self->watch.attached)
+    return;
+
+  g_object_ref (self);
+  usock_watch_attach (&self->watch);
+  if (self->held)
+    usock_reactor_hold (self->reactor, 1);
+}
+
+/* May drop the last reference. */
+static void
+socket_release (UsockSocket *self)
+{
+  if (self->held)
+    usock_reactor_hold (self->reactor, -1);
+  g_object_unref (self);
+}
+
+static void
+socket_detach (UsockSocket *self)
+{
+  if (!self->watch.attached)
+    return;
+
+  usock_watch_detach (&self->watch);
+  socket_release (self);
+}
+
+/* The only place where a socket is closed; first of all it leaves the epoll. */
+static void
+socket_close_fd (UsockSocket *self)
+{
+  if (self->fd == -1)
+    return;
+
+  if (self->reactor != NULL)
+    usock_watch_remove_fd (&self->watch);
+  close (self->fd);
+  self->fd = -1;
+}
+
+static void
+socket_finish (UsockSocket *self)
+{
+  g_autoptr (GError) failure = NULL;
+
+  if (self->finishing)
+    return;
+
+  self->finishing = TRUE;
+  USOCK_SOCKET_GET_CLASS (self)->finish (self);
+  socket_notify_state (self);
+
+  failure = g_steal_pointer (&self->failure);
+  if (failure != NULL)
+    g_signal_emit (self, signals[SIGNAL_ERROR], 0, failure);
+  g_signal_emit (self, signals[SIGNAL_CLOSE], 0);
+
+  if (self->closed != NULL)
+    self->closed (self, self->closed_data);
+  socket_detach (self);
+}
+
+static void
+socket_dispatch (UsockWatch *watch)
+{
+  UsockSocket *self = g_object_ref (socket_from_watch (watch));
+
+  socket_notify_state (self);
+  if (self->state != USOCK_STATE_CLOSED)
+    USOCK_SOCKET_GET_CLASS (self)->dispatch (self);
+  socket_notify_state (self);
+  if (self->state == USOCK_STATE_CLOSED && !USOCK_SOCKET_GET_CLASS (self)->lingers (self))
+    socket_finish (self);
+
+  g_object_unref (self);
+}
+
+static gboolean
+socket_wanted (UsockWatch *watch)
+{
+  UsockSocket *self = socket_from_watch (watch);
+
+  return USOCK_SOCKET_GET_CLASS (self)->wanted (self);
+}
+
+static void
+socket_orphaned (UsockWatch *watch)
+{
+  UsockSocket *self = socket_from_watch (watch);
+
+  if (self->state != USOCK_STATE_CLOSED)
+    USOCK_SOCKET_GET_CLASS (self)->closing (self);
+  socket_close_fd (self);
+  self->state = USOCK_STATE_CLOSED;
+  USOCK_SOCKET_GET_CLASS (self)->orphaned (self);
+  socket_release (self);
+}
+
+static const UsockWatchFuncs socket_watch_funcs = {
+  .dispatch = socket_dispatch,
+  .wanted = socket_wanted,
+  .orphaned = socket_orphaned,
+};
+
+static void
+socket_find_reactor (UsockSocket *self)
+{
+  if (self->reactor != NULL)
+    return;
+
+  self->reactor = usock_reactor_acquire ();
+  if (self->reactor != NULL)
+    usock_watch_init (&self->watch, self->reactor, &socket_watch_funcs);
+}
+
+/* In a forked child nothing but the child's copy of the descriptor goes: no flush, no shutdown,
+ * no signal, and nothing of the epoll that it shares with its parent. */
+static void
+socket_close_with (UsockSocket *self,
+                   GError      *error)
+{
+  gboolean usable;
+
+  if (self->state == USOCK_STATE_CLOSED)
+    {
+      g_clear_error (&error);
+      return;
+    }
+
+  socket_find_reactor (self);
+  usable = self->reactor != NULL && usock_reactor_is_usable (self->reactor);
+
+  self->failure = error;
+  self->had_error = error != NULL;
+  if (usable)
+    USOCK_SOCKET_GET_CLASS (self)->closing (self);
+  socket_close_fd (self);
+  self->state = USOCK_STATE_CLOSED;
+
+  if (!usable)
+    return;
+  socket_attach (self);
+  usock_watch_wake (&self->watch);
+}
+
+static void
+usock_socket_nothing (UsockSocket *self)
+{
+}
+
+static gboolean
+usock_socket_never (UsockSocket *self)
+{
+  return FALSE;
+}
+
+static void
+usock_socket_finalize (GObject *object)
+{
+  UsockSocket *self = USOCK_SOCKET (object);
+
+  socket_close_fd (self);
+  g_clear_pointer (&self->reactor, usock_reactor_unref);
+  g_clear_error (&self->failure);
+  g_clear_object (&self->local_address);
+  g_clear_object (&self->remote_address);
+  g_free (self->label);
+
+  G_OBJECT_CLASS (usock_socket_parent_class)->finalize (object);
+}
+
+static void
+usock_socket_get_property (GObject    *object,
+                           guint       property_id,
+                           GValue     *value,
+                           GParamSpec *pspec)
+{
+  UsockSocket *self = USOCK_SOCKET (object);
+
+  switch ((UsockSocketProperty) property_id)
+    {
+    case PROP_FD:
+      g_value_set_int (value, usock_socket_get_fd (self));
+      break;
+    case PROP_FAMILY:
+      g_value_set_enum (value, usock_socket_get_family (self));
+      break;
+    case PROP_SOCKET_TYPE:
+      g_value_set_enum (value, usock_socket_get_socket_type (self));
+      break;
+    case PROP_STATE:
+      g_value_set_enum (value, usock_socket_get_state (self));
+      break;
+    case PROP_HELD:
+      g_value_set_boolean (value, usock_socket_get_held (self));
+      break;
+    case PROP_HAD_ERROR:
+      g_value_set_boolean (value, usock_socket_get_had_error (self));
+      break;
+    case PROP_LOCAL_ADDRESS:
+      g_value_set_object (value, usock_socket_get_local_address (self));
+      break;
+    case PROP_REMOTE_ADDRESS:
+      g_value_set_object (value, usock_socket_get_remote_address (self));
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
+    }
+}
+
+static void
+usock_socket_set_property (GObject      *object,
+                           guint         property_id,
+                           const GValue *value,
+                           GParamSpec   *pspec)
+{
+  UsockSocket *self = USOCK_SOCKET (object);
+
+  switch ((UsockSocketProperty) property_id)
+    {
+    case PROP_HELD:
+      usock_socket_set_held (self, g_value_get_boolean (value));
+      break;
+    case PROP_FD:
+    case PROP_FAMILY:
+    case PROP_SOCKET_TYPE:
+    case PROP_STATE:
+    case PROP_HAD_ERROR:
+    case PROP_LOCAL_ADDRESS:
+    case PROP_REMOTE_ADDRESS:
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
+    }
+}
+
+static void
+usock_socket_class_init (UsockSocketClass *class)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (class);
+  const GParamFlags read_only = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
+  const GParamFlags read_write
+      = G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS;
+
+  object_class->finalize = usock_socket_finalize;
+  object_class->get_property = usock_socket_get_property;
+  object_class->set_property = usock_socket_set_property;
+
+  class->dispatch = usock_socket_nothing;
+  class->wanted = usock_socket_never;
+  class->lingers = usock_socket_never;
+  class->closing = usock_socket_nothing;
+  class->finish = usock_socket_nothing;
+  class->orphaned = usock_socket_nothing;
+
+  /**
+   * UsockSocket:fd: (getter get_fd)
+   *
+   * The descriptor, or -1 while there is none.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_FD] = g_param_spec_int ("fd", NULL, NULL, -1, G_MAXINT, -1, read_only);
+
+  /**
+   * UsockSocket:family: (getter get_family)
+   *
+   * The address family.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_FAMILY] = g_param_spec_enum ("family", NULL, NULL, G_TYPE_SOCKET_FAMILY,
+                                               G_SOCKET_FAMILY_UNIX, read_only);
+
+  /**
+   * UsockSocket:socket-type: (getter get_socket_type)
+   *
+   * What the socket transports: packets, datagrams or a stream.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_SOCKET_TYPE]
+      = g_param_spec_enum ("socket-type", NULL, NULL, G_TYPE_SOCKET_TYPE, G_SOCKET_TYPE_SEQPACKET,
+                           read_only);
+
+  /**
+   * UsockSocket:state: (getter get_state)
+   *
+   * Where the socket is in its life. Its change is notified from the main
+   * context, after the call that made it.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_STATE] = g_param_spec_enum ("state", NULL, NULL, USOCK_TYPE_STATE,
+                                              USOCK_STATE_NEW, read_only);
+
+  /**
+   * UsockSocket:held: (getter get_held) (setter set_held)
+   *
+   * Whether [func@Usock.run_until_closed] waits for this socket to close.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_HELD] = g_param_spec_boolean ("held", NULL, NULL, TRUE, read_write);
+
+  /**
+   * UsockSocket:had-error: (getter get_had_error)
+   *
+   * Whether the socket was closed by an error.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_HAD_ERROR] = g_param_spec_boolean ("had-error", NULL, NULL, FALSE, read_only);
+
+  /**
+   * UsockSocket:local-address: (getter get_local_address)
+   *
+   * Our address, or %NULL if it is not known.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_LOCAL_ADDRESS] = g_param_spec_object ("local-address", NULL, NULL,
+                                                        G_TYPE_SOCKET_ADDRESS, read_only);
+
+  /**
+   * UsockSocket:remote-address: (getter get_remote_address)
+   *
+   * The address of the peer, or %NULL if there is none or it is not known.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_REMOTE_ADDRESS] = g_param_spec_object ("remote-address", NULL, NULL,
+                                                         G_TYPE_SOCKET_ADDRESS, read_only);
+
+  g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
+
+  /**
+   * UsockSocket::error:
+   * @self: the socket
+   * @error: what went wrong, in GIO's error domain
+   *
+   * Emitted once when a failure ends the socket, directly before
+   * [signal@Usock.Socket::close]. On a server it may come more than once, and
+   * does not end it.
+   *
+   * Since: 1.0
+   */
+  signals[SIGNAL_ERROR] = g_signal_new ("error", USOCK_TYPE_SOCKET, G_SIGNAL_RUN_LAST, 0, NULL,
+                                        NULL, NULL, G_TYPE_NONE, 1, G_TYPE_ERROR);
+
+  /**
+   * UsockSocket::close:
+   * @self: the socket
+   *
+   * Emitted once, last of all: the descriptor is closed and every
+   * asynchronous call has ended. A server's comes when the last of its
+   * connections is gone as well.
+   *
+   * Since: 1.0
+   */
+  signals[SIGNAL_CLOSE] = g_signal_new ("close", USOCK_TYPE_SOCKET, G_SIGNAL_RUN_LAST, 0, NULL,
+                                        NULL, NULL, G_TYPE_NONE, 0);
+}
+
+static void
+usock_socket_init (UsockSocket *self)
+{
+  self->fd = -1;
+  self->held = TRUE;
+  socket_find_reactor (self);
+}
+
+/* Takes the descriptor over if it succeeds. It is @watched if there is something to wait for
+ * already: a socket that is not connected shows nonsense to epoll. */
+gboolean
+usock_socket_start (UsockSocket  *self,
+                    int           fd,
+                    gboolean      watched,
+                    GError      **error)
+{
+  g_assert (self->fd == -1 && fd >= 0);
+
+  if (!usock_socket_check (self, error))
+    return FALSE;
+
+  socket_attach (self);
+  self->fd = fd;
+  if (watched && !usock_socket_watch (self, error))
+    {
+      self->fd = -1;
+      socket_detach (self);
+      return FALSE;
+    }
+
+  usock_watch_wake (&self->watch);
+  return TRUE;
+}
+
+/* Back to where the socket was before usock_socket_start(). */
+void
+usock_socket_retreat (UsockSocket *self)
+{
+  socket_close_fd (self);
+  self->state = USOCK_STATE_NEW;
+  socket_detach (self);
+}
+
+gboolean
+usock_socket_watch (UsockSocket  *self,
+                    GError      **error)
+{
+  int result = usock_watch_add_fd (&self->watch, self->fd);
+
+  if (result == 0)
+    return TRUE;
+
+  usock_socket_record (self, USOCK_IO_NONE, -result);
+  usock_error_set_errno (error, -result, _("Could not watch descriptor %d"), self->fd);
+  return FALSE;
+}
+
+/* Whether anything but closing is allowed here. */
+gboolean
+usock_socket_check (UsockSocket  *self,
+                    GError      **error)
+{
+  socket_find_reactor (self);
+
+  if (self->state == USOCK_STATE_CLOSED)
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CLOSED,
+                         _("Could not use a socket: it is closed"));
+  else if (self->reactor == NULL)
+    usock_error_set_errno (error, EMFILE, _("Could not watch a socket"));
+  else if (!usock_reactor_is_usable (self->reactor))
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                         _("Could not use a socket: its main context is gone, or it was inherited "
+                           "by a forked process, which may only close it"));
+  else
+    return TRUE;
+
+  return FALSE;
+}
+
+/* Notified later, from the context. */
+void
+usock_socket_set_state (UsockSocket *self,
+                        UsockState   state)
+{
+  if (self->state == state)
+    return;
+
+  self->state = state;
+  usock_watch_wake (&self->watch);
+}
+
+void
+usock_socket_set_label (UsockSocket *self,
+                        const char  *label)
+{
+  g_free (self->label);
+  self->label = g_strdup (label);
+}
+
+void
+usock_socket_record (UsockSocket *self,
+                     UsockIoCall  call,
+                     int          errnum)
+{
+  self->error_call = call;
+  self->error_number = errnum;
+}
+
+/* Takes the error over. */
+void
+usock_socket_fail (UsockSocket *self,
+                   GError      *error)
+{
+  socket_close_with (self, error);
+}
+
+/* For what does not end the socket. */
+void
+usock_socket_emit_error (UsockSocket  *self,
+                         const GError *error)
+{
+  g_signal_emit (self, signals[SIGNAL_ERROR], 0, error);
+}
+
+/* Has a new socket run where @other runs, wherever it was made. */
+void
+usock_socket_join (UsockSocket *self,
+                   UsockSocket *other)
+{
+  g_assert (self->state == USOCK_STATE_NEW);
+
+  if (self->reactor == other->reactor)
+    return;
+
+  g_clear_pointer (&self->reactor, usock_reactor_unref);
+  self->reactor = usock_reactor_ref (other->reactor);
+  usock_watch_init (&self->watch, self->reactor, &socket_watch_funcs);
+}
+
+/* Who accepted a socket wants to know when it is gone, without a signal handler on it. */
+void
+usock_socket_set_closed (UsockSocket       *self,
+                         UsockSocketClosed  closed,
+                         gpointer           user_data)
+{
+  self->closed = closed;
+  self->closed_data = user_data;
+}
+
+/**
+ * usock_socket_get_fd: (get-property fd)
+ * @self: a socket
+ *
+ * Gets the descriptor, which stays the socket's: do not close it, and do not
+ * read from it.
+ *
+ * Returns: the descriptor, or -1 while there is none
+ *
+ * Since: 1.0
+ */
+gint
+usock_socket_get_fd (UsockSocket *self)
+{
+  g_return_val_if_fail (USOCK_IS_SOCKET (self), -1);
+
+  return self->fd;
+}
+
+/**
+ * usock_socket_get_family: (get-property family)
+ * @self: a socket
+ *
+ * Gets the address family.
+ *
+ * Returns: the family
+ *
+ * Since: 1.0
+ */
+GSocketFamily
+usock_socket_get_family (UsockSocket *self)
+{
+  g_return_val_if_fail (USOCK_IS_SOCKET (self), G_SOCKET_FAMILY_INVALID);
+
+  return self->family;
+}
+
+/**
+ * usock_socket_get_socket_type: (get-property socket-type)
+ * @self: a socket
+ *
+ * Gets what the socket transports.
+ *
+ * Returns: the type
+ *
+ * Since: 1.0
+ */
+GSocketType
+usock_socket_get_socket_type (UsockSocket *self)
+{
+  g_return_val_if_fail (USOCK_IS_SOCKET (self), G_SOCKET_TYPE_INVALID);
+
+  switch (self->type)
+    {
+    case SOCK_STREAM:
+      return G_SOCKET_TYPE_STREAM;
+    case SOCK_DGRAM:
+      return G_SOCKET_TYPE_DATAGRAM;
+    case SOCK_SEQPACKET:
+      return G_SOCKET_TYPE_SEQPACKET;
+    default:
+      return G_SOCKET_TYPE_INVALID;
+    }
+}
+
+/**
+ * usock_socket_get_state: (get-property state)
+ * @self: a socket
+ *
+ * Gets where the socket is in its life, as of now.
+ *
+ * Returns: the state
+ *
+ * Since: 1.0
+ */
+UsockState
+usock_socket_get_state (UsockSocket *self)
+{
+  g_return_val_if_fail (USOCK_IS_SOCKET (self), USOCK_STATE_CLOSED);
+
+  return self->state;
+}
+
+/**
+ * usock_socket_get_local_address: (get-property local-address)
+ * @self: a socket
+ *
+ * Gets our address, as getsockname(2) tells it.
+ *
+ * Returns: (transfer none) (nullable): the address; %NULL if there is no descriptor, or if
+ *   the path is longer than the 107 bytes that an address holds
+ *
+ * Since: 1.0
+ */
+GSocketAddress *
+usock_socket_get_local_address (UsockSocket *self)
+{
+  g_return_val_if_fail (USOCK_IS_SOCKET (self), NULL);
+
+  if (self->local_address == NULL && self->fd != -1)
+    self->local_address = usock_io_get_local_address (self->fd);
+
+  return self->local_address;
+}
+
+/**
+ * usock_socket_get_remote_address: (get-property remote-address)
+ * @self: a socket
+ *
+ * Gets the address of the peer, as getpeername(2) tells it. The peer that
+ * connected is anonymous, unless it bound its socket first.
+ *
+ * Returns: (transfer none) (nullable): the address; %NULL if there is no peer, or if the
+ *   path is longer than the 107 bytes that an address holds
+ *
+ * Since: 1.0
+ */
+GSocketAddress *
+usock_socket_get_remote_address (UsockSocket *self)
+{
+  g_return_val_if_fail (USOCK_IS_SOCKET (self), NULL);
+
+  if (self->remote_address == NULL && self->fd != -1)
+    self->remote_address = usock_io_get_remote_address (self->fd);
+
+  return self->remote_address;
+}
+
+/**
+ * usock_socket_get_peer_credentials:
+ * @self: a connected socket
+ * @error: return location for an error
+ *
+ * Gets who the peer is, or was: the kernel keeps what held when the connection
+ * was made. Of a client that is the process that called connect(2), of a
+ * server the one that called listen(2). See `SO_PEERCRED` in unix(7).
+ *
+ * Fails with `G_IO_ERROR_NOT_SUPPORTED` if the kernel does not know: for
+ * datagrams, and for a peer of another pid namespace. Unknown is never told as
+ * a user or process that means something.
+ *
+ * Returns: (transfer full): the credentials
+ *
+ * Since: 1.0
+ */
+GCredentials *
+usock_socket_get_peer_credentials (UsockSocket  *self,
+                                   GError      **error)
+{
+  UsockCredentials native;
+  GCredentials *credentials;
+  int result;
+
+  g_return_val_if_fail (USOCK_IS_SOCKET (self), NULL);
+
+  if (self->fd == -1)
+    {
+      g_set_error_literal (error, G_IO_ERROR,
+                           self->state == USOCK_STATE_CLOSED ? G_IO_ERROR_CLOSED
+                                                             : G_IO_ERROR_NOT_CONNECTED,
+                           _("Could not get the credentials of a peer: there is no connection"));
+      return NULL;
+    }
+
+  result = usock_io_get_peer_credentials (self->fd, &native);
+  if (result == -ENODATA)
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                           _("Could not get the credentials of a peer: the system does not know "
+                             "them"));
+      return NULL;
+    }
+  if (result < 0)
+    {
+      usock_socket_record (self, USOCK_IO_GET_OPTION, -result);
+      usock_error_set_errno (error, -result, _("Could not get the credentials of a peer"));
+      return NULL;
+    }
+
+  credentials = g_credentials_new ();
+  g_credentials_set_native (credentials, G_CREDENTIALS_TYPE_LINUX_UCRED, &native);
+  return credentials;
+}
+
+/**
+ * usock_socket_get_held: (get-property held)
+ * @self: a socket
+ *
+ * Tells whether [func@Usock.run_until_closed] waits for this socket.
+ *
+ * Returns: whether it does
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_socket_get_held (UsockSocket *self)
+{
+  g_return_val_if_fail (USOCK_IS_SOCKET (self), FALSE);
+
+  return self->held;
+}
+
+/**
+ * usock_socket_set_held: (set-property held)
+ * @self: a socket
+ * @held: whether to wait for it
+ *
+ * Sets whether [func@Usock.run_until_closed] waits for this socket. It is on
+ * by default; a program that should end although the socket is open turns it
+ * off.
+ *
+ * Since: 1.0
+ */
+void
+usock_socket_set_held (UsockSocket *self,
+                       gboolean     held)
+{
+  g_return_if_fail (USOCK_IS_SOCKET (self));
+
+  held = !!held;
+  if (self->held == held)
+    return;
+
+  self->held = held;
+  if (self->watch.attached)
+    usock_reactor_hold (self->reactor, held ? 1 : -1);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_HELD]);
+}
+
+/**
+ * usock_socket_get_had_error: (get-property had-error)
+ * @self: a socket
+ *
+ * Tells whether the socket was closed by an error.
+ *
+ * Returns: whether it was
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_socket_get_had_error (UsockSocket *self)
+{
+  g_return_val_if_fail (USOCK_IS_SOCKET (self), FALSE);
+
+  return self->had_error;
+}
+
+/**
+ * usock_socket_get_error_number:
+ * @self: a socket
+ *
+ * Gets the errno of the last system call on this socket that failed, for
+ * those who need more than the code of a [struct@GLib.Error]. It stays after
+ * the socket is closed.
+ *
+ * Returns: the errno, or 0 if no call failed
+ *
+ * Since: 1.0
+ */
+gint
+usock_socket_get_error_number (UsockSocket *self)
+{
+  g_return_val_if_fail (USOCK_IS_SOCKET (self), 0);
+
+  return self->error_number;
+}
+
+/**
+ * usock_socket_get_error_call:
+ * @self: a socket
+ *
+ * Gets which system call [method@Usock.Socket.get_error_number] is of.
+ *
+ * Returns: (nullable) (transfer none): its name, `connect` for example
+ *
+ * Since: 1.0
+ */
+const char *
+usock_socket_get_error_call (UsockSocket *self)
+{
+  g_return_val_if_fail (USOCK_IS_SOCKET (self), NULL);
+
+  return usock_io_call_name (self->error_call);
+}
+
+/**
+ * usock_socket_close:
+ * @self: a socket
+ *
+ * Closes the socket now. What the kernel takes at once of the messages that
+ * wait is still sent; everything else ends with `G_IO_ERROR_CLOSED`. Messages
+ * that were not received yet are gone. [signal@Usock.Socket::close] follows
+ * from the main context. Closing twice does no harm.
+ *
+ * To be sure that everything arrives, see [method@Usock.Channel.end] and
+ * [method@Usock.Channel.close_gracefully_async].
+ *
+ * Since: 1.0
+ */
+void
+usock_socket_close (UsockSocket *self)
+{
+  g_return_if_fail (USOCK_IS_SOCKET (self));
+
+  socket_close_with (self, NULL);
+}
+
+/**
+ * usock_socket_destroy:
+ * @self: a socket
+ * @error: (nullable): why
+ *
+ * Closes the socket as [method@Usock.Socket.close] does, and has a copy of
+ * @error emitted as [signal@Usock.Socket::error] first.
+ *
+ * Since: 1.0
+ */
+void
+usock_socket_destroy (UsockSocket  *self,
+                      const GError *error)
+{
+  g_return_if_fail (USOCK_IS_SOCKET (self));
+
+  socket_close_with (self, error != NULL ? g_error_copy (error) : NULL);
+}
+
+/**
+ * usock_run_until_closed:
+ * @context: (nullable): a main context; %NULL for the default one
+ *
+ * Runs @context until no socket is open in it any more that is
+ * [property@Usock.Socket:held]. What a program that only serves sockets needs
+ * in place of a [struct@GLib.MainLoop].
+ *
+ * Since: 1.0
+ */
+void
+usock_run_until_closed (GMainContext *context)
+{
+  usock_reactor_run_until_idle (context != NULL ? context : g_main_context_default ());
+}
