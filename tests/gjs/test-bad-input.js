@@ -46,7 +46,7 @@ testSocket('a directory, a file', async fixture => {
     GLib.file_set_contents(fixture.path, 'precious');
     await refused(fixture, fixture.path, Code.CONNECTION_REFUSED);
     await refused(fixture, `${fixture.path}/below`, Code.NOT_DIRECTORY);
-    const server = Usock.Server.new(Gio.SocketType.SEQPACKET);
+    const server = new Usock.Server();
     for (const path of [fixture.path, fixture.directory]) {
         const error = throws(() => server.listen(path), GLib.Error);
         ok(error.message.includes(path), error.message);
@@ -72,7 +72,7 @@ testSocket('a NUL', async fixture => {
     GLib.file_set_contents(fixture.path, '');
     const path = `${fixture.path}\0tail`;
     await refused(fixture, path, Code.INVALID_FILENAME, `${fixture.path}\\0tail`);
-    throws(() => Usock.Server.new(Gio.SocketType.SEQPACKET).listen(path),
+    throws(() => new Usock.Server().listen(path),
         Code, Code.INVALID_FILENAME);
     throws(() => Usock.address_parse('@a\0b'), Code, Code.INVALID_FILENAME);
 });
@@ -81,7 +81,7 @@ testSocket('what is not a path', async () => {
     for (const path of [null, undefined, {}]) {
         throws(() => new Usock.Seqpacket().connect_to_path(path), Error);
         await rejects(new Usock.Seqpacket().open(path), Error);
-        throws(() => Usock.Server.new(Gio.SocketType.SEQPACKET).listen(path), Error);
+        throws(() => new Usock.Server().listen(path), Error);
     }
     throws(() => new Usock.Seqpacket().connect_to_path(''), GLib.Error);
 });
@@ -95,14 +95,14 @@ testSocket('connecting twice', async fixture => {
 
 testSocket('a live path is refused', async fixture => {
     const server = fixture.serve();
-    throws(() => Usock.Server.new(Gio.SocketType.SEQPACKET).listen(fixture.path),
+    throws(() => new Usock.Server().listen(fixture.path),
         Code, Code.ADDRESS_IN_USE);
     equal(server.n_connections, 0);
 });
 
 testSocket('backlogs', async fixture => {
     for (const backlog of [-1, 0, 1, 2 ** 31 - 1]) {
-        const server = fixture.keep(Usock.Server.new(Gio.SocketType.SEQPACKET));
+        const server = fixture.keep(new Usock.Server());
         server.listen(fixture.path, backlog);
         fixture.keep(new Usock.Seqpacket()).connect_to_path(fixture.path);
         server.close();

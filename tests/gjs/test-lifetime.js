@@ -62,7 +62,7 @@ testSocket('paused too', async () => {
 testSocket('a listening server keeps itself alive', async fixture => {
     let closeServer = null;
     (() => {
-        const server = Usock.Server.new(Gio.SocketType.SEQPACKET);
+        const server = new Usock.Server();
         server.connect('connection', (self, channel) => {
             channel.connect('data', (_channel, data) => channel.send(data));
             closeServer = () => self.close();
@@ -132,7 +132,7 @@ const Shouting = GObject.registerClass({
 
 const CountingServer = GObject.registerClass(class CountingServer extends Usock.Server {
     _init(properties = {}) {
-        super._init({socket_type: Gio.SocketType.SEQPACKET, ...properties});
+        super._init(properties);
         this.count = 0;
         this.connect('connection', (_server, channel) => channel.send(`number ${++this.count}`));
     }
@@ -182,7 +182,7 @@ async function runScript(script, path) {
 }
 
 const OPEN = `
-    let server = Usock.Server.new(Gio.SocketType.SEQPACKET);
+    let server = new Usock.Server();
     const accepted = [];
     server.connect('connection', (_server, channel) => void accepted.push(channel));
     server.listen(path);
