@@ -22,7 +22,8 @@ typedef enum
   TAKER_MESSAGE = 1 << 1,
   TAKER_DATA = 1 << 2,
   TAKER_BATCH = 1 << 3,
-  TAKER_NOBODY = 1 << 4, /* closing gracefully: read on to the end */
+  TAKER_DATAGRAM = 1 << 4,
+  TAKER_NOBODY = 1 << 5, /* closing gracefully: read on to the end */
 } Takers;
 
 /* One message on its way out: its payload where it was read, or a message of the inbox. */
@@ -62,6 +63,7 @@ channel_has_handler (UsockChannel       *self,
 static Takers
 channel_get_takers (UsockChannel *self)
 {
+  UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
   Takers takers = 0;
 
   if (self->paused)
@@ -71,7 +73,10 @@ channel_get_takers (UsockChannel *self)
 
   if (channel_has_handler (self, USOCK_CHANNEL_SIGNAL_MESSAGE))
     takers |= TAKER_MESSAGE;
-  if (channel_has_handler (self, USOCK_CHANNEL_SIGNAL_BATCH))
+  if (class->datagram_signal != 0
+      && g_signal_has_handler_pending (self, class->datagram_signal, 0, FALSE))
+    takers |= TAKER_DATAGRAM;
+  if (!class->connectionless && channel_has_handler (self, USOCK_CHANNEL_SIGNAL_BATCH))
     takers |= TAKER_BATCH;
   else if (channel_has_handler (self, USOCK_CHANNEL_SIGNAL_DATA))
     takers |= TAKER_DATA;
@@ -126,16 +131,21 @@ channel_receive_failed (UsockChannel *self,
       self->batch_size = 1;
       break;
 
-    /* On SEQPACKET the reset comes once, and before what is still queued. */
+    /* On SEQPACKET the reset comes once, and before what is still queued. To a datagram socket it
+     * tells that a peer has turned away, or that a host answered for one that is not there. */
     case ECONNRESET:
-      channel_break_errno (self, errnum);
+    case ECONNREFUSED:
+      if (USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+        usock_socket_record (socket, USOCK_IO_RECEIVE, errnum);
+      else
+        channel_break_errno (self, errnum);
       break;
 
     /* No event tells when there is memory again. */
     case ENOMEM:
     case ENOBUFS:
       socket->watch.ready &= ~USOCK_READY_IN;
-      self->retry_at = usock_reactor_get_time (socket->reactor) + RETRY_DELAY;
+      self->read_retry_at = usock_reactor_get_time (socket->reactor) + RETRY_DELAY;
       break;
 
     default:
@@ -184,7 +194,7 @@ channel_fill_batch (UsockChannel *self,
       UsockIoPacket packet;
 
       usock_io_batch_get (turn->batch, self->batch_count, &packet);
-      if (packet.is_end)
+      if (packet.is_end && !USOCK_CHANNEL_GET_CLASS (self)->connectionless)
         {
           self->at_end = TRUE;
           break;
@@ -260,6 +270,7 @@ channel_make_message (UsockChannel *self,
                       Incoming     *incoming)
 {
   UsockMessageFlags flags = USOCK_MESSAGE_FLAGS_NONE;
+  g_autofree char *sender = NULL;
   UsockIoControl control;
 
   if (incoming->message != NULL)
@@ -271,11 +282,13 @@ channel_make_message (UsockChannel *self,
   if (control.fds_lost)
     flags |= USOCK_MESSAGE_FLAGS_FDS_LOST;
 
+  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+    sender = usock_io_batch_get_sender (self->batch, incoming->slot);
   incoming->message
       = usock_message_new_received (incoming->data, incoming->length, incoming->full_length);
   usock_message_receive_info (incoming->message, flags,
                               control.has_credentials ? &control.credentials : NULL,
-                              control.timestamp, NULL);
+                              control.timestamp, sender);
   if (control.n_fds > 0)
     usock_message_receive_fds (incoming->message, control.fds, control.n_fds,
                                usock_io_close_foreign);
@@ -359,6 +372,23 @@ channel_emit_data (UsockChannel *self,
   array->len = 0;
 }
 
+static void
+channel_emit_datagram (UsockChannel *self,
+                       Turn         *turn,
+                       Incoming     *incoming)
+{
+  GByteArray *array = turn->array;
+  g_autofree char *sender
+      = incoming->message != NULL ? g_strdup (usock_message_get_sender (incoming->message))
+                                  : usock_io_batch_get_sender (self->batch, incoming->slot);
+
+  array->data = (guint8 *) incoming->data;
+  array->len = incoming->length;
+  g_signal_emit (self, USOCK_CHANNEL_GET_CLASS (self)->datagram_signal, 0, array, sender);
+  array->data = NULL;
+  array->len = 0;
+}
+
 /* Collects what waits, as long as those who take it stay the same; what has to be told first,
  * like a message that was cut, waits for the next round. */
 static void
@@ -428,6 +458,8 @@ channel_deliver (UsockChannel *self,
         channel_emit_data (self, turn, incoming);
       else if ((takers & TAKER_BATCH) && socket->state != USOCK_STATE_CLOSED)
         channel_emit_batch (self, turn, incoming);
+      if ((takers & TAKER_DATAGRAM) && socket->state != USOCK_STATE_CLOSED)
+        channel_emit_datagram (self, turn, incoming);
     }
 
   g_clear_pointer (&incoming->message, usock_message_unref);
@@ -456,17 +488,10 @@ turn_borrow (UsockChannel *self,
   self->batch = turn->batch;
 }
 
-/* What was read and not delivered goes to the inbox: the buffers are only borrowed. */
 static void
-turn_end (UsockChannel *self,
-          Turn         *turn)
+channel_stow_batch (UsockChannel *self)
 {
   Incoming incoming;
-
-  if (turn->array != NULL)
-    g_byte_array_unref (turn->array);
-  if (turn->batch == NULL)
-    return;
 
   while (self->batch_next < self->batch_count)
     {
@@ -479,7 +504,19 @@ turn_end (UsockChannel *self,
       else
         usock_message_unref (message);
     }
+}
 
+/* What was read and not delivered goes to the inbox: the buffers are only borrowed. */
+static void
+turn_end (UsockChannel *self,
+          Turn         *turn)
+{
+  if (turn->array != NULL)
+    g_byte_array_unref (turn->array);
+  if (turn->batch == NULL)
+    return;
+
+  channel_stow_batch (self);
   usock_reactor_give_batch (usock_channel_socket (self)->reactor, turn->batch);
   self->batch = turn->outer;
   self->batch_next = turn->outer_next;
@@ -531,7 +568,8 @@ channel_look_for_end (UsockChannel *self)
   UsockSocket *socket = usock_channel_socket (self);
   int result;
 
-  if (self->paused || channel_holds_messages (self) || self->at_end)
+  if (self->paused || channel_holds_messages (self) || self->at_end
+      || USOCK_CHANNEL_GET_CLASS (self)->connectionless)
     return;
 
   result = usock_io_peek_end (socket->fd, &self->at_end);
@@ -581,9 +619,9 @@ usock_channel_read (UsockChannel *self)
   Takers takers;
   Turn turn;
 
-  if (self->retry_at > 0 && usock_reactor_get_time (socket->reactor) >= self->retry_at)
+  if (self->read_retry_at > 0 && usock_reactor_get_time (socket->reactor) >= self->read_retry_at)
     {
-      self->retry_at = 0;
+      self->read_retry_at = 0;
       socket->watch.ready |= USOCK_READY_IN;
     }
 
@@ -612,6 +650,28 @@ usock_channel_read (UsockChannel *self)
 
   if (usock_channel_is_connected (self))
     channel_after_reading (self);
+}
+
+/* Reads everything into the inbox, for a moment after which the kernel may throw it away. */
+void
+usock_channel_stow (UsockChannel *self)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  Turn turn;
+
+  turn_begin (self, &turn);
+  channel_stow_batch (self);
+  socket->watch.ready |= USOCK_READY_IN;
+  while (socket->watch.ready & USOCK_READY_IN)
+    {
+      turn_borrow (self, &turn);
+      channel_fill_batch (self, &turn);
+      channel_stow_batch (self);
+    }
+  turn_end (self, &turn);
+
+  if (self->inbox.length > 0)
+    usock_watch_wake (&socket->watch);
 }
 
 /**

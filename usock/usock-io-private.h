@@ -113,6 +113,11 @@ gboolean         usock_io_peer_is_missing   (int                    fd);
 gssize           usock_io_send_data         (int                    fd,
                                              gconstpointer          data,
                                              gsize                  length);
+gssize           usock_io_send_data_to      (int                    fd,
+                                             gconstpointer          data,
+                                             gsize                  length,
+                                             const UsockName       *destination);
+gboolean         usock_io_is_writable       (int                    fd);
 gssize           usock_io_send              (int                    fd,
                                              const UsockIoOutgoing *outgoing);
 int              usock_io_send_batch        (int                    fd,

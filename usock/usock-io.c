@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -211,22 +212,42 @@ bind_long (int         fd,
   return bind_native (fd, (struct sockaddr *) &native, sizeof native);
 }
 
-static int
-connect_long (int         fd,
-              const char *path)
+/* A destination whose path is too long for an address is reached by its descriptor. */
+typedef struct
 {
-  g_autofd int file = RETRY (open (path, O_PATH | O_CLOEXEC));
   struct sockaddr_un native;
+  int file;
+} LongName;
+
+static int
+long_name_open (LongName        *self,
+                const UsockName *name)
+{
   int result;
 
-  if (file < 0)
-    return file;
+  self->file = RETRY (open (name->path, O_PATH | O_CLOEXEC));
+  if (self->file < 0)
+    return self->file;
 
-  result = name_below (file, "", &native);
+  result = name_below (self->file, "", &self->native);
+  if (result < 0)
+    close (self->file);
+  return result;
+}
+
+static int
+connect_long (int              fd,
+              const UsockName *name)
+{
+  LongName long_name;
+  int result = long_name_open (&long_name, name);
+
   if (result < 0)
     return result;
 
-  return connect_native (fd, (struct sockaddr *) &native, sizeof native);
+  result = connect_native (fd, (struct sockaddr *) &long_name.native, sizeof long_name.native);
+  close (long_name.file);
+  return result;
 }
 
 int
@@ -246,7 +267,7 @@ usock_io_connect (int              fd,
 {
   FAULT (USOCK_IO_CONNECT);
   if (name->length == 0)
-    return connect_long (fd, name->path);
+    return connect_long (fd, name);
 
   return connect_native (fd, &name->native.any, name->length);
 }
@@ -417,6 +438,27 @@ usock_io_send_data (int           fd,
   return RETRY (send (fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
+gssize
+usock_io_send_data_to (int              fd,
+                       gconstpointer    data,
+                       gsize            length,
+                       const UsockName *destination)
+{
+  struct iovec iov = { (gpointer) data, length };
+  UsockIoOutgoing outgoing = { .iov = &iov, .n_iov = 1, .destination = destination };
+
+  return usock_io_send (fd, &outgoing);
+}
+
+/* Whether our own send buffer has room. */
+gboolean
+usock_io_is_writable (int fd)
+{
+  struct pollfd pollfd = { fd, POLLOUT, 0 };
+
+  return poll (&pollfd, 1, 0) == 1 && (pollfd.revents & POLLOUT) != 0;
+}
+
 typedef union
 {
   struct cmsghdr align;
@@ -473,12 +515,21 @@ outgoing_fill (const UsockIoOutgoing *outgoing,
     }
 }
 
+static gssize
+send_native (int           fd,
+             struct msghdr *header)
+{
+  return RETRY (sendmsg (fd, header, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
 gssize
 usock_io_send (int                    fd,
                const UsockIoOutgoing *outgoing)
 {
   struct msghdr header;
   ControlOut control;
+  LongName name;
+  gssize result;
 
   FAULT (USOCK_IO_SEND);
   outgoing_fill (outgoing, &header);
@@ -489,7 +540,17 @@ usock_io_send (int                    fd,
       header.msg_controllen = control_write (&control, outgoing);
     }
 
-  return RETRY (sendmsg (fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL));
+  if (outgoing->destination == NULL || outgoing->destination->length > 0)
+    return send_native (fd, &header);
+
+  result = long_name_open (&name, outgoing->destination);
+  if (result < 0)
+    return result;
+  header.msg_name = &name.native;
+  header.msg_namelen = sizeof name.native;
+  result = send_native (fd, &header);
+  close (name.file);
+  return result;
 }
 
 /* Takes messages without control records only. Returns how many the kernel took; the error of
