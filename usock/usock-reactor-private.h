@@ -51,6 +51,7 @@ struct _UsockWatch
   int fd; /* -1 while not in the epoll */
   gboolean attached;
   gboolean writable_wanted;
+  gboolean resting; /* has an fd, and is out of the epoll for now */
   gboolean interrupted;
   gint64 deadline; /* -1: none */
   guint heap_index;
@@ -77,6 +78,9 @@ void          usock_watch_remove_fd       (UsockWatch            *watch);
 void          usock_watch_want_writable   (UsockWatch            *watch,
                                            gboolean               wanted);
 
+void          usock_watch_rest            (UsockWatch            *watch,
+                                           gboolean               rest);
+
 void          usock_watch_wake            (UsockWatch            *watch);
 void          usock_watch_sample          (UsockWatch            *watch,
                                            gboolean               sample);
@@ -88,6 +92,9 @@ gint64        usock_reactor_get_time      (UsockReactor          *self);
 void          usock_reactor_hold          (UsockReactor          *self,
                                            int                    change);
 void          usock_reactor_run_until_idle (GMainContext         *context);
+void          usock_reactor_call_later    (GSourceFunc            callback,
+                                           gpointer               data,
+                                           GDestroyNotify         free_data);
 
 UsockIoBatch *usock_reactor_take_batch    (UsockReactor          *self,
                                            gsize                  slot_size);

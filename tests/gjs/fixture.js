@@ -105,8 +105,7 @@ export class Fixture {
     }
 
     serve(onConnection = null, properties = {}) {
-        const server = this.keep(Usock.Server.new(Gio.SocketType.SEQPACKET));
-        Object.assign(server, properties);
+        const server = this.keep(new Usock.Server(properties));
         if (onConnection)
             server.connect('connection', (_server, channel) => onConnection(channel));
         server.listen(this.path);

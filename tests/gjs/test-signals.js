@@ -13,7 +13,7 @@ import {Log, bytes, iterateUntil, testSocket, text, turns, waitFor} from './fixt
 const {IOErrorEnum: Code} = Gio;
 
 testSocket('a conversation, both roles', async fixture => {
-    const server = Usock.Server.new(Gio.SocketType.SEQPACKET);
+    const server = new Usock.Server();
     const serverLog = new Log(server, 'listening', 'connection', 'error', 'close');
     let served = null;
     server.connect('connection', (_server, channel) => {
@@ -72,7 +72,7 @@ testSocket('no public call emits', async fixture => {
 testSocket('addresses', async fixture => {
     const name = `@usock-gjs-${GLib.random_int()}\\x00tail`;
     const accepted = [];
-    const server = fixture.keep(Usock.Server.new(Gio.SocketType.SEQPACKET));
+    const server = fixture.keep(new Usock.Server());
     server.connect('connection', (_server, channel) => void accepted.push(channel));
     server.listen(Usock.address_parse(name));
     const client = fixture.keep(new Usock.Seqpacket());
@@ -322,7 +322,7 @@ testSocket('a second listen does no harm', async fixture => {
     const server = fixture.serve();
     throws(() => server.listen(`${fixture.path}2`), GLib.Error);
     ok(server.active, 'active');
-    const error = throws(() => Usock.Server.new(Gio.SocketType.SEQPACKET).listen(fixture.path),
+    const error = throws(() => new Usock.Server().listen(fixture.path),
         Code, Code.ADDRESS_IN_USE);
     ok(error.message.includes(fixture.path), error.message);
 });

@@ -13,7 +13,8 @@ import gi
 gi.require_version('Usock', '1')
 from gi.repository import Gio, GLib, GObject, Usock  # noqa: E402,F401
 
-DEADLINE = 20
+SLOW = 30 if 'USOCK_TEST_SLOW' in os.environ else 1
+DEADLINE = 20 * SLOW
 
 
 def open_fds():
@@ -26,16 +27,16 @@ def open_fds():
     return fds
 
 
-def wait_for(condition, what='what was waited for'):
+def wait_for(condition, what='what was waited for', deadline=DEADLINE):
     context = GLib.MainContext.ref_thread_default()
     late = []
-    timer = GLib.timeout_source_new_seconds(DEADLINE)
+    timer = GLib.timeout_source_new_seconds(deadline)
     timer.set_callback(lambda *_: late.append(True))
     timer.attach(context)
     try:
         while not condition():
             if late:
-                raise AssertionError(f'{what} did not happen in {DEADLINE} s')
+                raise AssertionError(f'{what} did not happen in {deadline} s')
             context.iteration(True)
     finally:
         timer.destroy()
@@ -79,9 +80,8 @@ class Case(unittest.TestCase):
         self._before = open_fds()
 
     def tearDown(self):
-        for socket in self._sockets:
-            socket.close()
-        self._sockets.clear()
+        while self._sockets:
+            self._sockets.pop().close()
         self.no_fd_is_left()
 
     def no_fd_is_left(self):
@@ -91,7 +91,7 @@ class Case(unittest.TestCase):
         # Closing a descriptor that may block is done in another thread, of which nothing is heard.
         tick = GLib.timeout_add(10, lambda: True)
         try:
-            wait_for(same)
+            wait_for(same, deadline=3 * SLOW)
         except AssertionError:
             left = {fd: link for fd, link in open_fds().items() if fd not in self._before}
             raise AssertionError(f'descriptors left open: {left}') from None

@@ -221,7 +221,8 @@ class TestAwait(fixture.Case):
         self.assertEqual(got, [('data', b'%d' % i) for i in range(500)] + [('end',), ('close',)])
 
     def test_close_gracefully_gives_up(self):
-        first, _second = self.pair()
+        first, second = self.pair()
+        second.set_allow_half_open(True)
 
         async def main():
             with self.raises(Code.TIMED_OUT):

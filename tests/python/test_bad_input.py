@@ -21,11 +21,8 @@ class TestConnecting(fixture.Case):
             channel.connect_to_path(path)
         self.assertEqual(channel.props.state, Usock.State.NEW)
 
-        async def awaited():
-            await channel.open(path)
-
         with self.raises(code, *words or (path,)):
-            Usock.run(awaited())
+            Usock.run(channel.open(path))
         self.assertEqual(log, [])
         # The object may try again.
         server = self.keep(Usock.Server())
@@ -106,7 +103,7 @@ class TestConnecting(fixture.Case):
                 with self.assertRaises(TypeError):
                     Usock.Seqpacket().connect_to_path(path)
                 with self.assertRaises(TypeError):
-                    Usock.Seqpacket().open(path)
+                    Usock.run(Usock.Seqpacket().open(path))
                 with self.assertRaises(TypeError):
                     Usock.Server().listen(path)
 

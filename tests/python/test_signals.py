@@ -60,7 +60,7 @@ class TestConversation(fixture.Case):
         served.end()
         log.wait('close')
         served_log.wait('close')
-        self.assertEqual(log.names(), ['connect', 'data', 'end', 'close'])
+        self.assertEqual(log.names(), ['data', 'end', 'close'])
         self.assertEqual(served_log.names(), ['end', 'close'])
 
     def test_no_public_call_emits(self):

@@ -275,7 +275,8 @@ class Task(_Awaitable):
     """A coroutine that the GMainContext drives. It can be awaited itself."""
 
     def __init__(self, coroutine):
-        self._coroutine = coroutine
+        # What is awaited alone, such as channel.receive(), has no send() of its own.
+        self._coroutine = coroutine if hasattr(coroutine, 'send') else coroutine.__await__()
         self._call = self._value = self._error = None
         self._is_done = self._seen = False
         self._wakes = []
@@ -516,7 +517,11 @@ class Socket(Usock.Socket):
         self.close()
 
     def destroy(self, error=None):
-        if error is not None and not isinstance(error, GLib.Error):
+        """Closes at once. An error, of any class, is what the error signal then tells."""
+        if error is None:
+            self.close()
+            return
+        if not isinstance(error, GLib.Error):
             error = GLib.Error.new_literal(Gio.io_error_quark(), str(error) or repr(error),
                                            Gio.IOErrorEnum.FAILED)
         Usock.Socket.destroy(self, error)
@@ -680,9 +685,6 @@ class Seqpacket(Usock.Seqpacket):
 class Server(Usock.Server):
     """A server. `async for channel in server` accepts: leaving the loop closes those channels
     that it did not hand out, but not the server."""
-
-    def __init__(self, socket_type=Gio.SocketType.SEQPACKET, **properties):
-        super().__init__(socket_type=socket_type, **properties)
 
     def listen_on_path(self, path, backlog=0):
         return Usock.Server.listen_on_path(self, _as_listen_path(path), backlog)

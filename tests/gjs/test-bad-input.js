@@ -1,0 +1,178 @@
+// SPDX-FileCopyrightText: 2026 The usock developers
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// Bad input is a GError that names what was tried and on what; the process lives.
+
+import Gio from 'gi://Gio';
+import GLib from 'gi://GLib';
+import Usock from 'gi://Usock?version=1';
+
+import {equal, expectCritical, ok, rejects, run, throws} from './tap.js';
+import {Log, bytes, testSocket} from './fixture.js';
+
+const {IOErrorEnum: Code} = Gio;
+
+async function refused(fixture, path, code, word = path) {
+    const channel = fixture.keep(new Usock.Seqpacket());
+    const log = new Log(channel);
+    for (const error of [
+        throws(() => channel.connect_to_path(path), Code, code),
+        await rejects(channel.open(path), Code, code),
+    ])
+        ok(error.message.includes(word), error.message);
+    equal([channel.state, log.length], [Usock.State.NEW, 0]);
+}
+
+testSocket('missing', async fixture => {
+    await refused(fixture, fixture.path, Code.NOT_FOUND);
+    await refused(fixture, `${fixture.directory}/no/such`, Code.NOT_FOUND);
+});
+
+testSocket('stale', async fixture => {
+    const stale = new Gio.Socket({
+        family: Gio.SocketFamily.UNIX, type: Gio.SocketType.SEQPACKET, protocol: 0,
+    });
+    stale.init(null);
+    stale.bind(Gio.UnixSocketAddress.new(fixture.path), false);
+    stale.close();
+    await refused(fixture, fixture.path, Code.CONNECTION_REFUSED);
+    // A server takes it over.
+    fixture.serve();
+    fixture.keep(new Usock.Seqpacket()).connect_to_path(fixture.path);
+});
+
+testSocket('a directory, a file', async fixture => {
+    await refused(fixture, fixture.directory, Code.CONNECTION_REFUSED);
+    GLib.file_set_contents(fixture.path, 'precious');
+    await refused(fixture, fixture.path, Code.CONNECTION_REFUSED);
+    await refused(fixture, `${fixture.path}/below`, Code.NOT_DIRECTORY);
+    const server = new Usock.Server();
+    for (const path of [fixture.path, fixture.directory]) {
+        const error = throws(() => server.listen(path), GLib.Error);
+        ok(error.message.includes(path), error.message);
+    }
+    equal(GLib.file_get_contents(fixture.path)[1], bytes('precious'));
+});
+
+testSocket('the wrong type of socket', async fixture => {
+    const stream = new Gio.SocketListener();
+    stream.add_address(Gio.UnixSocketAddress.new(fixture.path), Gio.SocketType.STREAM,
+        Gio.SocketProtocol.DEFAULT, null);
+    const error = await rejects(new Usock.Seqpacket().open(fixture.path), GLib.Error);
+    ok(error.message.includes(fixture.path), error.message);
+    stream.close();
+});
+
+testSocket('too long', async fixture => {
+    await refused(fixture, `/${'x'.repeat(300)}`, Code.FILENAME_TOO_LONG);
+    await refused(fixture, '/x'.repeat(5000), Code.FILENAME_TOO_LONG);
+});
+
+testSocket('a NUL', async fixture => {
+    GLib.file_set_contents(fixture.path, '');
+    const path = `${fixture.path}\0tail`;
+    await refused(fixture, path, Code.INVALID_FILENAME, `${fixture.path}\\0tail`);
+    throws(() => new Usock.Server().listen(path),
+        Code, Code.INVALID_FILENAME);
+    throws(() => Usock.address_parse('@a\0b'), Code, Code.INVALID_FILENAME);
+});
+
+testSocket('what is not a path', async () => {
+    for (const path of [null, undefined, {}]) {
+        throws(() => new Usock.Seqpacket().connect_to_path(path), Error);
+        await rejects(new Usock.Seqpacket().open(path), Error);
+        throws(() => new Usock.Server().listen(path), Error);
+    }
+    throws(() => new Usock.Seqpacket().connect_to_path(''), GLib.Error);
+});
+
+testSocket('connecting twice', async fixture => {
+    const [client, served] = await fixture.acceptOne();
+    throws(() => client.connect_to_path(fixture.path), GLib.Error);
+    client.send('unharmed');
+    equal((await served.receive()).text, 'unharmed');
+});
+
+testSocket('a live path is refused', async fixture => {
+    const server = fixture.serve();
+    throws(() => new Usock.Server().listen(fixture.path),
+        Code, Code.ADDRESS_IN_USE);
+    equal(server.n_connections, 0);
+});
+
+testSocket('backlogs', async fixture => {
+    for (const backlog of [-1, 0, 1, 2 ** 31 - 1]) {
+        const server = fixture.keep(new Usock.Server());
+        server.listen(fixture.path, backlog);
+        fixture.keep(new Usock.Seqpacket()).connect_to_path(fixture.path);
+        server.close();
+    }
+});
+
+testSocket('sending when not connected, ended or closed', async fixture => {
+    throws(() => new Usock.Seqpacket().send('x'), Code, Code.NOT_CONNECTED);
+    const [first, second] = fixture.pair();
+    first.end();
+    for (const send of [
+        () => first.send('x'),
+        () => first.send('x', {fds: [0]}),
+        () => first.send(new Usock.Message('x')),
+        () => first.send_bytes(GLib.Bytes.new(bytes('x'))),
+    ])
+        throws(send, Code, Code.CLOSED);
+    equal(await second.receive(), null);
+    first.close();
+    throws(() => first.send('x'), Code, Code.CLOSED);
+    await rejects(first.send_async('x'), Code, Code.CLOSED);
+    await rejects(first.receive(), Code, Code.CLOSED);
+    first.end();
+    first.close();
+    first.pause();
+    first.resume();
+    first.destroy(null);
+    fixture.serve();
+    throws(() => first.connect_to_path(fixture.path), Code, Code.CLOSED);
+});
+
+testSocket('too large', async fixture => {
+    const [first, second] = fixture.pair();
+    for (const size of [5_000_000, 64 << 20])
+        throws(() => first.send(new Uint8Array(size)), Code, Code.MESSAGE_TOO_LARGE);
+    first.send('next');
+    equal((await second.receive()).text, 'next');
+    second.read_buffer_size = 4 << 20;
+    first.send(new Uint8Array(4_000_000).fill(7));
+    const {data} = await second.receive();
+    ok(data.length === 4_000_000 && data.every(byte => byte === 7), 'a large one arrives whole');
+});
+
+testSocket('misuse is a critical', async fixture => {
+    const [first, second] = fixture.pair();
+    const message = new Usock.Message('x');
+    first.send(message);
+    expectCritical('*frozen*', () => message.append_bytes(GLib.Bytes.new(bytes('y'))));
+    throws(() => message.append_fd(0), GLib.Error);
+    equal((await second.receive()).text, 'x');
+    for (const call of [
+        () => first.send_message(null), () => first.send_bytes(null), () => first.send_message({}),
+        () => first.connect_to_address(null), () => first.receive_finish(null),
+        () => new Usock.Message(null, 1, 2, 3, {}) && first.send_with_fds('x', 5),
+        () => first.receive_async(5),
+    ]) {
+        try {
+            await call();
+        } catch (error) {
+            ok(error instanceof Error || error instanceof GLib.Error, error);
+        }
+    }
+    equal(first.state, Usock.State.OPEN);
+});
+
+testSocket('addresses', async () => {
+    for (const text of ['/run/x', '@abstract', '@with\\x00nul', '@back\\\\slash', 'relative'])
+        equal(Usock.address_to_string(Usock.address_parse(text)), text);
+    for (const text of ['', '@bad\\escape', '@\\x0', `@${'x'.repeat(200)}`])
+        throws(() => Usock.address_parse(text), GLib.Error);
+});
+
+run();
