@@ -10,7 +10,7 @@
 
 #include "usock-error-private.h"
 
-#define NATIVE_PATH_OFFSET G_STRUCT_OFFSET (struct sockaddr_un, sun_path)
+#define NATIVE_PATH_OFFSET offsetof (struct sockaddr_un, sun_path)
 #define NATIVE_PATH_SIZE (sizeof ((struct sockaddr_un *) NULL)->sun_path)
 
 /* The text of a name must give back every byte of it. A backslash starts an escape, \\ or \xHH;

@@ -292,7 +292,7 @@ channel_check_whole (UsockChannel *self,
   if (incoming->truncated)
     usock_socket_fail (usock_channel_socket (self),
                        g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
-                                    _("Could not receive from “%s”: a message of %" G_GSIZE_FORMAT
+                                    _("Could not receive from “%s”: a message of %zu"
                                       " bytes is longer than the read buffer of %u bytes"),
                                     usock_channel_peer (self), incoming->full_length,
                                     self->read_buffer_size));
@@ -300,7 +300,7 @@ channel_check_whole (UsockChannel *self,
     usock_socket_fail (usock_channel_socket (self),
                        g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
                                     _("Could not receive from “%s”: the descriptors of a message "
-                                      "of %" G_GSIZE_FORMAT " bytes were lost"),
+                                      "of %zu bytes were lost"),
                                     usock_channel_peer (self), incoming->full_length));
   else
     return TRUE;

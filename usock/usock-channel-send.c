@@ -6,6 +6,7 @@
 #include "usock-channel-private.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 
@@ -48,7 +49,7 @@ channel_set_send_error (UsockChannel  *self,
 
   if (errnum == EMSGSIZE)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
-                 _("Could not send a message of %" G_GSIZE_FORMAT " bytes to “%s”: the system "
+                 _("Could not send a message of %zu bytes to “%s”: the system "
                    "takes no more than %d, and less if net.core.wmem_max says so"),
                  length, usock_channel_peer (self), USOCK_IO_MESSAGE_MAX);
   else if (errnum == EPERM && n_fds > 0)
@@ -177,7 +178,7 @@ channel_check_room (UsockChannel  *self,
   self->needs_drain = TRUE;
   usock_watch_want_writable (&usock_channel_socket (self)->watch, TRUE);
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK,
-               _("Could not send to “%s”: the peer does not keep up, and %" G_GUINT64_FORMAT
+               _("Could not send to “%s”: the peer does not keep up, and %" PRIu64
                  " bytes are queued"),
                usock_channel_peer (self), self->outbox.cost);
   return FALSE;

@@ -117,7 +117,7 @@ usock_channel_schedule (UsockChannel *self)
 }
 
 static gboolean
-channel_complete_idly (gpointer operation)
+channel_complete_later (gpointer operation)
 {
   usock_operation_complete (operation);
   return G_SOURCE_REMOVE;
@@ -131,21 +131,14 @@ usock_channel_complete (UsockChannel   *self,
                         UsockOperation *operation)
 {
   UsockSocket *socket = usock_channel_socket (self);
-  g_autoptr (GMainContext) context = NULL;
-  g_autoptr (GSource) idle = NULL;
 
   if (socket->watch.attached && !socket->finishing)
     {
       g_queue_push_tail (&self->completed, operation);
       usock_watch_wake (&socket->watch);
-      return;
     }
-
-  context = g_main_context_ref_thread_default ();
-  idle = g_idle_source_new ();
-  g_source_set_priority (idle, G_PRIORITY_DEFAULT);
-  g_source_set_callback (idle, channel_complete_idly, operation, g_object_unref);
-  g_source_attach (idle, context);
+  else
+    usock_reactor_call_later (channel_complete_later, operation, g_object_unref);
 }
 
 /* Takes both over. */

@@ -535,8 +535,8 @@ usock_message_dup_text (UsockMessage  *self,
   if (!g_utf8_validate_len (data, length, &invalid))
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                   _("Could not read a message as text: byte %" G_GSIZE_FORMAT
-                     " of %" G_GSIZE_FORMAT " is not UTF-8 text"),
+                   _("Could not read a message as text: byte %zu"
+                     " of %zu is not UTF-8 text"),
                    (gsize) (invalid - data), length);
       return NULL;
     }

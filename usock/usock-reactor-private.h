@@ -88,6 +88,9 @@ gint64        usock_reactor_get_time      (UsockReactor          *self);
 void          usock_reactor_hold          (UsockReactor          *self,
                                            int                    change);
 void          usock_reactor_run_until_idle (GMainContext         *context);
+void          usock_reactor_call_later    (GSourceFunc            callback,
+                                           gpointer               data,
+                                           GDestroyNotify         free_data);
 
 UsockIoBatch *usock_reactor_take_batch    (UsockReactor          *self,
                                            gsize                  slot_size);

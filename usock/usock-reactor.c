@@ -668,6 +668,21 @@ usock_reactor_run_until_idle (GMainContext *context)
     }
 }
 
+/* For what has no watch to be woken: once, from the thread-default context. */
+void
+usock_reactor_call_later (GSourceFunc    callback,
+                          gpointer       data,
+                          GDestroyNotify free_data)
+{
+  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_source_set_static_name (source, "usock-later");
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, callback, data, free_data);
+  g_source_attach (source, context);
+}
+
 /* Buffers are lent for the time of a dispatch, so that idle sockets own none, and nested
  * dispatches have each their own. */
 UsockIoBatch *
