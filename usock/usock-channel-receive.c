@@ -11,6 +11,10 @@
 #define TURN_MESSAGES 256
 #define TURN_BYTES (1024 * 1024)
 
+/* What a descriptor counts as: closing one costs as much as reading that many bytes. Messages that
+ * carry some are read one at a time too, since each batch opens all of its descriptors at once. */
+#define FD_BYTES 4096
+
 /* Larger batches than this many bytes leave the cache before they are delivered. */
 #define BATCH_BYTES (512 * 1024)
 
@@ -34,6 +38,7 @@ typedef struct
   gsize full_length;
   gboolean truncated;
   gboolean has_control;
+  guint n_fds;
   guint slot;
   UsockMessage *message; /* from the inbox */
 } Incoming;
@@ -84,12 +89,6 @@ channel_get_takers (UsockChannel *self)
     takers = TAKER_NOBODY;
 
   return takers;
-}
-
-gboolean
-usock_channel_is_wanted (UsockChannel *self)
-{
-  return channel_get_takers (self) != 0;
 }
 
 /* What the kernel or the inbox still holds is delivered first. */
@@ -215,6 +214,7 @@ channel_next_read (UsockChannel *self,
     return FALSE;
 
   incoming->message = NULL;
+  incoming->n_fds = 0;
   incoming->slot = self->batch_next++;
   usock_io_batch_get (self->batch, incoming->slot, &packet);
   incoming->data = packet.data;
@@ -244,6 +244,7 @@ channel_next_incoming (UsockChannel *self,
   incoming->truncated
       = (usock_message_get_flags (item.message) & USOCK_MESSAGE_FLAGS_TRUNCATED) != 0;
   incoming->has_control = FALSE;
+  incoming->n_fds = 0;
   return TRUE;
 }
 
@@ -255,6 +256,9 @@ channel_take_control (UsockChannel   *self,
 {
   usock_io_batch_get_control (self->batch, incoming->slot, control);
   incoming->has_control = FALSE;
+  incoming->n_fds = control->n_fds;
+  if (control->n_fds > 0)
+    self->batch_size = 1;
 
   if (control->n_fds <= self->max_fds && !control->fds_lost)
     return;
@@ -462,6 +466,7 @@ channel_deliver (UsockChannel *self,
         channel_emit_datagram (self, turn, incoming);
     }
 
+  turn->bytes += incoming->n_fds * FD_BYTES;
   g_clear_pointer (&incoming->message, usock_message_unref);
 }
 
@@ -529,6 +534,20 @@ channel_holds_messages (UsockChannel *self)
   return self->inbox.length > 0 || self->batch_next < self->batch_count;
 }
 
+static gboolean
+channel_is_readable (UsockChannel *self)
+{
+  return channel_holds_messages (self)
+         || (!self->at_end && (usock_channel_socket (self)->watch.ready & USOCK_READY_IN) != 0);
+}
+
+/* Whether there is something to deliver, and somebody to take it. */
+gboolean
+usock_channel_is_wanted (UsockChannel *self)
+{
+  return channel_is_readable (self) && channel_get_takers (self) != 0;
+}
+
 /* The peer has ended, and everything was delivered. */
 static void
 channel_end_reached (UsockChannel *self)
@@ -588,7 +607,7 @@ channel_after_reading (UsockChannel *self)
   UsockSocket *socket = usock_channel_socket (self);
   gboolean readable, busy;
 
-  if ((socket->watch.ready & USOCK_READY_HANGUP) && !usock_channel_is_wanted (self))
+  if ((socket->watch.ready & USOCK_READY_HANGUP) && channel_get_takers (self) == 0)
     channel_look_for_end (self);
 
   if (!channel_holds_messages (self) && !self->paused)
@@ -602,9 +621,8 @@ channel_after_reading (UsockChannel *self)
   if (!usock_channel_is_connected (self))
     return;
 
-  readable = channel_holds_messages (self)
-             || (!self->at_end && (socket->watch.ready & USOCK_READY_IN) != 0);
-  busy = readable && usock_channel_is_wanted (self);
+  readable = channel_is_readable (self);
+  busy = readable && channel_get_takers (self) != 0;
   if (busy)
     usock_watch_wake (&socket->watch);
   usock_watch_sample (&socket->watch, readable && !busy && !self->paused);

@@ -385,7 +385,9 @@ usock_channel_dispatch (UsockSocket *socket)
 static gboolean
 usock_channel_wanted (UsockSocket *socket)
 {
-  return usock_channel_is_wanted (USOCK_CHANNEL (socket));
+  UsockChannel *self = USOCK_CHANNEL (socket);
+
+  return self->completed.length > 0 || usock_channel_is_wanted (self);
 }
 
 static void

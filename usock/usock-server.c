@@ -182,7 +182,8 @@ server_exhausted (UsockServer *self,
 static gboolean
 usock_server_wanted (UsockSocket *socket)
 {
-  return g_signal_has_handler_pending (socket, signals[SIGNAL_CONNECTION], 0, FALSE);
+  return (socket->watch.ready & USOCK_READY_IN) != 0
+         && g_signal_has_handler_pending (socket, signals[SIGNAL_CONNECTION], 0, FALSE);
 }
 
 static void
@@ -194,8 +195,7 @@ server_accept (UsockServer *self)
     {
       int fd;
 
-      if (socket->state != USOCK_STATE_LISTENING || !usock_server_wanted (socket)
-          || !(socket->watch.ready & USOCK_READY_IN))
+      if (socket->state != USOCK_STATE_LISTENING || !usock_server_wanted (socket))
         return;
 
       fd = usock_io_accept (socket->fd);
@@ -234,7 +234,7 @@ usock_server_dispatch (UsockSocket *socket)
     return;
 
   readable = (socket->watch.ready & USOCK_READY_IN) != 0;
-  if (readable && usock_server_wanted (socket))
+  if (usock_server_wanted (socket))
     usock_watch_wake (&socket->watch);
   else
     usock_watch_sample (&socket->watch, readable);
