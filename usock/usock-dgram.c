@@ -256,7 +256,7 @@ route_wait (DgramRoute *route)
   UsockSocket *socket = USOCK_SOCKET (route->dgram);
 
   if (route->base.destination == NULL || socket->family != AF_UNIX
-      || !usock_io_is_writable (socket->fd))
+      || usock_io_is_full (socket->fd))
     {
       route->waits_for_own = TRUE;
       usock_watch_want_writable (&socket->watch, TRUE);

@@ -117,7 +117,7 @@ gssize           usock_io_send_data_to      (int                    fd,
                                              gconstpointer          data,
                                              gsize                  length,
                                              const UsockName       *destination);
-gboolean         usock_io_is_writable       (int                    fd);
+gboolean         usock_io_is_full           (int                    fd);
 gssize           usock_io_send              (int                    fd,
                                              const UsockIoOutgoing *outgoing);
 int              usock_io_send_batch        (int                    fd,

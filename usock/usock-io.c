@@ -8,9 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/limits.h>
-#include <poll.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -450,13 +451,14 @@ usock_io_send_data_to (int              fd,
   return usock_io_send (fd, &outgoing);
 }
 
-/* Whether our own send buffer has room. */
+/* Whether it is our own send buffer that is full: what is on its way to slow receivers counts. */
 gboolean
-usock_io_is_writable (int fd)
+usock_io_is_full (int fd)
 {
-  struct pollfd pollfd = { fd, POLLOUT, 0 };
+  int queued = 0, size = 0;
 
-  return poll (&pollfd, 1, 0) == 1 && (pollfd.revents & POLLOUT) != 0;
+  return ioctl (fd, SIOCOUTQ, &queued) == 0
+         && usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &size) == 0 && queued >= size;
 }
 
 typedef union

@@ -35,8 +35,7 @@ typedef struct
 {
   /* Something of watch->ready is set, or the watch was woken. The owner clears what it used. */
   void (*dispatch) (UsockWatch *watch);
-  /* Whether it should be woken now: asked of those that are sampled, and of one that is being
-   * dispatched when a nested loop runs. Must not run foreign code. */
+  /* For a sampled watch: whether it should be woken now. Must not run foreign code. */
   gboolean (*wanted) (UsockWatch *watch);
   /* The context is gone; the watch is removed, and must let go of what it kept alive. */
   void (*orphaned) (UsockWatch *watch);

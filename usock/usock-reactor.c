@@ -17,14 +17,6 @@
 /* Events of one epoll_wait(); what is left comes in the next turn. */
 #define EVENT_LIMIT 128
 
-/* A dispatch that is going on. */
-typedef struct _Running Running;
-struct _Running
-{
-  UsockWatch *watch; /* NULL once it is gone */
-  Running *outer;
-};
-
 struct _UsockReactor
 {
   gatomicrefcount ref_count;
@@ -39,7 +31,6 @@ struct _UsockReactor
   gpointer poll_tag;
   int n_held;
 
-  Running *running;
   GQueue ready;
   GQueue sampled;
   GQueue attached;
@@ -171,16 +162,6 @@ reactor_sample (UsockReactor *self)
     }
 }
 
-/* In a nested loop: what the dispatches below it have left to do would otherwise wait for the
- * handler that runs the loop, and the handler for it. */
-static void
-reactor_wake_running (UsockReactor *self)
-{
-  for (Running *running = self->running; running != NULL; running = running->outer)
-    if (running->watch != NULL && running->watch->funcs->wanted (running->watch))
-      reactor_queue (running->watch);
-}
-
 static gboolean
 reactor_prepare (GSource *source,
                  gint    *timeout)
@@ -195,8 +176,6 @@ reactor_prepare (GSource *source,
       return FALSE;
     }
 
-  if (self->running != NULL)
-    reactor_wake_running (self);
   if (self->sampled.length > 0)
     reactor_sample (self);
   if (self->ready.length > 0)
@@ -281,17 +260,6 @@ reactor_collect_interrupts (UsockReactor *self)
   g_mutex_unlock (&self->lock);
 }
 
-static void
-reactor_run (UsockReactor *self,
-             UsockWatch   *watch)
-{
-  Running running = { watch, self->running };
-
-  self->running = &running;
-  watch->funcs->dispatch (watch);
-  self->running = running.outer;
-}
-
 /* What is queued while this runs waits for the next turn, so that other sources get theirs. */
 static gboolean
 reactor_dispatch (GSource     *source,
@@ -314,7 +282,7 @@ reactor_dispatch (GSource     *source,
       UsockWatch *watch = self->ready.head->data;
 
       reactor_unqueue (watch);
-      reactor_run (self, watch);
+      watch->funcs->dispatch (watch);
     }
 
   usock_reactor_unref (self);
@@ -525,9 +493,6 @@ usock_watch_detach (UsockWatch *watch)
   reactor_unqueue (watch);
   g_queue_unlink (&self->attached, &watch->attached_link);
   watch->attached = FALSE;
-  for (Running *running = self->running; running != NULL; running = running->outer)
-    if (running->watch == watch)
-      running->watch = NULL;
 
   g_mutex_lock (&self->lock);
   for (UsockWatch **link = &self->interrupted; watch->interrupted && *link != NULL;)
