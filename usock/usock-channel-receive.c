@@ -443,15 +443,22 @@ turn_begin (UsockChannel *self,
   turn->outer_count = self->batch_count;
 }
 
+/* A handler may have made the read buffer larger since the last batch. */
 static void
 turn_borrow (UsockChannel *self,
              Turn         *turn)
 {
+  UsockReactor *reactor = usock_channel_socket (self)->reactor;
+
+  if (turn->batch != NULL && usock_io_batch_slot_size (turn->batch) < self->read_buffer_size)
+    {
+      usock_reactor_give_batch (reactor, turn->batch);
+      turn->batch = usock_reactor_take_batch (reactor, self->read_buffer_size);
+    }
   if (turn->batch == NULL)
     {
       turn->outer_next = self->batch_next;
-      turn->batch = usock_reactor_take_batch (usock_channel_socket (self)->reactor,
-                                              self->read_buffer_size);
+      turn->batch = usock_reactor_take_batch (reactor, self->read_buffer_size);
     }
   self->batch = turn->batch;
 }
