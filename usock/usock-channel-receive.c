@@ -57,6 +57,24 @@ channel_has_handler (UsockChannel       *self,
   return g_signal_has_handler_pending (self, usock_channel_signals[signal], 0, FALSE);
 }
 
+/* A handler of this turn may have cancelled a call whose turn comes in the same one: it must not
+ * take a message that nobody would look at. */
+static gboolean
+channel_has_receiver (UsockChannel *self)
+{
+  UsockQueueItem *first, item;
+
+  while ((first = usock_queue_peek (&self->receivers, 0)) != NULL)
+    {
+      if (!usock_operation_is_cancelled (first->operation))
+        return TRUE;
+      usock_queue_pop (&self->receivers, &item);
+      usock_channel_cancel_operation (self, item.operation);
+    }
+
+  return FALSE;
+}
+
 /* Asked anew for each message: a handler may disconnect itself, and what nobody takes must
  * stay. */
 static Takers
@@ -66,7 +84,7 @@ channel_get_takers (UsockChannel *self)
 
   if (self->paused)
     return 0;
-  if (self->receivers.length > 0)
+  if (channel_has_receiver (self))
     return TAKER_RECEIVER;
 
   if (channel_has_handler (self, USOCK_CHANNEL_SIGNAL_MESSAGE))
