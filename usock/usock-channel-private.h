@@ -160,6 +160,8 @@ void     usock_channel_complete       (UsockChannel   *self,
 void     usock_channel_fail_operation (UsockChannel   *self,
                                        UsockOperation *operation,
                                        GError         *error);
+void     usock_channel_cancel_operation (UsockChannel *self,
+                                         UsockOperation *operation);
 void     usock_channel_run_completed  (UsockChannel   *self);
 UsockOperation *
          usock_channel_new_operation  (UsockChannel        *self,

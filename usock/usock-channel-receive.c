@@ -63,6 +63,24 @@ channel_has_handler (UsockChannel       *self,
   return g_signal_has_handler_pending (self, usock_channel_signals[signal], 0, FALSE);
 }
 
+/* A handler of this turn may have cancelled a call whose turn comes in the same one: it must not
+ * take a message that nobody would look at. */
+static gboolean
+channel_has_receiver (UsockChannel *self)
+{
+  UsockQueueItem *first, item;
+
+  while ((first = usock_queue_peek (&self->receivers, 0)) != NULL)
+    {
+      if (!usock_operation_is_cancelled (first->operation))
+        return TRUE;
+      usock_queue_pop (&self->receivers, &item);
+      usock_channel_cancel_operation (self, item.operation);
+    }
+
+  return FALSE;
+}
+
 /* Asked anew for each message: a handler may disconnect itself, and what nobody takes must
  * stay. */
 static Takers
@@ -73,7 +91,7 @@ channel_get_takers (UsockChannel *self)
 
   if (self->paused)
     return 0;
-  if (self->receivers.length > 0)
+  if (channel_has_receiver (self))
     return TAKER_RECEIVER;
 
   if (channel_has_handler (self, USOCK_CHANNEL_SIGNAL_MESSAGE))
@@ -480,15 +498,22 @@ turn_begin (UsockChannel *self,
   turn->outer_count = self->batch_count;
 }
 
+/* A handler may have made the read buffer larger since the last batch. */
 static void
 turn_borrow (UsockChannel *self,
              Turn         *turn)
 {
+  UsockReactor *reactor = usock_channel_socket (self)->reactor;
+
+  if (turn->batch != NULL && usock_io_batch_slot_size (turn->batch) < self->read_buffer_size)
+    {
+      usock_reactor_give_batch (reactor, turn->batch);
+      turn->batch = usock_reactor_take_batch (reactor, self->read_buffer_size);
+    }
   if (turn->batch == NULL)
     {
       turn->outer_next = self->batch_next;
-      turn->batch = usock_reactor_take_batch (usock_channel_socket (self)->reactor,
-                                              self->read_buffer_size);
+      turn->batch = usock_reactor_take_batch (reactor, self->read_buffer_size);
     }
   self->batch = turn->batch;
 }

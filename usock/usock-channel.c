@@ -199,10 +199,14 @@ usock_channel_new_operation (UsockChannel        *self,
   return operation;
 }
 
-static GError *
-channel_cancelled_error (void)
+/* Takes the operation over. */
+void
+usock_channel_cancel_operation (UsockChannel   *self,
+                                UsockOperation *operation)
 {
-  return g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, _("The operation was cancelled"));
+  usock_channel_fail_operation (self, operation,
+                                g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                                                     _("The operation was cancelled")));
 }
 
 static gboolean
@@ -217,7 +221,7 @@ channel_remove_cancelled (const UsockQueueItem *item,
       usock_message_unpin_fds (item->message);
       usock_message_unref (item->message);
     }
-  usock_channel_fail_operation (self, item->operation, channel_cancelled_error ());
+  usock_channel_cancel_operation (self, item->operation);
   return TRUE;
 }
 
@@ -251,8 +255,7 @@ channel_sweep_cancelled (UsockChannel *self)
   if (self->closer != NULL && usock_operation_is_cancelled (self->closer))
     {
       self->close_due = 0;
-      usock_channel_fail_operation (self, g_steal_pointer (&self->closer),
-                                    channel_cancelled_error ());
+      usock_channel_cancel_operation (self, g_steal_pointer (&self->closer));
     }
   if (self->connecting != NULL && usock_operation_is_cancelled (self->connecting)
       && usock_channel_socket (self)->state == USOCK_STATE_CONNECTING)
