@@ -123,6 +123,7 @@ channel_receive_failed (UsockChannel *self,
     {
     case EAGAIN:
       socket->watch.ready &= ~USOCK_READY_IN;
+      self->batch_size = 1;
       break;
 
     /* On SEQPACKET the reset comes once, and before what is still queued. */
@@ -144,12 +145,30 @@ channel_receive_failed (UsockChannel *self,
     }
 }
 
+/* A quiet channel reads one message at a time: to look for a second before the first is delivered
+ * would only delay the answer. A busy one doubles its batches for as long as they come full. A
+ * short batch proves that there was no more, but is no reason to stop: by the time it is
+ * delivered there often is, and asking again costs less than to wait in epoll and poll. */
+static void
+channel_adapt_batch (UsockChannel *self,
+                     guint         wanted,
+                     guint         n,
+                     gsize         bytes)
+{
+  if (n == wanted && bytes / n * wanted * 2 <= BATCH_BYTES)
+    self->batch_size = MIN (wanted * 2, usock_io_batch_n_slots (self->batch));
+  else if (n < wanted)
+    self->batch_size = MAX (n, 1);
+  else if (bytes > BATCH_BYTES)
+    self->batch_size = MAX (wanted / 2, 1);
+}
+
 static void
 channel_fill_batch (UsockChannel *self,
                     Turn         *turn)
 {
   UsockSocket *socket = usock_channel_socket (self);
-  guint wanted = MAX (2, MIN (self->batch_size, turn->messages));
+  guint wanted = MAX (1, MIN (self->batch_size, turn->messages));
   gsize bytes = 0;
   int n = usock_io_receive (socket->fd, turn->batch, self->read_buffer_size, wanted);
 
@@ -173,14 +192,7 @@ channel_fill_batch (UsockChannel *self,
       bytes += packet.length;
     }
 
-  /* Fewer than there was room for: the kernel has no more, and the next one makes an edge. */
-  if ((guint) n < wanted)
-    socket->watch.ready &= ~USOCK_READY_IN;
-
-  if ((guint) n == wanted && bytes / n * wanted * 2 <= BATCH_BYTES)
-    self->batch_size = MIN (wanted * 2, usock_io_batch_n_slots (turn->batch));
-  else if ((guint) n < wanted / 4 || bytes > BATCH_BYTES)
-    self->batch_size = MAX (wanted / 2, 2);
+  channel_adapt_batch (self, wanted, n, bytes);
 }
 
 static gboolean
@@ -536,7 +548,7 @@ static void
 channel_after_reading (UsockChannel *self)
 {
   UsockSocket *socket = usock_channel_socket (self);
-  gboolean readable;
+  gboolean readable, busy;
 
   if ((socket->watch.ready & USOCK_READY_HANGUP) && !usock_channel_is_wanted (self))
     channel_look_for_end (self);
@@ -554,10 +566,11 @@ channel_after_reading (UsockChannel *self)
 
   readable = channel_holds_messages (self)
              || (!self->at_end && (socket->watch.ready & USOCK_READY_IN) != 0);
-  if (readable && usock_channel_is_wanted (self))
+  busy = readable && usock_channel_is_wanted (self);
+  if (busy)
     usock_watch_wake (&socket->watch);
-  else
-    usock_watch_sample (&socket->watch, readable && !self->paused);
+  usock_watch_sample (&socket->watch, readable && !busy && !self->paused);
+  usock_watch_rest (&socket->watch, busy);
 }
 
 void

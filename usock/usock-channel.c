@@ -794,7 +794,7 @@ usock_channel_init (UsockChannel *self)
   self->queue_limit = 16 * 1024 * 1024;
   self->send_timeout = 30 * 1000;
   self->connect_timeout = 30 * 1000;
-  self->batch_size = 2;
+  self->batch_size = 1;
   g_queue_init (&self->completed);
 }
 

@@ -51,6 +51,7 @@ struct _UsockWatch
   int fd; /* -1 while not in the epoll */
   gboolean attached;
   gboolean writable_wanted;
+  gboolean resting; /* has an fd, and is out of the epoll for now */
   gboolean interrupted;
   gint64 deadline; /* -1: none */
   guint heap_index;
@@ -76,6 +77,9 @@ int           usock_watch_add_fd          (UsockWatch            *watch,
 void          usock_watch_remove_fd       (UsockWatch            *watch);
 void          usock_watch_want_writable   (UsockWatch            *watch,
                                            gboolean               wanted);
+
+void          usock_watch_rest            (UsockWatch            *watch,
+                                           gboolean               rest);
 
 void          usock_watch_wake            (UsockWatch            *watch);
 void          usock_watch_sample          (UsockWatch            *watch,

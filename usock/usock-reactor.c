@@ -542,9 +542,10 @@ usock_watch_remove_fd (UsockWatch *watch)
   if (watch->fd == -1)
     return;
 
-  if (watch->reactor->generation == fork_generation)
+  if (watch->reactor->generation == fork_generation && !watch->resting)
     reactor_control (watch, EPOLL_CTL_DEL, watch->fd);
   watch->fd = -1;
+  watch->resting = FALSE;
   watch->ready = 0;
 }
 
@@ -558,7 +559,30 @@ usock_watch_want_writable (UsockWatch *watch,
     return;
 
   watch->writable_wanted = wanted;
-  reactor_control (watch, EPOLL_CTL_MOD, watch->fd);
+  if (watch->resting)
+    usock_watch_rest (watch, !wanted);
+  else
+    reactor_control (watch, EPOLL_CTL_MOD, watch->fd);
+}
+
+/* A watch that is woken in every turn anyhow needs no epoll, which makes each message dearer for
+ * its sender: it has somebody to call. Coming back asks for the state anew, so that nothing that
+ * happened meanwhile is missed; where there is no memory for that, it is tried again next turn. */
+void
+usock_watch_rest (UsockWatch *watch,
+                  gboolean    rest)
+{
+  if (watch->fd == -1 || watch->resting == rest || (rest && watch->writable_wanted))
+    return;
+
+  if (reactor_control (watch, rest ? EPOLL_CTL_DEL : EPOLL_CTL_ADD, watch->fd) == 0)
+    {
+      watch->resting = rest;
+      return;
+    }
+
+  watch->ready |= USOCK_READY_IN;
+  reactor_queue (watch);
 }
 
 void
