@@ -147,6 +147,44 @@ test_more_than_wanted (UsockTest *test,
 }
 
 static void
+check_whole_cb (UsockChannel *channel,
+                UsockMessage *message,
+                guint *n_received)
+{
+  g_assert_cmphex (usock_message_get_flags (message), ==, USOCK_MESSAGE_FLAGS_NONE);
+  g_assert_cmpuint (usock_message_get_n_fds (message), ==, 20);
+  (*n_received)++;
+}
+
+/* The process has numbers for the descriptors of one message, and for a few more, but not for all
+ * that wait: reading ahead must not lose them. */
+static void
+test_few_numbers (UsockTest *test,
+                  gconstpointer data)
+{
+  const guint n = 50;
+  guint n_received = 0;
+  struct rlimit old, tight;
+  int fds[20];
+  g_autoptr (UsockChannel) channel = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    fds[i] = STDERR_FILENO;
+  for (guint i = 0; i < n; i++)
+    g_assert_cmpint (raw_send_fds (test->pair[1], "x", 1, fds, G_N_ELEMENTS (fds)), ==, 0);
+  channel = torture_adopt (test);
+  usock_channel_set_max_fds (channel, G_N_ELEMENTS (fds));
+  g_signal_connect (channel, "message", G_CALLBACK (check_whole_cb), &n_received);
+  getrlimit (RLIMIT_NOFILE, &old);
+  tight = old;
+  tight.rlim_cur = 128;
+  setrlimit (RLIMIT_NOFILE, &tight);
+  usock_test_wait_until (n_received == n);
+  setrlimit (RLIMIT_NOFILE, &old);
+  torture_close (channel);
+}
+
+static void
 check_kinds_cb (UsockChannel *channel,
                 UsockMessage *message,
                 guint *n_received)
@@ -431,6 +469,7 @@ main (int argc,
   usock_test_add ("/torture/descriptors/too-many", test_too_many);
   usock_test_add ("/torture/descriptors/unwanted", test_unwanted);
   usock_test_add ("/torture/descriptors/more-than-wanted", test_more_than_wanted);
+  usock_test_add ("/torture/descriptors/few-numbers", test_few_numbers);
   usock_test_add ("/torture/descriptors/strange", test_strange);
   usock_test_add ("/torture/descriptors/ring", test_ring);
   usock_test_add ("/torture/descriptors/taken-twice", test_taken_twice);
