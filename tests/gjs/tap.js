@@ -59,7 +59,7 @@ export function ok(value, what = 'value') {
 }
 
 export function equal(actual, expected, what = 'value') {
-    const [a, b] = [actual, expected].map(v => v instanceof Uint8Array ? `bytes ${v}` : v);
+    const [a, b] = [actual, expected].map(v => v instanceof Uint8Array ? `bytes ${Array.from(v)}` : v);
     const same = typeof a === 'object' && a && b
         ? JSON.stringify(a) === JSON.stringify(b) : Object.is(a, b);
     if (!same)
