@@ -548,8 +548,8 @@ channel_end_reached (UsockChannel *self)
     usock_channel_end (self);
 }
 
-/* Nobody listens, and the peer has hung up. If it left nothing behind, that is the end; else the
- * messages wait for somebody to take them. */
+/* Nobody listens, and the peer has hung up, or reads no more. If it left nothing behind, that is
+ * the end; else the messages wait for somebody to take them. */
 static void
 channel_look_for_end (UsockChannel *self)
 {
@@ -575,7 +575,8 @@ channel_after_reading (UsockChannel *self)
   UsockSocket *socket = usock_channel_socket (self);
   gboolean readable, busy;
 
-  if ((socket->watch.ready & USOCK_READY_HANGUP) && !usock_channel_is_wanted (self))
+  if (((socket->watch.ready & USOCK_READY_HANGUP) || self->broken != NULL)
+      && !usock_channel_is_wanted (self))
     channel_look_for_end (self);
 
   if (!channel_holds_messages (self) && !self->paused)
