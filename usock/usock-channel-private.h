@@ -61,6 +61,7 @@ struct _UsockChannel
   gboolean needs_drain;
   gboolean ending; /* no more is taken */
   gboolean ended;  /* and the peer knows */
+  GError *lost;    /* why messages that were accepted, and that nobody waited for, were not sent */
   gint64 retry_at;
   gint64 stalled_since;
 

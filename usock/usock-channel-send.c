@@ -345,6 +345,15 @@ usock_channel_drop_outbox (UsockChannel *self,
           usock_operation_return_error (item.operation, g_error_copy (error));
           g_queue_push_tail (&self->completed, item.operation);
         }
+      else if (self->lost == NULL)
+        self->lost = g_error_copy (error);
+    }
+
+  /* Who waits for the end waits for everything before it. */
+  while (self->lost != NULL && usock_queue_pop (&self->enders, &item))
+    {
+      usock_operation_return_error (item.operation, g_error_copy (error));
+      g_queue_push_tail (&self->completed, item.operation);
     }
 }
 
@@ -356,13 +365,12 @@ channel_send_failed (UsockChannel *self,
 {
   UsockQueueItem *head = usock_queue_peek (&self->outbox, 0);
   gboolean peer_gone = errnum == EPIPE || errnum == ECONNRESET || errnum == ENOTCONN;
-  gboolean unobserved = head->operation == NULL;
   g_autoptr (GError) error = NULL;
 
   channel_set_send_error (self, errnum, usock_message_get_length (head->message),
                           usock_message_get_n_fds (head->message), &error);
 
-  if (!peer_gone && !unobserved)
+  if (!peer_gone && head->operation != NULL)
     {
       UsockQueueItem item;
 
@@ -373,11 +381,9 @@ channel_send_failed (UsockChannel *self,
       return;
     }
 
-  for (guint i = 0; i < self->outbox.length && !unobserved; i++)
-    unobserved = usock_queue_peek (&self->outbox, i)->operation == NULL;
   usock_channel_drop_outbox (self, error);
   usock_watch_wake (&usock_channel_socket (self)->watch);
-  if (unobserved)
+  if (self->lost != NULL)
     usock_channel_break (self, g_steal_pointer (&error));
 }
 
@@ -788,6 +794,11 @@ usock_channel_flush_async (UsockChannel        *self,
 
   operation = usock_channel_new_operation (self, usock_channel_flush_async, cancellable, callback,
                                            user_data);
+  if (self->lost != NULL)
+    {
+      usock_channel_fail_operation (self, operation, g_error_copy (self->lost));
+      return;
+    }
   if (self->outbox.length > 0)
     {
       channel_enqueue (self, NULL, operation);
@@ -805,7 +816,7 @@ usock_channel_flush_async (UsockChannel        *self,
  * @error: return location for an error
  *
  * Ends [method@Usock.Channel.flush_async]. The errors are
- * `G_IO_ERROR_CANCELLED`, and those that ended the channel before.
+ * `G_IO_ERROR_CANCELLED`, and the one for which a message was not sent.
  *
  * Returns: whether everything was sent
  *
@@ -877,6 +888,8 @@ usock_channel_end_async (UsockChannel        *self,
   if (usock_channel_socket (self)->state == USOCK_STATE_NEW)
     g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
                          _("Could not end: the channel is not connected"));
+  else if (self->lost != NULL)
+    error = g_error_copy (self->lost);
   else if (self->ended)
     {
       usock_operation_return_pointer (operation, NULL, NULL);

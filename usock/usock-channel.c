@@ -322,7 +322,7 @@ usock_channel_dispatch (UsockSocket *socket)
   usock_channel_finish_writing (self);
   usock_channel_run_completed (self);
   if (socket->state == USOCK_STATE_CLOSING && self->ended)
-    usock_socket_close (socket);
+    usock_socket_fail (socket, g_steal_pointer (&self->broken));
   if (socket->state != USOCK_STATE_CLOSED)
     usock_channel_schedule (self);
 }
@@ -422,6 +422,7 @@ usock_channel_finalize (GObject *object)
   g_clear_pointer (&self->target, usock_name_free);
   g_clear_error (&self->broken);
   g_clear_error (&self->verdict);
+  g_clear_error (&self->lost);
 
   G_OBJECT_CLASS (usock_channel_parent_class)->finalize (object);
 }
