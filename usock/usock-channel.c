@@ -309,7 +309,8 @@ usock_channel_dispatch (UsockSocket *socket)
 
   if (ready & USOCK_READY_OUT)
     self->blocked = FALSE;
-  if (ready & (USOCK_READY_OUT | USOCK_READY_HANGUP | USOCK_READY_DEADLINE))
+  /* After an interrupt, too: what a flush or an end waited for may have been cancelled. */
+  if (ready & (USOCK_READY_OUT | USOCK_READY_HANGUP | USOCK_READY_DEADLINE | USOCK_READY_INTERRUPT))
     usock_channel_flush (self);
 
   if (usock_channel_is_connected (self))
