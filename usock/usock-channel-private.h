@@ -61,6 +61,7 @@ struct _UsockChannel
   guint batch_next;
   guint batch_count;
   guint batch_size;
+  gboolean wary; /* descriptors have come, wanted or not */
   gboolean at_end;
   gboolean end_emitted;
   GError *broken; /* fails the channel once nothing is left to read */
@@ -75,9 +76,11 @@ struct _UsockChannel
   guint n_queued;
   guint64 queued_cost;
   UsockQueue enders;
+  UsockQueue flushers; /* of datagrams, for which no route can stand */
   gboolean needs_drain;
   gboolean ending; /* no more is taken */
   gboolean ended;  /* and the peer knows */
+  GError *lost;    /* why messages that were accepted, and that nobody waited for, were not sent */
 
   GQueue completed; /* operations whose callbacks are still to be called */
   UsockOperation *closer;

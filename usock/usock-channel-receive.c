@@ -11,8 +11,7 @@
 #define TURN_MESSAGES 256
 #define TURN_BYTES (1024 * 1024)
 
-/* What a descriptor counts as: closing one costs as much as reading that many bytes. Messages that
- * carry some are read one at a time too, since each batch opens all of its descriptors at once. */
+/* What a descriptor counts as: closing one costs as much as reading that many bytes. */
 #define FD_BYTES 4096
 
 /* Larger batches than this many bytes leave the cache before they are delivered. */
@@ -195,9 +194,14 @@ channel_fill_batch (UsockChannel *self,
                     Turn         *turn)
 {
   UsockSocket *socket = usock_channel_socket (self);
-  guint wanted = MAX (1, MIN (self->batch_size, turn->messages));
+  /* A batch opens the descriptors of all its messages at once, 253 each at the worst: where any
+   * may come, messages are read one by one. */
+  guint wanted = self->max_fds > 0 || self->wary
+                     ? 1
+                     : CLAMP (self->batch_size, 1, MAX (turn->messages, 1));
   gsize bytes = 0;
-  int n = usock_io_receive (socket->fd, turn->batch, self->read_buffer_size, wanted);
+  int n = usock_io_receive (socket->fd, turn->batch, self->read_buffer_size, wanted,
+                            USOCK_CHANNEL_GET_CLASS (self)->connectionless);
 
   self->batch_next = self->batch_count = 0;
   if (n < 0)
@@ -276,7 +280,7 @@ channel_take_control (UsockChannel   *self,
   incoming->has_control = FALSE;
   incoming->n_fds = control->n_fds;
   if (control->n_fds > 0)
-    self->batch_size = 1;
+    self->wary = TRUE;
 
   if (control->n_fds <= self->max_fds && !control->fds_lost)
     return;
@@ -604,8 +608,8 @@ channel_end_reached (UsockChannel *self)
     usock_channel_end (self);
 }
 
-/* Nobody listens, and the peer has hung up. If it left nothing behind, that is the end; else the
- * messages wait for somebody to take them. */
+/* Nobody listens, and the peer has hung up, or reads no more. If it left nothing behind, that is
+ * the end; else the messages wait for somebody to take them. */
 static void
 channel_look_for_end (UsockChannel *self)
 {
@@ -632,7 +636,8 @@ channel_after_reading (UsockChannel *self)
   UsockSocket *socket = usock_channel_socket (self);
   gboolean readable, busy;
 
-  if ((socket->watch.ready & USOCK_READY_HANGUP) && channel_get_takers (self) == 0)
+  if (((socket->watch.ready & USOCK_READY_HANGUP) || self->broken != NULL)
+      && channel_get_takers (self) == 0)
     channel_look_for_end (self);
 
   if (!channel_holds_messages (self) && !self->paused)

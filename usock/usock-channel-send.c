@@ -464,6 +464,29 @@ usock_channel_move_queued (UsockChannel *self,
     usock_queue_push (&to->queue, item.message, item.operation);
 }
 
+static void
+channel_fail_enders (UsockChannel *self,
+                     const GError *error)
+{
+  UsockQueueItem item;
+
+  while (usock_queue_pop (&self->enders, &item))
+    usock_channel_fail_operation (self, item.operation, g_error_copy (error));
+}
+
+static void
+channel_succeed_all (UsockChannel *self,
+                     UsockQueue   *waiting)
+{
+  UsockQueueItem item;
+
+  while (usock_queue_pop (waiting, &item))
+    {
+      usock_operation_return_pointer (item.operation, NULL, NULL);
+      usock_channel_complete (self, item.operation);
+    }
+}
+
 /* The oldest message will never be taken. Who waits for it is told; if nobody does, the channel
  * fails, or a datagram socket tells of the one message. A dead peer fails all that wait. */
 static void
@@ -482,6 +505,10 @@ channel_send_failed (UsockChannel *self,
     usock_channel_drop_route (self, route, error);
   else
     channel_pop_failed (self, route, error);
+
+  /* Who waits for the end waits for everything before it. */
+  if (self->lost != NULL)
+    channel_fail_enders (self, error);
 }
 
 /* Returns how many left, or a negative errno for the oldest one. */
@@ -553,7 +580,8 @@ channel_flush_due (UsockChannel *self,
                    UsockRoute   *route,
                    gpointer      force)
 {
-  gboolean due = !route->blocked
+  UsockQueueItem *head = usock_queue_peek (&route->queue, 0);
+  gboolean due = !route->blocked || (head != NULL && head->message == NULL)
                  || (route->retry_at > 0
                      && usock_reactor_get_time (usock_channel_socket (self)->reactor)
                             >= route->retry_at);
@@ -580,22 +608,19 @@ void
 usock_channel_finish_writing (UsockChannel *self)
 {
   UsockSocket *socket = usock_channel_socket (self);
-  UsockQueueItem item;
 
-  if (!self->ending || self->ended || self->n_queued > 0
-      || !usock_channel_is_connected (self))
+  if (self->n_queued > 0 || !usock_channel_is_connected (self))
+    return;
+
+  channel_succeed_all (self, &self->flushers);
+  if (!self->ending || self->ended)
     return;
 
   /* ENOTCONN: the peer is gone, and needs no telling. */
   usock_io_shutdown_writing (socket->fd);
   self->ended = TRUE;
   usock_watch_wake (&socket->watch);
-
-  while (usock_queue_pop (&self->enders, &item))
-    {
-      usock_operation_return_pointer (item.operation, NULL, NULL);
-      usock_channel_complete (self, item.operation);
-    }
+  channel_succeed_all (self, &self->enders);
 }
 
 /**
@@ -886,7 +911,17 @@ usock_channel_flush_async (UsockChannel        *self,
 
   operation = usock_channel_new_operation (self, usock_channel_flush_async, cancellable, callback,
                                            user_data);
-  if (self->route->queue.length > 0)
+  if (self->lost != NULL)
+    {
+      usock_channel_fail_operation (self, operation, g_error_copy (self->lost));
+      return;
+    }
+  if (self->n_queued > 0 && USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+    {
+      usock_queue_push (&self->flushers, NULL, operation);
+      return;
+    }
+  if (self->n_queued > 0)
     {
       channel_enqueue (self, self->route, NULL, operation);
       return;
@@ -903,7 +938,7 @@ usock_channel_flush_async (UsockChannel        *self,
  * @error: return location for an error
  *
  * Ends [method@Usock.Channel.flush_async]. The errors are
- * `G_IO_ERROR_CANCELLED`, and those that ended the channel before.
+ * `G_IO_ERROR_CANCELLED`, and the one for which a message was not sent.
  *
  * Returns: whether everything was sent
  *
@@ -975,6 +1010,8 @@ usock_channel_end_async (UsockChannel        *self,
   if (usock_channel_socket (self)->state == USOCK_STATE_NEW)
     g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
                          _("Could not end: the channel is not connected"));
+  else if (self->lost != NULL)
+    error = g_error_copy (self->lost);
   else if (self->ended)
     {
       usock_operation_return_pointer (operation, NULL, NULL);

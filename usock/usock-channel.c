@@ -251,6 +251,7 @@ channel_sweep_cancelled (UsockChannel *self)
   usock_queue_filter (&self->receivers, channel_remove_cancelled, self);
   USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_sweep_route, NULL);
   usock_queue_filter (&self->enders, channel_remove_cancelled, self);
+  usock_queue_filter (&self->flushers, channel_remove_cancelled, self);
 
   if (self->closer != NULL && usock_operation_is_cancelled (self->closer))
     {
@@ -380,7 +381,7 @@ usock_channel_dispatch (UsockSocket *socket)
   if (self->ended
       && (socket->state == USOCK_STATE_CLOSING
           || (self->closer != NULL && USOCK_CHANNEL_GET_CLASS (self)->connectionless)))
-    usock_socket_close (socket);
+    usock_socket_fail (socket, g_steal_pointer (&self->broken));
   if (socket->state != USOCK_STATE_CLOSED)
     usock_channel_schedule (self);
 }
@@ -450,6 +451,7 @@ usock_channel_finish (UsockSocket *socket)
 
   usock_channel_run_completed (self);
   usock_channel_drop_queued (self, error);
+  channel_fail_queue (self, &self->flushers, error);
   channel_fail_queue (self, &self->enders, error);
   channel_fail_queue (self, &self->receivers, error);
   channel_decide_last (self, g_steal_pointer (&self->connecting), error);
@@ -474,6 +476,7 @@ usock_channel_orphaned (UsockSocket *socket)
 
   USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_clear_route, NULL);
   usock_queue_clear (&self->inbox);
+  usock_queue_clear (&self->flushers);
   usock_queue_clear (&self->enders);
   usock_queue_clear (&self->receivers);
   g_queue_clear_full (&self->completed, g_object_unref);
@@ -504,6 +507,8 @@ usock_channel_lost (UsockChannel *self,
                     UsockRoute   *route,
                     const GError *error)
 {
+  if (self->lost == NULL)
+    self->lost = g_error_copy (error);
   usock_channel_break (self, g_error_copy (error));
 }
 
@@ -517,6 +522,7 @@ usock_channel_finalize (GObject *object)
   g_clear_pointer (&self->target, usock_name_free);
   g_clear_error (&self->broken);
   g_clear_error (&self->verdict);
+  g_clear_error (&self->lost);
 
   G_OBJECT_CLASS (usock_channel_parent_class)->finalize (object);
 }

@@ -131,7 +131,8 @@ guint            usock_io_batch_n_slots     (const UsockIoBatch    *batch);
 int              usock_io_receive           (int                    fd,
                                              UsockIoBatch          *batch,
                                              gsize                  max_length,
-                                             guint                  n_messages);
+                                             guint                  n_messages,
+                                             gboolean               with_senders);
 void             usock_io_batch_get         (UsockIoBatch          *batch,
                                              guint                  index,
                                              UsockIoPacket         *packet);

@@ -8,12 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/limits.h>
+#include <linux/major.h>
 #include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -537,7 +539,7 @@ usock_io_send (int                    fd,
   outgoing_fill (outgoing, &header);
   if (outgoing->n_fds > 0 || outgoing->credentials != NULL)
     {
-      memset (&control, 0, sizeof control.align);
+      memset (&control, 0, sizeof control);
       header.msg_control = control.buffer;
       header.msg_controllen = control_write (&control, outgoing);
     }
@@ -630,7 +632,6 @@ usock_io_batch_new (gsize slot_size)
       self->iov[i].iov_base = self->memory + i * stride;
       header->msg_iov = &self->iov[i];
       header->msg_iovlen = 1;
-      header->msg_name = &self->names[i];
       header->msg_control = self->controls[i];
     }
   batch_reset (self, 0, n_slots);
@@ -664,7 +665,8 @@ int
 usock_io_receive (int           fd,
                   UsockIoBatch *self,
                   gsize         max_length,
-                  guint         n_messages)
+                  guint         n_messages,
+                  gboolean      with_senders)
 {
   guint n = MIN (n_messages, self->n_slots);
   int result;
@@ -674,7 +676,10 @@ usock_io_receive (int           fd,
 
   batch_reset (self, 0, self->n_dirty);
   for (guint i = 0; i < n; i++)
-    self->iov[i].iov_len = max_length;
+    {
+      self->iov[i].iov_len = max_length;
+      self->headers[i].msg_hdr.msg_name = with_senders ? &self->names[i] : NULL;
+    }
 
   result = RETRY (recvmmsg (fd, self->headers, n, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC,
                             NULL));
@@ -819,6 +824,7 @@ usock_io_close_foreign (int fd)
   struct stat info;
 
   if (fstat (fd, &info) == -1 || S_ISFIFO (info.st_mode) || S_ISDIR (info.st_mode)
+      || (S_ISCHR (info.st_mode) && major (info.st_rdev) == MEM_MAJOR)
       || (S_ISREG (info.st_mode) && fcntl (fd, F_GET_SEALS) != -1))
     {
       close (fd);

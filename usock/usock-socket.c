@@ -547,7 +547,7 @@ usock_socket_record (UsockSocket *self,
   self->error_number = errnum;
 }
 
-/* Takes the error over. */
+/* Takes the error over; without one it is a plain close. */
 void
 usock_socket_fail (UsockSocket *self,
                    GError      *error)
