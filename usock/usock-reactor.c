@@ -504,6 +504,26 @@ usock_watch_attach (UsockWatch *watch)
   g_queue_push_tail_link (&watch->reactor->attached, &watch->attached_link);
 }
 
+/* Before the watch's memory goes: another thread may have interrupted it, attached or not. */
+void
+usock_watch_clear (UsockWatch *watch)
+{
+  UsockReactor *self = watch->reactor;
+
+  usock_watch_detach (watch);
+
+  g_mutex_lock (&self->lock);
+  for (UsockWatch **link = &self->interrupted; watch->interrupted && *link != NULL;)
+    if (*link == watch)
+      {
+        *link = watch->interrupted_next;
+        watch->interrupted = FALSE;
+      }
+    else
+      link = &(*link)->interrupted_next;
+  g_mutex_unlock (&self->lock);
+}
+
 void
 usock_watch_detach (UsockWatch *watch)
 {
@@ -518,17 +538,6 @@ usock_watch_detach (UsockWatch *watch)
   reactor_unqueue (watch);
   g_queue_unlink (&self->attached, &watch->attached_link);
   watch->attached = FALSE;
-
-  g_mutex_lock (&self->lock);
-  for (UsockWatch **link = &self->interrupted; watch->interrupted && *link != NULL;)
-    if (*link == watch)
-      {
-        *link = watch->interrupted_next;
-        watch->interrupted = FALSE;
-      }
-    else
-      link = &(*link)->interrupted_next;
-  g_mutex_unlock (&self->lock);
 }
 
 static int
