@@ -49,6 +49,7 @@ struct _UsockChannel
   guint batch_next;
   guint batch_count;
   guint batch_size;
+  gint64 receive_retry; /* 0: none */
   gboolean at_end;
   gboolean end_emitted;
   GError *broken; /* fails the channel once nothing is left to read */
@@ -62,7 +63,7 @@ struct _UsockChannel
   gboolean ending; /* no more is taken */
   gboolean ended;  /* and the peer knows */
   GError *lost;    /* why messages that were accepted, and that nobody waited for, were not sent */
-  gint64 retry_at;
+  gint64 send_retry; /* 0: none */
   gint64 stalled_since;
 
   GQueue completed; /* operations whose callbacks are still to be called */

@@ -153,7 +153,7 @@ channel_receive_failed (UsockChannel *self,
     case ENOMEM:
     case ENOBUFS:
       socket->watch.ready &= ~USOCK_READY_IN;
-      self->retry_at = usock_reactor_get_time (socket->reactor) + RETRY_DELAY;
+      self->receive_retry = usock_reactor_get_time (socket->reactor) + RETRY_DELAY;
       break;
 
     default:
@@ -607,9 +607,9 @@ usock_channel_read (UsockChannel *self)
   Takers takers;
   Turn turn;
 
-  if (self->retry_at > 0 && usock_reactor_get_time (socket->reactor) >= self->retry_at)
+  if (self->receive_retry > 0 && usock_reactor_get_time (socket->reactor) >= self->receive_retry)
     {
-      self->retry_at = 0;
+      self->receive_retry = 0;
       socket->watch.ready |= USOCK_READY_IN;
     }
 

@@ -34,7 +34,7 @@ channel_wait_for_room (UsockChannel *self,
   if (errnum == EAGAIN)
     usock_watch_want_writable (&socket->watch, TRUE);
   else
-    self->retry_at = usock_reactor_get_time (socket->reactor) + RETRY_DELAY;
+    self->send_retry = usock_reactor_get_time (socket->reactor) + RETRY_DELAY;
   usock_channel_schedule (self);
 }
 
@@ -416,6 +416,7 @@ usock_channel_flush (UsockChannel *self)
   UsockSocket *socket = usock_channel_socket (self);
   gboolean progress = FALSE;
 
+  self->send_retry = 0;
   while (self->outbox.length > 0 && usock_channel_is_connected (self))
     {
       int n;
@@ -446,7 +447,6 @@ usock_channel_flush (UsockChannel *self)
   if (self->outbox.length == 0)
     {
       usock_watch_want_writable (&socket->watch, self->needs_drain && self->blocked);
-      self->retry_at = 0;
       if (progress)
         self->blocked = FALSE;
     }

@@ -96,8 +96,10 @@ channel_next_deadline (UsockChannel *self)
       if (self->send_timeout > 0)
         next = MIN (next, self->stalled_since + self->send_timeout * G_GINT64_CONSTANT (1000));
     }
-  if (self->retry_at > 0)
-    next = MIN (next, self->retry_at);
+  if (self->send_retry > 0)
+    next = MIN (next, self->send_retry);
+  if (self->receive_retry > 0)
+    next = MIN (next, self->receive_retry);
   if (self->close_due > 0)
     next = MIN (next, self->close_due);
 
