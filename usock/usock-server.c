@@ -154,7 +154,8 @@ server_take_connection (UsockServer *self,
   g_signal_emit (self, signals[SIGNAL_CONNECTION], 0, channel);
 }
 
-/* Without descriptors, or memory, connections stay in the backlog and make no further event. One
+/* Without descriptors, or memory, connections stay in the backlog and make no further event; and
+ * what has no remedy, like a listener that somebody shut down, must not be asked without end. One
  * error is told for the whole time it lasts. */
 static void
 server_exhausted (UsockServer *self,
@@ -206,10 +207,10 @@ server_accept (UsockServer *self)
         }
       else if (fd == -EAGAIN)
         socket->watch.ready &= ~USOCK_READY_IN;
-      else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM)
-        server_exhausted (self, -fd);
-      else
+      else if (fd == -ECONNABORTED || fd == -EPROTO)
         usock_socket_record (socket, USOCK_IO_ACCEPT, -fd); /* of that one connection */
+      else
+        server_exhausted (self, -fd);
     }
 }
 
