@@ -348,6 +348,7 @@ usock_channel_cancel_connect (UsockChannel *self)
 
   usock_channel_fail_operation (self, g_steal_pointer (&self->connecting), g_error_copy (error));
   usock_channel_drop_queued (self, error);
+  g_clear_error (&self->lost);
   while (usock_queue_pop (&self->receivers, &item) || usock_queue_pop (&self->enders, &item))
     usock_channel_fail_operation (self, item.operation, g_error_copy (error));
 

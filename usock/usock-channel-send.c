@@ -427,6 +427,8 @@ channel_pop_failed (UsockChannel *self,
     }
   else if (usock_channel_is_connected (self))
     USOCK_CHANNEL_GET_CLASS (self)->lost (self, route, error);
+  else if (self->lost == NULL)
+    self->lost = g_error_copy (error);
 }
 
 void
