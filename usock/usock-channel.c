@@ -80,6 +80,25 @@ usock_channel_note_activity (UsockChannel *self)
     }
 }
 
+static void
+channel_route_deadline (UsockChannel *self,
+                        UsockRoute   *route,
+                        gpointer      user_data)
+{
+  gint64 *next = user_data;
+
+  if (route->queue.length == 0)
+    return;
+
+  if (!USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+    *next = MIN (*next, usock_reactor_get_time (usock_channel_socket (self)->reactor)
+                            + BLOCKED_RETRY);
+  if (self->send_timeout > 0)
+    *next = MIN (*next, route->stalled_since + self->send_timeout * G_GINT64_CONSTANT (1000));
+  if (route->retry_at > 0)
+    *next = MIN (*next, route->retry_at);
+}
+
 static gint64
 channel_next_deadline (UsockChannel *self)
 {
@@ -89,15 +108,10 @@ channel_next_deadline (UsockChannel *self)
     next = MIN (next, self->connect_next);
   if (self->idle_timeout > 0 && !self->idle_emitted && usock_channel_is_connected (self))
     next = MIN (next, self->last_activity + self->idle_timeout * G_GINT64_CONSTANT (1000));
-  if (self->outbox.length > 0 && usock_channel_is_connected (self))
-    {
-      next = MIN (next, usock_reactor_get_time (usock_channel_socket (self)->reactor)
-                            + BLOCKED_RETRY);
-      if (self->send_timeout > 0)
-        next = MIN (next, self->stalled_since + self->send_timeout * G_GINT64_CONSTANT (1000));
-    }
-  if (self->retry_at > 0)
-    next = MIN (next, self->retry_at);
+  if (self->n_queued > 0 && usock_channel_is_connected (self))
+    USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_route_deadline, &next);
+  if (self->read_retry_at > 0)
+    next = MIN (next, self->read_retry_at);
   if (self->close_due > 0)
     next = MIN (next, self->close_due);
 
@@ -185,10 +199,14 @@ usock_channel_new_operation (UsockChannel        *self,
   return operation;
 }
 
-static GError *
-channel_cancelled_error (void)
+/* Takes the operation over. */
+void
+usock_channel_cancel_operation (UsockChannel   *self,
+                                UsockOperation *operation)
 {
-  return g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, _("The operation was cancelled"));
+  usock_channel_fail_operation (self, operation,
+                                g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                                                     _("The operation was cancelled")));
 }
 
 static gboolean
@@ -203,22 +221,42 @@ channel_remove_cancelled (const UsockQueueItem *item,
       usock_message_unpin_fds (item->message);
       usock_message_unref (item->message);
     }
-  usock_channel_fail_operation (self, item->operation, channel_cancelled_error ());
+  usock_channel_cancel_operation (self, item->operation);
   return TRUE;
+}
+
+static gboolean
+channel_remove_queued (const UsockQueueItem *item,
+                       gpointer              self)
+{
+  if (!channel_remove_cancelled (item, self))
+    return FALSE;
+
+  USOCK_CHANNEL (self)->n_queued--;
+  USOCK_CHANNEL (self)->queued_cost -= item->cost;
+  return TRUE;
+}
+
+static void
+channel_sweep_route (UsockChannel *self,
+                     UsockRoute   *route,
+                     gpointer      user_data)
+{
+  usock_queue_filter (&route->queue, channel_remove_queued, self);
 }
 
 static void
 channel_sweep_cancelled (UsockChannel *self)
 {
   usock_queue_filter (&self->receivers, channel_remove_cancelled, self);
-  usock_queue_filter (&self->outbox, channel_remove_cancelled, self);
+  USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_sweep_route, NULL);
   usock_queue_filter (&self->enders, channel_remove_cancelled, self);
+  usock_queue_filter (&self->flushers, channel_remove_cancelled, self);
 
   if (self->closer != NULL && usock_operation_is_cancelled (self->closer))
     {
       self->close_due = 0;
-      usock_channel_fail_operation (self, g_steal_pointer (&self->closer),
-                                    channel_cancelled_error ());
+      usock_channel_cancel_operation (self, g_steal_pointer (&self->closer));
     }
   if (self->connecting != NULL && usock_operation_is_cancelled (self->connecting)
       && usock_channel_socket (self)->state == USOCK_STATE_CONNECTING)
@@ -238,19 +276,38 @@ channel_check_idle (UsockChannel *self,
 }
 
 static void
+channel_check_route_stall (UsockChannel *self,
+                           UsockRoute   *route,
+                           gpointer      user_data)
+{
+  gint64 *now = user_data;
+  GError *error;
+
+  if (route->queue.length == 0
+      || *now < route->stalled_since + self->send_timeout * G_GINT64_CONSTANT (1000))
+    return;
+
+  error = g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
+                       _("Could not send to “%s”: the peer has read nothing for %u milliseconds, "
+                         "and %u messages wait"),
+                       route->destination != NULL ? route->destination->label
+                                                  : usock_channel_peer (self),
+                       self->send_timeout, route->queue.length);
+  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+    {
+      usock_channel_drop_route (self, route, error);
+      g_error_free (error);
+    }
+  else
+    usock_socket_fail (usock_channel_socket (self), error);
+}
+
+static void
 channel_check_stall (UsockChannel *self,
                      gint64        now)
 {
-  if (self->send_timeout == 0 || self->outbox.length == 0 || !usock_channel_is_connected (self)
-      || now < self->stalled_since + self->send_timeout * G_GINT64_CONSTANT (1000))
-    return;
-
-  usock_socket_fail (usock_channel_socket (self),
-                     g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                                  _("Could not send to “%s”: the peer has read nothing for %u "
-                                    "milliseconds, and %u messages wait"),
-                                  usock_channel_peer (self), self->send_timeout,
-                                  self->outbox.length));
+  if (self->send_timeout > 0 && self->n_queued > 0 && usock_channel_is_connected (self))
+    USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_check_route_stall, &now);
 }
 
 static void
@@ -265,7 +322,7 @@ channel_check_close_due (UsockChannel *self,
                      g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
                                   _("Could not close the connection to “%s” in time: %u messages "
                                     "were not sent"),
-                                  usock_channel_peer (self), self->outbox.length));
+                                  usock_channel_peer (self), self->n_queued));
 }
 
 static void
@@ -281,7 +338,7 @@ channel_check_deadlines (UsockChannel *self)
 static void
 channel_check_drain (UsockChannel *self)
 {
-  if (!self->needs_drain || self->blocked || self->outbox.length > 0
+  if (!self->needs_drain || self->route->blocked || self->n_queued > 0
       || !usock_channel_is_connected (self))
     return;
 
@@ -305,9 +362,12 @@ usock_channel_dispatch (UsockSocket *socket)
     usock_channel_announce (self);
 
   if (ready & USOCK_READY_OUT)
-    self->blocked = FALSE;
-  if (ready & (USOCK_READY_OUT | USOCK_READY_HANGUP | USOCK_READY_DEADLINE))
-    usock_channel_flush (self);
+    {
+      self->route->blocked = FALSE;
+      usock_watch_want_writable (&socket->watch, FALSE);
+    }
+  if (self->n_queued > 0)
+    usock_channel_flush (self, (ready & (USOCK_READY_HANGUP | USOCK_READY_DEADLINE)) != 0);
 
   if (usock_channel_is_connected (self))
     usock_channel_read (self);
@@ -318,8 +378,10 @@ usock_channel_dispatch (UsockSocket *socket)
 
   usock_channel_finish_writing (self);
   usock_channel_run_completed (self);
-  if (socket->state == USOCK_STATE_CLOSING && self->ended)
-    usock_socket_close (socket);
+  if (self->ended
+      && (socket->state == USOCK_STATE_CLOSING
+          || (self->closer != NULL && USOCK_CHANNEL_GET_CLASS (self)->connectionless)))
+    usock_socket_fail (socket, g_steal_pointer (&self->broken));
   if (socket->state != USOCK_STATE_CLOSED)
     usock_channel_schedule (self);
 }
@@ -327,7 +389,9 @@ usock_channel_dispatch (UsockSocket *socket)
 static gboolean
 usock_channel_wanted (UsockSocket *socket)
 {
-  return usock_channel_is_wanted (USOCK_CHANNEL (socket));
+  UsockChannel *self = USOCK_CHANNEL (socket);
+
+  return self->completed.length > 0 || usock_channel_is_wanted (self);
 }
 
 static void
@@ -336,7 +400,7 @@ usock_channel_closing (UsockSocket *socket)
   UsockChannel *self = USOCK_CHANNEL (socket);
 
   if (socket->failure == NULL && usock_channel_is_connected (self))
-    usock_channel_flush (self);
+    usock_channel_flush (self, TRUE);
   if (socket->failure != NULL && self->verdict == NULL)
     self->verdict = g_error_copy (socket->failure);
 }
@@ -386,7 +450,8 @@ usock_channel_finish (UsockSocket *socket)
                  usock_channel_peer (self));
 
   usock_channel_run_completed (self);
-  usock_channel_drop_outbox (self, error);
+  usock_channel_drop_queued (self, error);
+  channel_fail_queue (self, &self->flushers, error);
   channel_fail_queue (self, &self->enders, error);
   channel_fail_queue (self, &self->receivers, error);
   channel_decide_last (self, g_steal_pointer (&self->connecting), error);
@@ -395,14 +460,23 @@ usock_channel_finish (UsockSocket *socket)
   usock_channel_run_completed (self);
 }
 
+static void
+channel_clear_route (UsockChannel *self,
+                     UsockRoute   *route,
+                     gpointer      user_data)
+{
+  usock_queue_clear (&route->queue);
+}
+
 /* Nobody is left to call back. */
 static void
 usock_channel_orphaned (UsockSocket *socket)
 {
   UsockChannel *self = USOCK_CHANNEL (socket);
 
+  USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_clear_route, NULL);
   usock_queue_clear (&self->inbox);
-  usock_queue_clear (&self->outbox);
+  usock_queue_clear (&self->flushers);
   usock_queue_clear (&self->enders);
   usock_queue_clear (&self->receivers);
   g_queue_clear_full (&self->completed, g_object_unref);
@@ -411,14 +485,44 @@ usock_channel_orphaned (UsockSocket *socket)
 }
 
 static void
+usock_channel_each_route (UsockChannel   *self,
+                          UsockRouteFunc  func,
+                          gpointer        user_data)
+{
+  func (self, self->route, user_data);
+}
+
+static void
+usock_channel_blocked (UsockChannel *self,
+                       UsockRoute   *route,
+                       int           errnum,
+                       gboolean      progress)
+{
+  usock_channel_wait_for_room (self, route, errnum);
+}
+
+/* What was accepted must not vanish without a word. */
+static void
+usock_channel_lost (UsockChannel *self,
+                    UsockRoute   *route,
+                    const GError *error)
+{
+  if (self->lost == NULL)
+    self->lost = g_error_copy (error);
+  usock_channel_break (self, g_error_copy (error));
+}
+
+static void
 usock_channel_finalize (GObject *object)
 {
   UsockChannel *self = USOCK_CHANNEL (object);
 
-  usock_channel_orphaned (usock_channel_socket (self));
+  usock_queue_clear (&self->inbox);
+  usock_queue_clear (&self->own_route.queue);
   g_clear_pointer (&self->target, usock_name_free);
   g_clear_error (&self->broken);
   g_clear_error (&self->verdict);
+  g_clear_error (&self->lost);
 
   G_OBJECT_CLASS (usock_channel_parent_class)->finalize (object);
 }
@@ -437,7 +541,7 @@ usock_channel_get_property (GObject    *object,
       g_value_set_boolean (value, self->paused);
       break;
     case PROP_QUEUED_BYTES:
-      g_value_set_uint64 (value, self->outbox.cost);
+      g_value_set_uint64 (value, self->queued_cost);
       break;
     case PROP_HIGH_WATER_MARK:
       g_value_set_uint64 (value, self->high_water_mark);
@@ -782,6 +886,11 @@ usock_channel_class_init (UsockChannelClass *class)
   socket_class->finish = usock_channel_finish;
   socket_class->orphaned = usock_channel_orphaned;
 
+  class->connect = usock_channel_connect_new;
+  class->each_route = usock_channel_each_route;
+  class->blocked = usock_channel_blocked;
+  class->lost = usock_channel_lost;
+
   channel_install_properties (object_class);
   channel_install_signals ();
 }
@@ -795,6 +904,7 @@ usock_channel_init (UsockChannel *self)
   self->send_timeout = 30 * 1000;
   self->connect_timeout = 30 * 1000;
   self->batch_size = 1;
+  self->route = &self->own_route;
   g_queue_init (&self->completed);
 }
 
@@ -953,7 +1063,7 @@ usock_channel_get_queued_bytes (UsockChannel *self)
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
 
-  return self->outbox.cost;
+  return self->queued_cost;
 }
 
 /**

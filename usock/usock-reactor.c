@@ -17,6 +17,14 @@
 /* Events of one epoll_wait(); what is left comes in the next turn. */
 #define EVENT_LIMIT 128
 
+/* A dispatch that runs. A nested main loop in it would wait in vain for what the watch has at hand
+ * already: it must come to it another way. */
+typedef struct _Frame
+{
+  struct _Frame *outer;
+  UsockWatch *watch; /* NULL once it is in the ready list again */
+} Frame;
+
 struct _UsockReactor
 {
   gatomicrefcount ref_count;
@@ -31,6 +39,7 @@ struct _UsockReactor
   gpointer poll_tag;
   int n_held;
 
+  Frame *frames;
   GQueue ready;
   GQueue sampled;
   GQueue attached;
@@ -162,6 +171,15 @@ reactor_sample (UsockReactor *self)
     }
 }
 
+/* Once for each frame: from then on the nested dispatch says itself whether there is more. */
+static void
+reactor_resume_frames (UsockReactor *self)
+{
+  for (Frame *frame = self->frames; frame != NULL; frame = frame->outer)
+    if (frame->watch != NULL)
+      reactor_queue (g_steal_pointer (&frame->watch));
+}
+
 static gboolean
 reactor_prepare (GSource *source,
                  gint    *timeout)
@@ -176,6 +194,7 @@ reactor_prepare (GSource *source,
       return FALSE;
     }
 
+  reactor_resume_frames (self);
   if (self->sampled.length > 0)
     reactor_sample (self);
   if (self->ready.length > 0)
@@ -260,6 +279,17 @@ reactor_collect_interrupts (UsockReactor *self)
   g_mutex_unlock (&self->lock);
 }
 
+static void
+reactor_dispatch_first (UsockReactor *self)
+{
+  Frame frame = { self->frames, self->ready.head->data };
+
+  reactor_unqueue (frame.watch);
+  self->frames = &frame;
+  frame.watch->funcs->dispatch (frame.watch);
+  self->frames = frame.outer;
+}
+
 /* What is queued while this runs waits for the next turn, so that other sources get theirs. */
 static gboolean
 reactor_dispatch (GSource     *source,
@@ -278,12 +308,7 @@ reactor_dispatch (GSource     *source,
 
   n = self->ready.length;
   while (n-- > 0 && self->ready.length > 0 && usock_reactor_is_usable (self))
-    {
-      UsockWatch *watch = self->ready.head->data;
-
-      reactor_unqueue (watch);
-      watch->funcs->dispatch (watch);
-    }
+    reactor_dispatch_first (self);
 
   usock_reactor_unref (self);
   return G_SOURCE_CONTINUE;
@@ -479,6 +504,26 @@ usock_watch_attach (UsockWatch *watch)
   g_queue_push_tail_link (&watch->reactor->attached, &watch->attached_link);
 }
 
+/* Before the watch's memory goes: another thread may have interrupted it, attached or not. */
+void
+usock_watch_clear (UsockWatch *watch)
+{
+  UsockReactor *self = watch->reactor;
+
+  usock_watch_detach (watch);
+
+  g_mutex_lock (&self->lock);
+  for (UsockWatch **link = &self->interrupted; watch->interrupted && *link != NULL;)
+    if (*link == watch)
+      {
+        *link = watch->interrupted_next;
+        watch->interrupted = FALSE;
+      }
+    else
+      link = &(*link)->interrupted_next;
+  g_mutex_unlock (&self->lock);
+}
+
 void
 usock_watch_detach (UsockWatch *watch)
 {
@@ -493,17 +538,6 @@ usock_watch_detach (UsockWatch *watch)
   reactor_unqueue (watch);
   g_queue_unlink (&self->attached, &watch->attached_link);
   watch->attached = FALSE;
-
-  g_mutex_lock (&self->lock);
-  for (UsockWatch **link = &self->interrupted; watch->interrupted && *link != NULL;)
-    if (*link == watch)
-      {
-        *link = watch->interrupted_next;
-        watch->interrupted = FALSE;
-      }
-    else
-      link = &(*link)->interrupted_next;
-  g_mutex_unlock (&self->lock);
 }
 
 static int

@@ -154,7 +154,8 @@ server_take_connection (UsockServer *self,
   g_signal_emit (self, signals[SIGNAL_CONNECTION], 0, channel);
 }
 
-/* Without descriptors, or memory, connections stay in the backlog and make no further event. One
+/* Without descriptors, or memory, connections stay in the backlog and make no further event; and
+ * what has no remedy, like a listener that somebody shut down, must not be asked without end. One
  * error is told for the whole time it lasts. */
 static void
 server_exhausted (UsockServer *self,
@@ -182,7 +183,8 @@ server_exhausted (UsockServer *self,
 static gboolean
 usock_server_wanted (UsockSocket *socket)
 {
-  return g_signal_has_handler_pending (socket, signals[SIGNAL_CONNECTION], 0, FALSE);
+  return (socket->watch.ready & USOCK_READY_IN) != 0
+         && g_signal_has_handler_pending (socket, signals[SIGNAL_CONNECTION], 0, FALSE);
 }
 
 static void
@@ -194,8 +196,7 @@ server_accept (UsockServer *self)
     {
       int fd;
 
-      if (socket->state != USOCK_STATE_LISTENING || !usock_server_wanted (socket)
-          || !(socket->watch.ready & USOCK_READY_IN))
+      if (socket->state != USOCK_STATE_LISTENING || !usock_server_wanted (socket))
         return;
 
       fd = usock_io_accept (socket->fd);
@@ -206,10 +207,10 @@ server_accept (UsockServer *self)
         }
       else if (fd == -EAGAIN)
         socket->watch.ready &= ~USOCK_READY_IN;
-      else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM)
-        server_exhausted (self, -fd);
-      else
+      else if (fd == -ECONNABORTED || fd == -EPROTO)
         usock_socket_record (socket, USOCK_IO_ACCEPT, -fd); /* of that one connection */
+      else
+        server_exhausted (self, -fd);
     }
 }
 
@@ -234,7 +235,7 @@ usock_server_dispatch (UsockSocket *socket)
     return;
 
   readable = (socket->watch.ready & USOCK_READY_IN) != 0;
-  if (readable && usock_server_wanted (socket))
+  if (usock_server_wanted (socket))
     usock_watch_wake (&socket->watch);
   else
     usock_watch_sample (&socket->watch, readable);

@@ -238,6 +238,8 @@ usock_socket_finalize (GObject *object)
   UsockSocket *self = USOCK_SOCKET (object);
 
   socket_close_fd (self);
+  if (self->reactor != NULL)
+    usock_watch_clear (&self->watch);
   g_clear_pointer (&self->reactor, usock_reactor_unref);
   g_clear_error (&self->failure);
   g_clear_object (&self->local_address);
@@ -547,7 +549,7 @@ usock_socket_record (UsockSocket *self,
   self->error_number = errnum;
 }
 
-/* Takes the error over. */
+/* Takes the error over; without one it is a plain close. */
 void
 usock_socket_fail (UsockSocket *self,
                    GError      *error)
