@@ -1098,13 +1098,16 @@ usock_channel_close_gracefully_async (UsockChannel        *self,
       return;
     }
 
-  self->closer = operation;
+  /* There is nothing to lose: closed at once is closed gracefully. */
   if (socket->state == USOCK_STATE_NEW)
     {
       usock_socket_close (socket);
+      usock_operation_return_pointer (operation, NULL, NULL);
+      usock_channel_complete (self, operation);
       return;
     }
 
+  self->closer = operation;
   if (timeout > 0)
     self->close_due = g_get_monotonic_time () + timeout * G_GINT64_CONSTANT (1000);
   usock_channel_resume (self);

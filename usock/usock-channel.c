@@ -435,6 +435,12 @@ channel_decide_last (UsockChannel   *self,
   g_queue_push_tail (&self->completed, operation);
 }
 
+static gboolean
+channel_closed_gracefully (UsockChannel *self)
+{
+  return usock_channel_socket (self)->failure == NULL && self->ended && self->end_emitted;
+}
+
 /* Everything that waits ends with the failure, or with CLOSED if the program closed. */
 static void
 usock_channel_finish (UsockSocket *socket)
@@ -455,7 +461,8 @@ usock_channel_finish (UsockSocket *socket)
   channel_fail_queue (self, &self->enders, error);
   channel_fail_queue (self, &self->receivers, error);
   channel_decide_last (self, g_steal_pointer (&self->connecting), error);
-  channel_decide_last (self, g_steal_pointer (&self->closer), socket->failure);
+  channel_decide_last (self, g_steal_pointer (&self->closer),
+                       channel_closed_gracefully (self) ? NULL : error);
   usock_queue_clear (&self->inbox);
   usock_channel_run_completed (self);
 }
