@@ -351,7 +351,7 @@ usock_channel_cancel_connect (UsockChannel *self)
   usock_channel_fail_operation (self, g_steal_pointer (&self->connecting), g_error_copy (error));
   usock_channel_drop_queued (self, error);
   g_clear_error (&self->lost);
-  while (usock_queue_pop (&self->receivers, &item) || usock_queue_pop (&self->enders, &item))
+  while (usock_queue_pop (&self->enders, &item) || usock_queue_pop (&self->receivers, &item))
     usock_channel_fail_operation (self, item.operation, g_error_copy (error));
   if (self->closer != NULL)
     usock_channel_fail_operation (self, g_steal_pointer (&self->closer), g_error_copy (error));
