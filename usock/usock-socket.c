@@ -116,16 +116,18 @@ socket_close_fd (UsockSocket *self)
   self->fd = -1;
 }
 
+/* In a nested main loop, whose handler waits for one of the other callbacks, only those go on. */
 static void
 socket_finish (UsockSocket *self)
 {
   g_autoptr (GError) failure = NULL;
-
-  if (self->finishing)
-    return;
+  gboolean nested = self->finishing;
 
   self->finishing = TRUE;
   USOCK_SOCKET_GET_CLASS (self)->finish (self);
+  if (nested)
+    return;
+
   socket_notify_state (self);
 
   failure = g_steal_pointer (&self->failure);
