@@ -168,11 +168,13 @@ socket_orphaned (UsockWatch *watch)
 {
   UsockSocket *self = socket_from_watch (watch);
 
+  self->orphaned = TRUE;
   if (self->state != USOCK_STATE_CLOSED)
     USOCK_SOCKET_GET_CLASS (self)->closing (self);
   socket_close_fd (self);
   self->state = USOCK_STATE_CLOSED;
   USOCK_SOCKET_GET_CLASS (self)->orphaned (self);
+  self->orphaned = FALSE;
   socket_release (self);
 }
 
