@@ -139,14 +139,17 @@ channel_complete_later (gpointer operation)
 
 /* Takes a decided operation over. Its callback is called in the channel's turn, so that all
  * callbacks come in the order of their decisions and before `close`; a channel without turns
- * leaves it to the loop. */
+ * leaves it to the loop. Where the loop is gone, the thread's default context may by now be that
+ * of another thread, whom it does not concern. */
 void
 usock_channel_complete (UsockChannel   *self,
                         UsockOperation *operation)
 {
   UsockSocket *socket = usock_channel_socket (self);
 
-  if (socket->watch.attached && !socket->finishing)
+  if (socket->orphaned)
+    g_object_unref (operation);
+  else if (socket->watch.attached && !socket->finishing)
     {
       g_queue_push_tail (&self->completed, operation);
       usock_watch_wake (&socket->watch);
