@@ -12,10 +12,10 @@ G_BEGIN_DECLS
 /* usock-channel: messages in and out of one socket.
  *
  * Drives the queue, the io room and the reactor, and owns every signal about data. The room has
- * four files: the class and its turn (usock-channel.c), becoming connected (-connect.c), taking
- * messages in (-receive.c) and getting them out (-send.c). A turn does, in this order, what
- * contract has it: connect, then messages, then end; asynchronous calls complete in between, in
- * the order in which they were decided; the base emits error and close.
+ * six files: the class (usock-channel.c), its turns (-turn.c), becoming connected (-connect.c),
+ * taking messages in (-receive.c), getting them out (-send.c), and ending (-end.c). A turn keeps
+ * the order that is promised: connect, then messages, then end; asynchronous calls complete in
+ * between, as they were decided; the base emits error and close.
  *
  * Public calls only change state and wake the watch. */
 
@@ -155,7 +155,12 @@ usock_channel_peer (UsockChannel *self)
   return self->parent_instance.label != NULL ? self->parent_instance.label : "?";
 }
 
-/* usock-channel.c */
+/* usock-channel-turn.c */
+void     usock_channel_dispatch       (UsockSocket    *socket);
+gboolean usock_channel_wanted         (UsockSocket    *socket);
+void     usock_channel_closing        (UsockSocket    *socket);
+void     usock_channel_finish         (UsockSocket    *socket);
+void     usock_channel_orphaned       (UsockSocket    *socket);
 void     usock_channel_note_activity  (UsockChannel   *self);
 void     usock_channel_schedule       (UsockChannel   *self);
 void     usock_channel_complete       (UsockChannel   *self,
@@ -208,11 +213,19 @@ gboolean usock_channel_send_on        (UsockChannel   *self,
                                        gsize           length,
                                        UsockOperation *operation,
                                        GError        **error);
+void     usock_channel_enqueue        (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       UsockMessage   *message,
+                                       UsockOperation *operation);
 void     usock_channel_flush          (UsockChannel   *self,
                                        gboolean        force);
 void     usock_channel_wait_for_room  (UsockChannel   *self,
                                        UsockRoute     *route,
                                        int             errnum);
+gboolean usock_channel_finish_operation (UsockChannel  *self,
+                                        GAsyncResult   *result,
+                                        gpointer        tag,
+                                        GError        **error);
 void     usock_channel_finish_writing (UsockChannel   *self);
 void     usock_channel_drop_queued    (UsockChannel   *self,
                                        const GError   *error);
