@@ -856,15 +856,25 @@ close_in_thread (gpointer data,
 }
 
 /* A forked child has the pool but not its thread, nor any thread of GLib's shared ones. */
+/* A forked child has the pool but not its thread, nor any thread of GLib's shared ones. */
 static GThreadPool *
 get_closer (void)
 {
+  static GMutex lock;
   static GThreadPool *closer = NULL;
+  static pid_t closer_pid = 0;
+  GThreadPool *result;
 
-  if (g_once_init_enter (&closer))
-    g_once_init_leave (&closer, g_thread_pool_new (close_in_thread, NULL, 1, FALSE, NULL));
+  g_mutex_lock (&lock);
+  if (closer_pid != getpid ())
+    {
+      closer = g_thread_pool_new (close_in_thread, NULL, 1, TRUE, NULL);
+      closer_pid = getpid ();
+    }
+  result = closer;
+  g_mutex_unlock (&lock);
 
-  return closer;
+  return result;
 }
 
 /* How many descriptors wait to be closed, so that who receives them can wait too. */
