@@ -934,7 +934,7 @@ dgram_bind (UsockDgram  *self,
     return FALSE;
 
   result = name->path != NULL && !self->bound
-               ? usock_path_claim (socket->fd, name, SOCK_DGRAM, self->mode, &self->claim)
+               ? usock_path_claim (socket->fd, name, self->mode, &self->claim)
                : usock_io_bind (socket->fd, name);
   if (result < 0)
     {

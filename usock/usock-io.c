@@ -179,6 +179,10 @@ bind_renamed (int         fd,
   char temporary[32];
   int result;
 
+  /* Looked at first, because a socket that is bound cannot be bound again. */
+  if (faccessat (directory, entry, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+    return -EADDRINUSE;
+
   g_snprintf (temporary, sizeof temporary, ".usock-%08x", g_random_int ());
   result = name_below (directory, temporary, &native);
   if (result == 0)
@@ -553,7 +557,6 @@ usock_io_send (int                    fd,
   outgoing_fill (outgoing, &header);
   if (outgoing->n_fds > 0 || outgoing->credentials != NULL)
     {
-      memset (&control, 0, sizeof control);
       header.msg_control = control.buffer;
       header.msg_controllen = control_write (&control, outgoing);
     }

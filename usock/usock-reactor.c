@@ -296,9 +296,17 @@ reactor_dispatch (GSource     *source,
                   GSourceFunc  callback,
                   gpointer     user_data)
 {
-  UsockReactor *self = usock_reactor_ref (((ReactorSource *) source)->reactor);
+  UsockReactor *self = ((ReactorSource *) source)->reactor;
   guint n;
 
+  /* Another source may have forked after this one was found ready. */
+  if (!usock_reactor_is_usable (self))
+    {
+      g_source_set_ready_time (source, -1);
+      return G_SOURCE_CONTINUE;
+    }
+
+  usock_reactor_ref (self);
   if (g_source_query_unix_fd (source, self->poll_tag) != 0)
     reactor_collect_events (self);
   if (self->heap->len > 0)
@@ -536,6 +544,9 @@ usock_watch_detach (UsockWatch *watch)
   usock_watch_set_deadline (watch, -1);
   usock_watch_sample (watch, FALSE);
   reactor_unqueue (watch);
+  for (Frame *frame = self->frames; frame != NULL; frame = frame->outer)
+    if (frame->watch == watch)
+      frame->watch = NULL;
   g_queue_unlink (&self->attached, &watch->attached_link);
   watch->attached = FALSE;
 }
@@ -546,6 +557,9 @@ reactor_control (UsockWatch *watch,
                  int         fd)
 {
   struct epoll_event event = { 0 };
+
+  if (watch->reactor->generation != fork_generation)
+    return -EPERM;
 
   event.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (watch->writable_wanted ? EPOLLOUT : 0);
   event.data.ptr = watch;
@@ -576,7 +590,7 @@ usock_watch_remove_fd (UsockWatch *watch)
   if (watch->fd == -1)
     return;
 
-  if (watch->reactor->generation == fork_generation && !watch->resting)
+  if (!watch->resting)
     reactor_control (watch, EPOLL_CTL_DEL, watch->fd);
   watch->fd = -1;
   watch->resting = FALSE;

@@ -582,7 +582,7 @@ server_bind (UsockServer     *self,
 
   *call = USOCK_IO_BIND;
   result = name->path != NULL
-               ? usock_path_claim (socket->fd, name, socket->type, self->mode, &self->claim)
+               ? usock_path_claim (socket->fd, name, self->mode, &self->claim)
                : usock_io_bind (socket->fd, name);
   if (result < 0)
     return result;
