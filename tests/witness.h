@@ -76,7 +76,7 @@ void          witness_receive (Witness             *self,
 #define assert_error_code(error, expected)                                                         \
   G_STMT_START                                                                                     \
   {                                                                                                \
-    g_assert_error (error, G_IO_ERROR, expected);                                                  \
+    g_assert_error (error, G_IO_ERROR, (int) (expected));                                          \
     g_clear_error (&error);                                                                        \
   }                                                                                                \
   G_STMT_END

@@ -19,6 +19,9 @@
 
 #define RETRY_DELAY (10 * 1000)
 
+/* With more descriptors than this still to be closed no more are taken in. */
+#define CLOSING_LIMIT 64
+
 typedef enum
 {
   TAKER_RECEIVER = 1 << 0,
@@ -135,6 +138,16 @@ channel_break_errno (UsockChannel *self,
 }
 
 static void
+channel_read_later (UsockChannel *self,
+                    gint64        delay)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+
+  socket->watch.ready &= ~USOCK_READY_IN;
+  self->read_retry_at = usock_reactor_get_time (socket->reactor) + delay;
+}
+
+static void
 channel_receive_failed (UsockChannel *self,
                         int           errnum)
 {
@@ -160,8 +173,7 @@ channel_receive_failed (UsockChannel *self,
     /* No event tells when there is memory again. */
     case ENOMEM:
     case ENOBUFS:
-      socket->watch.ready &= ~USOCK_READY_IN;
-      self->read_retry_at = usock_reactor_get_time (socket->reactor) + RETRY_DELAY;
+      channel_read_later (self, RETRY_DELAY);
       break;
 
     default:
@@ -681,6 +693,11 @@ usock_channel_read (UsockChannel *self)
         {
           if (self->at_end || !(socket->watch.ready & USOCK_READY_IN))
             break;
+          if (self->wary && usock_io_count_closing () > CLOSING_LIMIT)
+            {
+              channel_read_later (self, 1000);
+              break;
+            }
           turn_borrow (self, &turn);
           channel_fill_batch (self, &turn);
           continue;

@@ -427,6 +427,8 @@ channel_pop_failed (UsockChannel *self,
     }
   else if (usock_channel_is_connected (self))
     USOCK_CHANNEL_GET_CLASS (self)->lost (self, route, error);
+  else if (self->lost == NULL)
+    self->lost = g_error_copy (error);
 }
 
 void
@@ -1096,13 +1098,16 @@ usock_channel_close_gracefully_async (UsockChannel        *self,
       return;
     }
 
-  self->closer = operation;
+  /* There is nothing to lose: closed at once is closed gracefully. */
   if (socket->state == USOCK_STATE_NEW)
     {
       usock_socket_close (socket);
+      usock_operation_return_pointer (operation, NULL, NULL);
+      usock_channel_complete (self, operation);
       return;
     }
 
+  self->closer = operation;
   if (timeout > 0)
     self->close_due = g_get_monotonic_time () + timeout * G_GINT64_CONSTANT (1000);
   usock_channel_resume (self);

@@ -139,14 +139,17 @@ channel_complete_later (gpointer operation)
 
 /* Takes a decided operation over. Its callback is called in the channel's turn, so that all
  * callbacks come in the order of their decisions and before `close`; a channel without turns
- * leaves it to the loop. */
+ * leaves it to the loop. Where the loop is gone, the thread's default context may by now be that
+ * of another thread, whom it does not concern. */
 void
 usock_channel_complete (UsockChannel   *self,
                         UsockOperation *operation)
 {
   UsockSocket *socket = usock_channel_socket (self);
 
-  if (socket->watch.attached && !socket->finishing)
+  if (socket->orphaned)
+    g_object_unref (operation);
+  else if (socket->watch.attached && !socket->finishing)
     {
       g_queue_push_tail (&self->completed, operation);
       usock_watch_wake (&socket->watch);
@@ -435,6 +438,12 @@ channel_decide_last (UsockChannel   *self,
   g_queue_push_tail (&self->completed, operation);
 }
 
+static gboolean
+channel_closed_gracefully (UsockChannel *self)
+{
+  return usock_channel_socket (self)->failure == NULL && self->ended && self->end_emitted;
+}
+
 /* Everything that waits ends with the failure, or with CLOSED if the program closed. */
 static void
 usock_channel_finish (UsockSocket *socket)
@@ -455,7 +464,8 @@ usock_channel_finish (UsockSocket *socket)
   channel_fail_queue (self, &self->enders, error);
   channel_fail_queue (self, &self->receivers, error);
   channel_decide_last (self, g_steal_pointer (&self->connecting), error);
-  channel_decide_last (self, g_steal_pointer (&self->closer), socket->failure);
+  channel_decide_last (self, g_steal_pointer (&self->closer),
+                       channel_closed_gracefully (self) ? NULL : error);
   usock_queue_clear (&self->inbox);
   usock_channel_run_completed (self);
 }

@@ -145,6 +145,7 @@ int              usock_io_peek_end          (int                    fd,
                                              gboolean              *at_end);
 
 void             usock_io_close_foreign     (int                    fd);
+guint            usock_io_count_closing     (void);
 
 #ifdef USOCK_FAULTS
 /* The next @nth call of that kind, and with @every also each @every th after it, fails. */

@@ -856,21 +856,22 @@ close_in_thread (gpointer data,
 }
 
 /* A forked child has the pool but not its thread, nor any thread of GLib's shared ones. */
-static void
-close_later (int fd)
+static GThreadPool *
+get_closer (void)
 {
-  static GMutex lock;
   static GThreadPool *closer = NULL;
-  static pid_t closer_pid = 0;
 
-  g_mutex_lock (&lock);
-  if (closer_pid != getpid ())
-    {
-      closer = g_thread_pool_new (close_in_thread, NULL, 1, TRUE, NULL);
-      closer_pid = getpid ();
-    }
-  g_thread_pool_push (closer, GINT_TO_POINTER (fd + 1), NULL);
-  g_mutex_unlock (&lock);
+  if (g_once_init_enter (&closer))
+    g_once_init_leave (&closer, g_thread_pool_new (close_in_thread, NULL, 1, FALSE, NULL));
+
+  return closer;
+}
+
+/* How many descriptors wait to be closed, so that who receives them can wait too. */
+guint
+usock_io_count_closing (void)
+{
+  return g_thread_pool_unprocessed (get_closer ());
 }
 
 /* A descriptor that a stranger gave may block whoever closes it: a TCP socket that lingers, a
@@ -891,5 +892,5 @@ usock_io_close_foreign (int fd)
 
   if (S_ISSOCK (info.st_mode))
     setsockopt (fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
-  close_later (fd);
+  g_thread_pool_push (get_closer (), GINT_TO_POINTER (fd + 1), NULL);
 }

@@ -120,7 +120,8 @@ receive_hostile (UsockTest *test,
   heartbeat_stop (&heartbeat);
   g_assert_no_error (stream.error);
   g_assert_cmpuint (tally->n_plain, ==, n / 10);
-  g_assert_cmpuint (tally->most_fds, <=, n_fds + 4 + max_fds);
+  /* One message of them, and those that wait for the thread that closes what may block. */
+  g_assert_cmpuint (tally->most_fds, <=, n_fds + 4 + max_fds + 253 + 64);
   torture_reap (pid);
   stream_clear (&stream);
 }
