@@ -481,6 +481,13 @@ usock_reactor_is_usable (UsockReactor *self)
   return self->source != NULL && self->generation == fork_generation;
 }
 
+/* Whether it is the parent's, and this process a forked child. */
+gboolean
+usock_reactor_is_inherited (UsockReactor *self)
+{
+  return self->generation != fork_generation;
+}
+
 void
 usock_watch_init (UsockWatch            *watch,
                   UsockReactor          *reactor,
@@ -538,6 +545,9 @@ reactor_control (UsockWatch *watch,
 {
   struct epoll_event event = { 0 };
 
+  if (usock_reactor_is_inherited (watch->reactor))
+    return -EPERM;
+
   event.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (watch->writable_wanted ? EPOLLOUT : 0);
   event.data.ptr = watch;
   return epoll_ctl (watch->reactor->epoll_fd, operation, fd, &event) == 0 ? 0 : -errno;
@@ -567,7 +577,7 @@ usock_watch_remove_fd (UsockWatch *watch)
   if (watch->fd == -1)
     return;
 
-  if (watch->reactor->generation == fork_generation && !watch->resting)
+  if (!watch->resting)
     reactor_control (watch, EPOLL_CTL_DEL, watch->fd);
   watch->fd = -1;
   watch->resting = FALSE;
