@@ -139,13 +139,16 @@ usock_channel_socket (UsockChannel *self)
   return &self->parent_instance;
 }
 
-/* Whether there is a connection, whatever may still go over it. */
+/* Whether there is a connection, whatever may still go over it. A child that a handler forked
+ * comes back into the middle of a turn: it has none, for what it took or sent would be its
+ * parent's. */
 static inline gboolean
 usock_channel_is_connected (UsockChannel *self)
 {
   UsockState state = self->parent_instance.state;
 
-  return state >= USOCK_STATE_OPEN && state <= USOCK_STATE_CLOSING;
+  return state >= USOCK_STATE_OPEN && state <= USOCK_STATE_CLOSING
+         && !usock_reactor_is_inherited (self->parent_instance.reactor);
 }
 
 /* The errors of a channel name the other end; an adopted one may have none. */

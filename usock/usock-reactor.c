@@ -489,6 +489,13 @@ usock_reactor_is_usable (UsockReactor *self)
   return self->source != NULL && self->generation == fork_generation;
 }
 
+/* Whether it is the parent's, and this process a forked child. */
+gboolean
+usock_reactor_is_inherited (UsockReactor *self)
+{
+  return self->generation != fork_generation;
+}
+
 void
 usock_watch_init (UsockWatch            *watch,
                   UsockReactor          *reactor,
@@ -558,7 +565,7 @@ reactor_control (UsockWatch *watch,
 {
   struct epoll_event event = { 0 };
 
-  if (watch->reactor->generation != fork_generation)
+  if (usock_reactor_is_inherited (watch->reactor))
     return -EPERM;
 
   event.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (watch->writable_wanted ? EPOLLOUT : 0);

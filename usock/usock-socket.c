@@ -169,7 +169,7 @@ socket_orphaned (UsockWatch *watch)
   UsockSocket *self = socket_from_watch (watch);
 
   self->orphaned = TRUE;
-  if (self->state != USOCK_STATE_CLOSED)
+  if (self->state != USOCK_STATE_CLOSED && !usock_reactor_is_inherited (self->reactor))
     USOCK_SOCKET_GET_CLASS (self)->closing (self);
   socket_close_fd (self);
   self->state = USOCK_STATE_CLOSED;
