@@ -20,7 +20,7 @@
 #define RETRY_DELAY (10 * 1000)
 
 /* With more descriptors than this still to be closed no more are taken in. */
-#define CLOSING_LIMIT 64
+#define CLOSING_LIMIT 512
 
 typedef enum
 {
