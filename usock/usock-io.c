@@ -859,7 +859,6 @@ close_in_thread (gpointer data,
 }
 
 /* A forked child has the pool but not its thread, nor any thread of GLib's shared ones. */
-/* A forked child has the pool but not its thread, nor any thread of GLib's shared ones. */
 static GThreadPool *
 get_closer (void)
 {
