@@ -511,20 +511,11 @@ usock_watch_attach (UsockWatch *watch)
   g_queue_push_tail_link (&watch->reactor->attached, &watch->attached_link);
 }
 
-void
-usock_watch_detach (UsockWatch *watch)
+/* Interrupts come to watches that are not attached, too. */
+static void
+reactor_forget_interrupt (UsockWatch *watch)
 {
   UsockReactor *self = watch->reactor;
-
-  if (!watch->attached)
-    return;
-
-  usock_watch_remove_fd (watch);
-  usock_watch_set_deadline (watch, -1);
-  usock_watch_sample (watch, FALSE);
-  reactor_unqueue (watch);
-  g_queue_unlink (&self->attached, &watch->attached_link);
-  watch->attached = FALSE;
 
   g_mutex_lock (&self->lock);
   for (UsockWatch **link = &self->interrupted; watch->interrupted && *link != NULL;)
@@ -536,6 +527,22 @@ usock_watch_detach (UsockWatch *watch)
     else
       link = &(*link)->interrupted_next;
   g_mutex_unlock (&self->lock);
+}
+
+/* Also right before the owner of a watch goes that was never attached. */
+void
+usock_watch_detach (UsockWatch *watch)
+{
+  reactor_forget_interrupt (watch);
+  if (!watch->attached)
+    return;
+
+  usock_watch_remove_fd (watch);
+  usock_watch_set_deadline (watch, -1);
+  usock_watch_sample (watch, FALSE);
+  reactor_unqueue (watch);
+  g_queue_unlink (&watch->reactor->attached, &watch->attached_link);
+  watch->attached = FALSE;
 }
 
 static int

@@ -242,6 +242,8 @@ usock_socket_finalize (GObject *object)
   UsockSocket *self = USOCK_SOCKET (object);
 
   socket_close_fd (self);
+  if (self->reactor != NULL)
+    usock_watch_detach (&self->watch);
   g_clear_pointer (&self->reactor, usock_reactor_unref);
   g_clear_error (&self->failure);
   g_clear_object (&self->local_address);
