@@ -72,7 +72,6 @@ void          usock_watch_init            (UsockWatch            *watch,
                                            const UsockWatchFuncs *funcs);
 void          usock_watch_attach          (UsockWatch            *watch);
 void          usock_watch_detach          (UsockWatch            *watch);
-void          usock_watch_clear           (UsockWatch            *watch);
 
 int           usock_watch_add_fd          (UsockWatch            *watch,
                                            int                    fd);

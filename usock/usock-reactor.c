@@ -519,13 +519,11 @@ usock_watch_attach (UsockWatch *watch)
   g_queue_push_tail_link (&watch->reactor->attached, &watch->attached_link);
 }
 
-/* Before the watch's memory goes: another thread may have interrupted it, attached or not. */
-void
-usock_watch_clear (UsockWatch *watch)
+/* Interrupts come to watches that are not attached, too. */
+static void
+reactor_forget_interrupt (UsockWatch *watch)
 {
   UsockReactor *self = watch->reactor;
-
-  usock_watch_detach (watch);
 
   g_mutex_lock (&self->lock);
   for (UsockWatch **link = &self->interrupted; watch->interrupted && *link != NULL;)
@@ -539,11 +537,11 @@ usock_watch_clear (UsockWatch *watch)
   g_mutex_unlock (&self->lock);
 }
 
+/* Also right before the owner of a watch goes that was never attached. */
 void
 usock_watch_detach (UsockWatch *watch)
 {
-  UsockReactor *self = watch->reactor;
-
+  reactor_forget_interrupt (watch);
   if (!watch->attached)
     return;
 
@@ -551,10 +549,10 @@ usock_watch_detach (UsockWatch *watch)
   usock_watch_set_deadline (watch, -1);
   usock_watch_sample (watch, FALSE);
   reactor_unqueue (watch);
-  for (Frame *frame = self->frames; frame != NULL; frame = frame->outer)
+  for (Frame *frame = watch->reactor->frames; frame != NULL; frame = frame->outer)
     if (frame->watch == watch)
       frame->watch = NULL;
-  g_queue_unlink (&self->attached, &watch->attached_link);
+  g_queue_unlink (&watch->reactor->attached, &watch->attached_link);
   watch->attached = FALSE;
 }
 

@@ -243,7 +243,7 @@ usock_socket_finalize (GObject *object)
 
   socket_close_fd (self);
   if (self->reactor != NULL)
-    usock_watch_clear (&self->watch);
+    usock_watch_detach (&self->watch);
   g_clear_pointer (&self->reactor, usock_reactor_unref);
   g_clear_error (&self->failure);
   g_clear_object (&self->local_address);
