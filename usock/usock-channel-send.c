@@ -285,8 +285,13 @@ usock_channel_send_on (UsockChannel    *self,
   if (!channel_check_sendable (self, error))
     return FALSE;
 
-  if (route->queue.length == 0 && usock_channel_socket (self)->state != USOCK_STATE_CONNECTING
-      && (operation == NULL || !usock_operation_is_cancelled (operation)))
+  if (operation != NULL && usock_operation_is_cancelled (operation))
+    {
+      usock_channel_cancel_operation (self, operation);
+      return TRUE;
+    }
+
+  if (route->queue.length == 0 && usock_channel_socket (self)->state != USOCK_STATE_CONNECTING)
     {
       gssize result = channel_send_now (self, route, message, data, length);
 
