@@ -151,13 +151,32 @@ channel_can_repair (UsockChannel *self,
                     gsize         length)
 {
   UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
+  int family = usock_channel_socket (self)->family;
 
-  if (errnum == EMSGSIZE && usock_channel_socket (self)->family == AF_UNIX)
+  if (errnum == EMSGSIZE && family == AF_UNIX)
     return usock_io_make_room (usock_channel_socket (self)->fd, length) == 0;
-  if (errnum == ECONNREFUSED || errnum == ENOTCONN)
-    return class->repair != NULL && route == self->route && class->repair (self);
+  if (!class->connectionless)
+    return FALSE;
 
-  return FALSE;
+  /* What the socket has been told of an earlier message it says at the next call, whatever that
+   * is for. */
+  if (errnum == ECONNRESET || family != AF_UNIX)
+    return !send_may_succeed_later (errnum);
+
+  return (errnum == ECONNREFUSED || errnum == ENOTCONN) && route == self->route
+         && class->repair (self);
+}
+
+/* A failing send empties the receive queue of a connected datagram socket, see the kernel's
+ * unix_dgram_sendmsg(). One that asks for credentials is given a name, and so may receive too. */
+static void
+channel_save_unread (UsockChannel *self,
+                     UsockRoute   *route)
+{
+  if (route == self->route
+      && (self->stows
+          || (self->pass_credentials && USOCK_CHANNEL_GET_CLASS (self)->connectionless)))
+    usock_channel_stow (self);
 }
 
 /* @message may be NULL, for plain bytes: nothing is allocated for what leaves at once. */
@@ -170,11 +189,7 @@ channel_send_now (UsockChannel *self,
 {
   gssize result;
 
-  /* A failing send empties the receive queue of a connected datagram socket, see the kernel's
-   * unix_dgram_sendmsg(). */
-  if (self->stows && route == self->route)
-    usock_channel_stow (self);
-
+  channel_save_unread (self, route);
   for (gboolean retried = FALSE;; retried = TRUE)
     {
       if (message != NULL)
@@ -190,6 +205,10 @@ channel_send_now (UsockChannel *self,
       if (result >= 0 || retried || !channel_can_repair (self, route, -result, length))
         break;
     }
+
+  /* UDP's word for it. */
+  if (result == -EDESTADDRREQ)
+    result = -ENOTCONN;
 
   /* The kernel says that the peer is gone once, and then that there never was one. */
   return result == -ENOTCONN && self->target != NULL ? -ECONNREFUSED : result;
@@ -383,7 +402,10 @@ channel_send_some (UsockChannel   *self,
   if (self->route->queue.length == 0 && socket->state != USOCK_STATE_CONNECTING)
     gathered = channel_gather (messages, n_messages, outgoing, iov);
   if (gathered > 1)
-    sent = usock_io_send_batch (socket->fd, outgoing, gathered);
+    {
+      channel_save_unread (self, self->route);
+      sent = usock_io_send_batch (socket->fd, outgoing, gathered);
+    }
   for (int i = 0; i < sent; i++)
     {
       usock_message_freeze (messages[i]);
@@ -507,7 +529,12 @@ channel_flush_some (UsockChannel *self,
   n = channel_gather (messages, n, outgoing, iov);
 
   if (n > 1 && route->destination == NULL)
-    return usock_io_send_batch (usock_channel_socket (self)->fd, outgoing, n);
+    {
+      channel_save_unread (self, route);
+      result = usock_io_send_batch (usock_channel_socket (self)->fd, outgoing, n);
+      if (result > 0 || result == -EAGAIN || !USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+        return result;
+    }
 
   result = channel_send_now (self, route, messages[0], NULL,
                              usock_message_get_length (messages[0]));
