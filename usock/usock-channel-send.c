@@ -429,7 +429,7 @@ channel_pop_sent (UsockChannel *self,
       channel_note_sent (self, usock_message_get_length (item.message));
       usock_message_unref (item.message);
     }
-  if (item.operation != NULL)
+  if (item.operation != NULL && (item.message != NULL || usock_operation_unmark (item.operation)))
     {
       usock_operation_return_pointer (item.operation, NULL, NULL);
       usock_channel_complete (self, item.operation);
@@ -442,7 +442,16 @@ channel_pop_failed (UsockChannel *self,
                     UsockRoute   *route,
                     const GError *error)
 {
-  UsockQueueItem item;
+  UsockQueueItem item = *usock_queue_peek (&route->queue, 0);
+
+  /* Who flushes datagrams waits for their end, not for their success. */
+  if (item.message == NULL
+      && (usock_operation_is_decided (item.operation)
+          || (USOCK_CHANNEL_GET_CLASS (self)->connectionless && usock_channel_is_connected (self))))
+    {
+      channel_pop_sent (self, route);
+      return;
+    }
 
   channel_dequeue (self, route, &item);
   g_clear_pointer (&item.message, usock_message_unref);
@@ -894,6 +903,15 @@ usock_channel_send_message_finish (UsockChannel  *self,
   return channel_finish_operation (self, result, usock_channel_send_message_async, error);
 }
 
+static void
+channel_mark_route (UsockChannel *self,
+                    UsockRoute   *route,
+                    gpointer      operation)
+{
+  if (route->queue.length > 0)
+    channel_enqueue (self, route, NULL, usock_operation_mark (operation));
+}
+
 /**
  * usock_channel_flush_async:
  * @self: a channel
@@ -918,9 +936,10 @@ usock_channel_flush_async (UsockChannel        *self,
 
   operation = usock_channel_new_operation (self, usock_channel_flush_async, cancellable, callback,
                                            user_data);
-  if (self->route->queue.length > 0)
+  if (self->n_queued > 0)
     {
-      channel_enqueue (self, self->route, NULL, operation);
+      USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_mark_route, operation);
+      g_object_unref (operation);
       return;
     }
 

@@ -213,7 +213,14 @@ static gboolean
 channel_remove_cancelled (const UsockQueueItem *item,
                           gpointer              self)
 {
-  if (item->operation == NULL || !usock_operation_is_cancelled (item->operation))
+  if (item->operation == NULL)
+    return FALSE;
+  if (usock_operation_is_decided (item->operation))
+    {
+      g_object_unref (item->operation);
+      return TRUE;
+    }
+  if (!usock_operation_is_cancelled (item->operation))
     return FALSE;
 
   if (item->message != NULL)
