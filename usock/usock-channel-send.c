@@ -556,6 +556,7 @@ channel_flush_route (UsockChannel *self,
 {
   UsockSocket *socket = usock_channel_socket (self);
   gboolean progress = FALSE;
+  gboolean failed = FALSE;
 
   route->retry_at = 0;
   while (route->queue.length > 0 && usock_channel_is_connected (self))
@@ -575,7 +576,10 @@ channel_flush_route (UsockChannel *self,
           break;
         }
       if (n < 0)
-        channel_send_failed (self, route, -n);
+        {
+          channel_send_failed (self, route, -n);
+          failed = TRUE;
+        }
       for (; n > 0; n--)
         {
           channel_pop_sent (self, route);
@@ -585,7 +589,7 @@ channel_flush_route (UsockChannel *self,
 
   if (progress)
     route->stalled_since = usock_reactor_get_time (socket->reactor);
-  if (route->queue.length == 0 && progress)
+  if (route->queue.length == 0 && (progress || failed))
     route->blocked = FALSE;
 }
 
@@ -594,13 +598,22 @@ channel_flush_due (UsockChannel *self,
                    UsockRoute   *route,
                    gpointer      force)
 {
-  gboolean due = !route->blocked
-                 || (route->retry_at > 0
-                     && usock_reactor_get_time (usock_channel_socket (self)->reactor)
-                            >= route->retry_at);
+  gboolean retry = route->retry_at > 0
+                   && usock_reactor_get_time (usock_channel_socket (self)->reactor)
+                          >= route->retry_at;
+  UsockQueueItem *head;
 
-  if (route->queue.length > 0 && (due || GPOINTER_TO_INT (force)))
+  /* What a flush waited for may have been cancelled. */
+  while ((head = usock_queue_peek (&route->queue, 0)) != NULL && head->message == NULL)
+    channel_pop_sent (self, route);
+
+  if (head != NULL && (!route->blocked || retry || GPOINTER_TO_INT (force)))
     channel_flush_route (self, route);
+  else if (head == NULL && retry)
+    {
+      route->retry_at = 0;
+      route->blocked = FALSE;
+    }
 }
 
 /* With @force also what waits for an event; events do not come for everything. */
@@ -610,7 +623,7 @@ usock_channel_flush (UsockChannel *self,
 {
   UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
 
-  class->each_route (self, channel_flush_due, GINT_TO_POINTER (force && !class->connectionless));
+  class->each_route (self, channel_flush_due, GINT_TO_POINTER (force));
   if (!class->connectionless && self->n_queued == 0)
     usock_watch_want_writable (&usock_channel_socket (self)->watch,
                                self->needs_drain && self->route->blocked);

@@ -87,6 +87,8 @@ channel_route_deadline (UsockChannel *self,
 {
   gint64 *next = user_data;
 
+  if (route->retry_at > 0 && (route->blocked || route->queue.length > 0))
+    *next = MIN (*next, route->retry_at);
   if (route->queue.length == 0)
     return;
 
@@ -95,8 +97,6 @@ channel_route_deadline (UsockChannel *self,
                             + BLOCKED_RETRY);
   if (self->send_timeout > 0)
     *next = MIN (*next, route->stalled_since + self->send_timeout * G_GINT64_CONSTANT (1000));
-  if (route->retry_at > 0)
-    *next = MIN (*next, route->retry_at);
 }
 
 static gint64
@@ -108,7 +108,7 @@ channel_next_deadline (UsockChannel *self)
     next = MIN (next, self->connect_next);
   if (self->idle_timeout > 0 && !self->idle_emitted && usock_channel_is_connected (self))
     next = MIN (next, self->last_activity + self->idle_timeout * G_GINT64_CONSTANT (1000));
-  if (self->n_queued > 0 && usock_channel_is_connected (self))
+  if (usock_channel_is_connected (self))
     USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_route_deadline, &next);
   if (self->read_retry_at > 0)
     next = MIN (next, self->read_retry_at);
@@ -342,10 +342,24 @@ channel_check_deadlines (UsockChannel *self)
 }
 
 static void
+channel_is_route_blocked (UsockChannel *self,
+                          UsockRoute   *route,
+                          gpointer      user_data)
+{
+  *(gboolean *) user_data |= route->blocked;
+}
+
+/* Not while anybody is full: a program that sent again would be refused again, for ever. */
+static void
 channel_check_drain (UsockChannel *self)
 {
-  if (!self->needs_drain || self->route->blocked || self->n_queued > 0
-      || !usock_channel_is_connected (self))
+  gboolean blocked = FALSE;
+
+  if (!self->needs_drain || self->n_queued > 0 || !usock_channel_is_connected (self))
+    return;
+
+  USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_is_route_blocked, &blocked);
+  if (blocked)
     return;
 
   self->needs_drain = FALSE;
@@ -372,8 +386,9 @@ usock_channel_dispatch (UsockSocket *socket)
       self->route->blocked = FALSE;
       usock_watch_want_writable (&socket->watch, FALSE);
     }
-  if (self->n_queued > 0)
-    usock_channel_flush (self, (ready & (USOCK_READY_HANGUP | USOCK_READY_DEADLINE)) != 0);
+  if (self->n_queued > 0 || self->route->blocked)
+    usock_channel_flush (self, !USOCK_CHANNEL_GET_CLASS (self)->connectionless
+                                   && (ready & (USOCK_READY_HANGUP | USOCK_READY_DEADLINE)) != 0);
 
   if (usock_channel_is_connected (self))
     usock_channel_read (self);
