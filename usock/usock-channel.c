@@ -366,6 +366,16 @@ channel_check_drain (UsockChannel *self)
   g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_DRAIN], 0);
 }
 
+/* Nobody tells a datagram socket that no more will come: what is there counts. */
+static gboolean
+channel_is_over (UsockChannel *self)
+{
+  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+    return self->closer != NULL && !usock_channel_is_wanted (self);
+
+  return usock_channel_socket (self)->state == USOCK_STATE_CLOSING;
+}
+
 /* A turn. Every emission may have closed the channel, or run a nested turn. */
 static void
 usock_channel_dispatch (UsockSocket *socket)
@@ -399,9 +409,7 @@ usock_channel_dispatch (UsockSocket *socket)
 
   usock_channel_finish_writing (self);
   usock_channel_run_completed (self);
-  if (self->ended
-      && (socket->state == USOCK_STATE_CLOSING
-          || (self->closer != NULL && USOCK_CHANNEL_GET_CLASS (self)->connectionless)))
+  if (self->ended && channel_is_over (self))
     usock_socket_close (socket);
   if (socket->state != USOCK_STATE_CLOSED)
     usock_channel_schedule (self);
@@ -535,6 +543,8 @@ usock_channel_finalize (GObject *object)
   UsockChannel *self = USOCK_CHANNEL (object);
 
   usock_queue_clear (&self->inbox);
+  usock_queue_clear (&self->receivers);
+  usock_queue_clear (&self->enders);
   usock_queue_clear (&self->own_route.queue);
   g_clear_pointer (&self->target, usock_name_free);
   g_clear_error (&self->broken);
