@@ -61,7 +61,10 @@ struct _UsockDgram
   UsockPath *claim;
   guint mode;
   gboolean unlink_on_close;
-  gboolean bound;
+  gboolean bound;     /* has a name */
+  gboolean paired;    /* has a peer that needs none */
+  gboolean connected;
+  gboolean scattered; /* has sent to others than its peer */
   gboolean announce; /* bound, and the signal still to come */
   guint receive_buffer_size;
   guint send_buffer_size;
@@ -159,15 +162,6 @@ failure_free (DgramFailure *failure)
   g_free (failure);
 }
 
-/* A path that is known as a name has no native form if it is long. */
-static char *
-name_to_text (const UsockName *name)
-{
-  g_autoptr (GSocketAddress) address = usock_name_to_address (name);
-
-  return address != NULL ? usock_address_to_string (address) : g_strdup (name->path);
-}
-
 /* Routes that handlers may add to and remove from meanwhile. */
 static GPtrArray *
 dgram_list_routes (UsockDgram *self)
@@ -208,7 +202,7 @@ static DgramRoute *
 dgram_find_route (UsockDgram *self,
                   UsockName  *destination)
 {
-  g_autofree char *text = name_to_text (destination);
+  g_autofree char *text = usock_name_to_text (destination);
   DgramRoute *route = g_hash_table_lookup (self->routes, text);
 
   if (route != NULL)
@@ -449,9 +443,10 @@ usock_dgram_connect (UsockChannel  *channel,
   usock_socket_set_label (socket, target->label);
   g_clear_object (&socket->remote_address);
   g_free (self->peer->text);
-  self->peer->text = name_to_text (target);
+  self->peer->text = usock_name_to_text (target);
   channel->target = g_steal_pointer (&owned);
-  channel->stows = self->bound;
+  self->connected = TRUE;
+  dgram_check_stows (self);
   channel->announce = TRUE;
   usock_watch_wake (&socket->watch);
   return TRUE;
@@ -882,8 +877,7 @@ usock_dgram_new_from_fd (gint     fd,
   if (!usock_channel_adopt (USOCK_CHANNEL (self), fd, error))
     return NULL;
 
-  self->bound = TRUE;
-  USOCK_CHANNEL (self)->stows = !usock_io_peer_is_missing (fd);
+  dgram_adopt_names (self);
   return g_steal_pointer (&self);
 }
 
@@ -913,7 +907,8 @@ usock_dgram_new_pair (UsockDgram **first,
   if (!usock_channel_pair (USOCK_CHANNEL (one), USOCK_CHANNEL (other), error))
     return FALSE;
 
-  USOCK_CHANNEL (one)->stows = USOCK_CHANNEL (other)->stows = TRUE;
+  dgram_adopt_names (one);
+  dgram_adopt_names (other);
   *first = g_steal_pointer (&one);
   *second = g_steal_pointer (&other);
   return TRUE;
@@ -933,7 +928,14 @@ dgram_bind (UsockDgram  *self,
   if (name == NULL || !dgram_open (self, name_family (name), name->label, error))
     return FALSE;
 
-  result = name->path != NULL && !self->bound
+  /* The kernel would let some of it pass. */
+  if (self->bound)
+    {
+      usock_error_set_errno (error, EINVAL, _("Could not bind to “%s”"), name->label);
+      return FALSE;
+    }
+
+  result = name->path != NULL
                ? usock_path_claim (socket->fd, name, SOCK_DGRAM, self->mode, &self->claim)
                : usock_io_bind (socket->fd, name);
   if (result < 0)
@@ -946,7 +948,7 @@ dgram_bind (UsockDgram  *self,
     }
 
   self->bound = self->announce = TRUE;
-  USOCK_CHANNEL (self)->stows = USOCK_CHANNEL (self)->target != NULL;
+  dgram_check_stows (self);
   g_clear_object (&socket->local_address);
   usock_watch_wake (&socket->watch);
   return TRUE;
@@ -981,6 +983,30 @@ usock_dgram_bind_to_path (UsockDgram  *self,
   g_return_val_if_fail (path != NULL, FALSE);
 
   return dgram_bind (self, usock_name_new_for_path (path, error), error);
+}
+
+/* A name that is relative was so to a directory that is not known. */
+static void
+dgram_adopt_names (UsockDgram *self)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+  g_autoptr (GSocketAddress) local = usock_io_get_local_address (socket->fd);
+  g_autoptr (GSocketAddress) remote = usock_io_get_remote_address (socket->fd);
+  g_autofree char *local_text = local != NULL ? usock_address_to_string (local) : NULL;
+  g_autofree char *text = remote != NULL ? usock_address_to_string (remote) : NULL;
+
+  self->bound = local == NULL || local_text != NULL;
+  self->connected = !usock_io_peer_is_missing (socket->fd);
+  self->paired = self->connected;
+  dgram_check_stows (self);
+  if (text == NULL || (socket->family == AF_UNIX && text[0] != '/' && text[0] != '@'))
+    return;
+
+  USOCK_CHANNEL (self)->target = usock_name_new_for_address (remote, NULL);
+  if (USOCK_CHANNEL (self)->target == NULL)
+    return;
+  usock_socket_set_label (socket, text);
+  self->peer->text = g_steal_pointer (&text);
 }
 
 /**
@@ -1074,8 +1100,10 @@ dgram_route_for_text (UsockDgram  *self,
   if (name == NULL)
     return NULL;
 
+  /* A relative path may be another one next time. */
   route = dgram_find_route (self, name);
-  self->recent_text = g_strdup (text);
+  if (text[0] == '/' || text[0] == '@' || name_family (route->base.destination) != AF_UNIX)
+    self->recent_text = g_strdup (text);
   return route;
 }
 
@@ -1122,9 +1150,21 @@ dgram_route_for_address (UsockDgram      *self,
                          GSocketAddress  *address,
                          GError         **error)
 {
-  UsockName *name = usock_name_new_for_address (address, error);
+  g_autoptr (UsockName) name = usock_name_new_for_address (address, error);
+  g_autofree char *text = NULL;
 
-  return name != NULL ? dgram_find_route (self, name) : NULL;
+  if (name == NULL)
+    return NULL;
+
+  text = usock_name_to_text (name);
+  if (text == NULL)
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                           _("Could not send: the destination has no name"));
+      return NULL;
+    }
+
+  return dgram_find_route (self, g_steal_pointer (&name));
 }
 
 /**
