@@ -14,7 +14,7 @@ FLOORS = [
     ['queue'],
     ['io'],
     ['reactor', 'option', 'path'],
-    ['socket'],
+    ['socket', 'waiter', 'notify'],
     ['channel'],
     ['handle', 'seqpacket', 'stream', 'dgram'],
     ['server'],

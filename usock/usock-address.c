@@ -6,12 +6,44 @@
 #include "usock-address-private.h"
 
 #include <gio/gunixsocketaddress.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "usock-error-private.h"
 
 #define NATIVE_PATH_OFFSET offsetof (struct sockaddr_un, sun_path)
 #define NATIVE_PATH_SIZE (sizeof ((struct sockaddr_un *) NULL)->sun_path)
+
+/* GIO cuts a longer path to this length without a word: the file that remains is not the one
+ * meant. Whether one of just this length is whole cannot be seen, so those made here say it. */
+#define GIO_PATH_MAX (NATIVE_PATH_SIZE - 1)
+
+static G_DEFINE_QUARK (usock-address-is-whole, whole)
+
+static GSocketAddress *
+address_new_path (const char *path,
+                  gsize       length)
+{
+  GSocketAddress *address
+      = g_unix_socket_address_new_with_type (path, length, G_UNIX_SOCKET_ADDRESS_PATH);
+
+  g_object_set_qdata (G_OBJECT (address), whole_quark (), GINT_TO_POINTER (TRUE));
+  return address;
+}
+
+static void
+address_set_too_long (GError     **error,
+                      const char  *label)
+{
+  g_autofree char *shown = g_filename_display_name (label);
+
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_FILENAME_TOO_LONG,
+               _("Could not use “%s” as an address: GSocketAddress holds no more than %d "
+                 "bytes of a path; give the path itself"),
+               shown, (int) GIO_PATH_MAX);
+}
 
 /* The text of a name must give back every byte of it. A backslash starts an escape, \\ or \xHH;
  * what is no plain text, or would make a path look like another kind of address, is escaped. */
@@ -58,10 +90,12 @@ text_unescape (const char  *text,
         }
       else
         {
+          g_autofree char *shown = g_filename_display_name (text);
+
           g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                        _("Could not read “%s” as an address: a backslash stands neither before "
                          "another nor before x and two hexadecimal digits"),
-                       text);
+                       shown);
           return FALSE;
         }
     }
@@ -92,12 +126,13 @@ text_parse_inet (const char *text)
   return g_inet_socket_address_new_from_string (host, port);
 }
 
+/* An address without a name has no text either. */
 static UsockName *
 name_new (const char *label)
 {
   UsockName *self = g_new0 (UsockName, 1);
 
-  self->label = g_filename_display_name (label);
+  self->label = label != NULL ? g_filename_display_name (label) : g_strdup ("");
   return self;
 }
 
@@ -111,9 +146,11 @@ name_new_abstract (const char    *label,
 
   if (length > NATIVE_PATH_SIZE - 1)
     {
+      g_autofree char *shown = g_filename_display_name (label);
+
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_FILENAME_TOO_LONG,
                    _("Could not use “%s” as an address: an abstract name has at most %d bytes"),
-                   label, (int) NATIVE_PATH_SIZE - 1);
+                   shown, (int) NATIVE_PATH_SIZE - 1);
       return NULL;
     }
 
@@ -125,6 +162,35 @@ name_new_abstract (const char    *label,
   return self;
 }
 
+/* Not g_get_current_dir(), which says “/” where there is none any more. */
+static char *
+path_make_absolute (const char  *label,
+                    const char  *path,
+                    gsize        length,
+                    GError     **error)
+{
+  char *directory;
+  char *absolute;
+
+  if (path[0] == '/')
+    return g_strndup (path, length);
+
+  directory = getcwd (NULL, 0);
+  if (directory == NULL)
+    {
+      int saved_errno = errno;
+      g_autofree char *shown = g_filename_display_name (label);
+
+      usock_error_set_errno (error, saved_errno, _("Could not use “%s” as an address"), shown);
+      return NULL;
+    }
+
+  absolute = g_strdup_printf ("%s/%.*s", g_str_equal (directory, "/") ? "" : directory,
+                              (int) length, path);
+  free (directory);
+  return absolute;
+}
+
 static UsockName *
 name_new_path (const char  *label,
                const char  *path,
@@ -132,27 +198,25 @@ name_new_path (const char  *label,
                GError     **error)
 {
   UsockName *self;
+  char *absolute;
 
   if (length == 0 || memchr (path, '\0', length) != NULL)
     {
+      g_autofree char *shown = g_filename_display_name (label);
+
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_FILENAME,
                    length == 0 ? _("Could not use “%s” as an address: the path is empty")
                                : _("Could not use “%s” as an address: a path has no NUL bytes"),
-                   label);
+                   shown);
       return NULL;
     }
 
+  absolute = path_make_absolute (label, path, length, error);
+  if (absolute == NULL)
+    return NULL;
+
   self = name_new (label);
-  if (path[0] == '/')
-    self->path = g_strndup (path, length);
-  else
-    {
-      g_autofree char *directory = g_get_current_dir ();
-
-      self->path = g_strdup_printf ("%s/%.*s", g_str_equal (directory, "/") ? "" : directory,
-                                    (int) length, path);
-    }
-
+  self->path = absolute;
   length = strlen (self->path);
   if (length < NATIVE_PATH_SIZE)
     {
@@ -215,13 +279,9 @@ usock_name_new_for_address (GSocketAddress  *address,
       GUnixSocketAddress *unix_address = G_UNIX_SOCKET_ADDRESS (address);
       gsize length = g_unix_socket_address_get_path_len (unix_address);
 
-      /* GIO cuts a longer path without a word: the file that remains is not the one meant. */
-      if (length >= NATIVE_PATH_SIZE)
+      if (length >= GIO_PATH_MAX && g_object_get_qdata (G_OBJECT (address), whole_quark ()) == NULL)
         {
-          g_set_error (error, G_IO_ERROR, G_IO_ERROR_FILENAME_TOO_LONG,
-                       _("Could not use “%s” as an address: GSocketAddress holds no more than %d "
-                         "bytes of a path; give the path itself"),
-                       label, (int) NATIVE_PATH_SIZE - 1);
+          address_set_too_long (error, label);
           return NULL;
         }
 
@@ -274,6 +334,14 @@ native_path_length (const struct sockaddr_un *native,
   return native->sun_path[0] == '\0' ? length : strnlen (native->sun_path, length);
 }
 
+/* The name under which a long path was bound means another file in every process. */
+static gboolean
+native_path_is_borrowed (const struct sockaddr_un *native)
+{
+  return g_str_has_prefix (native->sun_path, "/proc/self/fd/");
+}
+
+/* NULL for a path that is too long for GIO's class, or nobody's own. */
 GSocketAddress *
 usock_native_to_address (const struct sockaddr *native,
                          socklen_t              length)
@@ -293,12 +361,10 @@ usock_native_to_address (const struct sockaddr *native,
     return g_unix_socket_address_new_with_type (un->sun_path + 1, path_length - 1,
                                                 G_UNIX_SOCKET_ADDRESS_ABSTRACT);
 
-  /* The name under which a long path was bound means another file in every process. */
-  if (g_str_has_prefix (un->sun_path, "/proc/self/fd/"))
+  if (path_length > GIO_PATH_MAX || native_path_is_borrowed (un))
     return NULL;
 
-  return g_unix_socket_address_new_with_type (un->sun_path, path_length,
-                                              G_UNIX_SOCKET_ADDRESS_PATH);
+  return address_new_path (un->sun_path, path_length);
 }
 
 static char *
@@ -327,6 +393,36 @@ unix_to_text (const char *path,
   return g_string_free (text, FALSE);
 }
 
+/* The zeros up to the end of the structure are part of such a name. */
+static char *
+padded_to_text (const char *path,
+                gsize       length)
+{
+  char name[NATIVE_PATH_SIZE - 1] = { 0 };
+
+  memcpy (name, path, MIN (length, sizeof name));
+  return unix_to_text (name, sizeof name, TRUE);
+}
+
+/* GIO leaves out port 0, and what is left reads as a path. */
+static char *
+inet_to_text (GInetSocketAddress *address)
+{
+  GInetAddress *host = g_inet_socket_address_get_address (address);
+  g_autofree char *host_text = g_inet_address_to_string (host);
+  guint port = g_inet_socket_address_get_port (address);
+  guint scope;
+
+  if (g_inet_address_get_family (host) == G_SOCKET_FAMILY_IPV4)
+    return g_strdup_printf ("%s:%u", host_text, port);
+
+  scope = g_inet_socket_address_get_scope_id (address);
+  if (scope == 0)
+    return g_strdup_printf ("[%s]:%u", host_text, port);
+
+  return g_strdup_printf ("[%s%%%u]:%u", host_text, scope, port);
+}
+
 char *
 usock_native_to_text (const struct sockaddr *native,
                       socklen_t              length)
@@ -345,11 +441,13 @@ usock_native_to_text (const struct sockaddr *native,
         return NULL;
       if (un->sun_path[0] == '\0')
         return unix_to_text (un->sun_path + 1, path_length - 1, TRUE);
+      if (native_path_is_borrowed (un))
+        return NULL;
       return unix_to_text (un->sun_path, path_length, FALSE);
     }
 
   address = usock_native_to_address (native, length);
-  return address != NULL ? g_socket_connectable_to_string (G_SOCKET_CONNECTABLE (address)) : NULL;
+  return address != NULL ? usock_address_to_string (address) : NULL;
 }
 
 /**
@@ -391,16 +489,13 @@ usock_address_parse (const char  *text,
   /* The address keeps a relative path as it was written. */
   path = g_string_new (NULL);
   text_unescape (text, path, NULL);
-  if (path->len >= NATIVE_PATH_SIZE)
+  if (path->len > GIO_PATH_MAX)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FILENAME_TOO_LONG,
-                   _("Could not use “%s” as an address: GSocketAddress holds no more than %d "
-                     "bytes of a path; give the path itself"),
-                   text, (int) NATIVE_PATH_SIZE - 1);
+      address_set_too_long (error, text);
       return NULL;
     }
 
-  return g_unix_socket_address_new_with_type (path->str, path->len, G_UNIX_SOCKET_ADDRESS_PATH);
+  return address_new_path (path->str, path->len);
 }
 
 /**
@@ -432,12 +527,16 @@ usock_address_to_string (GSocketAddress *address)
         case G_UNIX_SOCKET_ADDRESS_PATH:
           return unix_to_text (path, length, FALSE);
         case G_UNIX_SOCKET_ADDRESS_ABSTRACT:
-        case G_UNIX_SOCKET_ADDRESS_ABSTRACT_PADDED:
           return unix_to_text (path, length, TRUE);
+        case G_UNIX_SOCKET_ADDRESS_ABSTRACT_PADDED:
+          return padded_to_text (path, length);
         default:
           return NULL;
         }
     }
+
+  if (G_IS_INET_SOCKET_ADDRESS (address))
+    return inet_to_text (G_INET_SOCKET_ADDRESS (address));
 
   return g_socket_connectable_to_string (G_SOCKET_CONNECTABLE (address));
 }

@@ -12,12 +12,18 @@
 #define CONNECT_DELAY_FIRST 1
 #define CONNECT_DELAY_LAST 50
 
-/* All that a socket is told before it is used. */
+/* All that a socket is told before it is used. The rest of the world has no ends to tell from
+ * messages, no descriptors and no credentials. */
 int
 usock_channel_prepare_fd (UsockChannel *self,
                           int           fd)
 {
-  int result = usock_io_set_markers (fd);
+  int result;
+
+  if (usock_channel_socket (self)->family != AF_UNIX)
+    return 0;
+
+  result = usock_io_set_markers (fd);
 
   if (result == 0)
     result = usock_io_refuse_fds (fd, self->max_fds == 0);
@@ -29,14 +35,14 @@ usock_channel_prepare_fd (UsockChannel *self,
   return result;
 }
 
-static void
-channel_opened (UsockChannel *self)
+void
+usock_channel_opened (UsockChannel *self)
 {
   self->last_activity = g_get_monotonic_time ();
-  self->stalled_since = self->last_activity;
+  self->route->stalled_since = self->last_activity;
   usock_socket_set_state (usock_channel_socket (self),
                           self->ending ? USOCK_STATE_READ_ONLY : USOCK_STATE_OPEN);
-  usock_channel_flush (self);
+  usock_channel_flush (self, TRUE);
   usock_channel_finish_writing (self);
   usock_channel_schedule (self);
 }
@@ -82,6 +88,9 @@ channel_check_adoptable (UsockChannel  *self,
       return FALSE;
     }
 
+  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+    return TRUE;
+
   if (listening || usock_io_peer_is_missing (fd))
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
@@ -112,7 +121,7 @@ usock_channel_accept (UsockChannel  *self,
     return FALSE;
 
   usock_channel_socket (self)->watch.ready |= USOCK_READY_IN;
-  channel_opened (self);
+  usock_channel_opened (self);
   return TRUE;
 }
 
@@ -241,7 +250,7 @@ channel_connect_fd (UsockChannel  *self,
   if (result == 0)
     {
       self->announce = TRUE;
-      channel_opened (self);
+      usock_channel_opened (self);
       return TRUE;
     }
 
@@ -261,10 +270,21 @@ channel_connect (UsockChannel  *self,
                  GError       **error)
 {
   g_autoptr (UsockName) owned = target;
+
+  return target != NULL
+         && USOCK_CHANNEL_GET_CLASS (self)->connect (self, g_steal_pointer (&owned), error);
+}
+
+gboolean
+usock_channel_connect_new (UsockChannel  *self,
+                           UsockName     *target,
+                           GError       **error)
+{
+  g_autoptr (UsockName) owned = target;
   UsockSocket *socket = usock_channel_socket (self);
   int fd;
 
-  if (target == NULL || !channel_check_connectable (self, target, error))
+  if (!channel_check_connectable (self, target, error))
     return FALSE;
 
   g_clear_pointer (&self->target, usock_name_free);
@@ -303,7 +323,7 @@ usock_channel_retry_connect (UsockChannel *self)
   else if (result == 0)
     {
       self->announce = TRUE;
-      channel_opened (self);
+      usock_channel_opened (self);
     }
   else if (self->connect_due > 0 && now >= self->connect_due)
     {
@@ -329,9 +349,9 @@ usock_channel_cancel_connect (UsockChannel *self)
   UsockQueueItem item;
 
   usock_channel_fail_operation (self, g_steal_pointer (&self->connecting), g_error_copy (error));
-  usock_channel_drop_outbox (self, error);
+  usock_channel_drop_queued (self, error);
   g_clear_error (&self->lost);
-  while (usock_queue_pop (&self->receivers, &item) || usock_queue_pop (&self->enders, &item))
+  while (usock_queue_pop (&self->enders, &item) || usock_queue_pop (&self->receivers, &item))
     usock_channel_fail_operation (self, item.operation, g_error_copy (error));
   if (self->closer != NULL)
     usock_channel_fail_operation (self, g_steal_pointer (&self->closer), g_error_copy (error));

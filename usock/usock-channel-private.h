@@ -12,12 +12,24 @@ G_BEGIN_DECLS
 /* usock-channel: messages in and out of one socket.
  *
  * Drives the queue, the io room and the reactor, and owns every signal about data. The room has
- * four files: the class and its turn (usock-channel.c), becoming connected (-connect.c), taking
- * messages in (-receive.c) and getting them out (-send.c). A turn does, in this order, what
- * contract has it: connect, then messages, then end; asynchronous calls complete in between, in
- * the order in which they were decided; the base emits error and close.
+ * six files: the class (usock-channel.c), its turns (-turn.c), becoming connected (-connect.c),
+ * taking messages in (-receive.c), getting them out (-send.c), and ending (-end.c). A turn keeps
+ * the order that is promised: connect, then messages, then end; asynchronous calls complete in
+ * between, as they were decided; the base emits error and close.
  *
  * Public calls only change state and wake the watch. */
+
+/* Messages that wait for one destination: the other end of the connection, or on a datagram
+ * socket one of many, which must not hold up each other. */
+typedef struct
+{
+  UsockQueue queue;
+  UsockName *destination; /* NULL for the other end */
+  gboolean blocked;
+  gint64 retry_at;
+  gint64 stalled_since;
+} UsockRoute;
+
 struct _UsockChannel
 {
   UsockSocket parent_instance;
@@ -49,22 +61,26 @@ struct _UsockChannel
   guint batch_next;
   guint batch_count;
   guint batch_size;
-  gint64 receive_retry; /* 0: none */
+  gboolean wary; /* descriptors have come, wanted or not */
   gboolean at_end;
   gboolean end_emitted;
   GError *broken; /* fails the channel once nothing is left to read */
   GError *verdict; /* what it failed with, for who asks later */
 
-  /* Sending */
-  UsockQueue outbox;
+  gint64 read_retry_at;
+
+  /* Sending: the totals are those of all routes. */
+  UsockRoute own_route;
+  UsockRoute *route; /* to the other end */
+  gboolean stows;
+  guint n_queued;
+  guint64 queued_cost;
   UsockQueue enders;
-  gboolean blocked;
+  UsockQueue flushers; /* of datagrams, for which no route can stand */
   gboolean needs_drain;
   gboolean ending; /* no more is taken */
   gboolean ended;  /* and the peer knows */
   GError *lost;    /* why messages that were accepted, and that nobody waited for, were not sent */
-  gint64 send_retry; /* 0: none */
-  gint64 stalled_since;
 
   GQueue completed; /* operations whose callbacks are still to be called */
   UsockOperation *closer;
@@ -79,10 +95,29 @@ struct _UsockChannel
   guint64 messages_written;
 };
 
+typedef void (*UsockRouteFunc) (UsockChannel *self,
+                                UsockRoute   *route,
+                                gpointer      user_data);
+
 struct _UsockChannelClass
 {
   UsockSocketClass parent_class;
+
+  gboolean connectionless; /* datagrams: no end, and no failure but of one message */
+  guint datagram_signal;   /* with the sender, or 0 */
+
+  gboolean (*connect) (UsockChannel *self, UsockName *target, GError **error);
+  void (*each_route) (UsockChannel *self, UsockRouteFunc func, gpointer user_data);
+  /* The kernel takes no more on this route; -EAGAIN, or what no event follows. */
+  void (*blocked) (UsockChannel *self, UsockRoute *route, int errnum, gboolean progress);
+  /* The other end is gone; TRUE if it was found again. */
+  gboolean (*repair) (UsockChannel *self);
+  /* A message that nobody waits for cannot be sent. */
+  void (*lost) (UsockChannel *self, UsockRoute *route, const GError *error);
 };
+
+#define USOCK_CHANNEL_GET_CLASS(instance)                                                          \
+  G_TYPE_INSTANCE_GET_CLASS (instance, USOCK_TYPE_CHANNEL, UsockChannelClass)
 
 typedef enum
 {
@@ -123,7 +158,12 @@ usock_channel_peer (UsockChannel *self)
   return self->parent_instance.label != NULL ? self->parent_instance.label : "?";
 }
 
-/* usock-channel.c */
+/* usock-channel-turn.c */
+void     usock_channel_dispatch       (UsockSocket    *socket);
+gboolean usock_channel_wanted         (UsockSocket    *socket);
+void     usock_channel_closing        (UsockSocket    *socket);
+void     usock_channel_finish         (UsockSocket    *socket);
+void     usock_channel_orphaned       (UsockSocket    *socket);
 void     usock_channel_note_activity  (UsockChannel   *self);
 void     usock_channel_schedule       (UsockChannel   *self);
 void     usock_channel_complete       (UsockChannel   *self,
@@ -144,6 +184,7 @@ UsockOperation *
 /* usock-channel-connect.c */
 int      usock_channel_prepare_fd     (UsockChannel   *self,
                                        int             fd);
+void     usock_channel_opened         (UsockChannel   *self);
 gboolean usock_channel_adopt          (UsockChannel   *self,
                                        int             fd,
                                        GError        **error);
@@ -153,6 +194,9 @@ gboolean usock_channel_accept         (UsockChannel   *self,
 gboolean usock_channel_pair           (UsockChannel   *self,
                                        UsockChannel   *other,
                                        GError        **error);
+gboolean usock_channel_connect_new    (UsockChannel   *self,
+                                       UsockName      *target,
+                                       GError        **error);
 void     usock_channel_retry_connect  (UsockChannel   *self);
 void     usock_channel_announce       (UsockChannel   *self);
 void     usock_channel_cancel_connect (UsockChannel   *self);
@@ -160,13 +204,39 @@ void     usock_channel_cancel_connect (UsockChannel   *self);
 /* usock-channel-receive.c */
 gboolean usock_channel_is_wanted      (UsockChannel   *self);
 void     usock_channel_read           (UsockChannel   *self);
+void     usock_channel_stow           (UsockChannel   *self);
 void     usock_channel_break          (UsockChannel   *self,
                                        GError         *error);
 
 /* usock-channel-send.c */
-void     usock_channel_flush          (UsockChannel   *self);
+gboolean usock_channel_send_on        (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       UsockMessage   *message,
+                                       gconstpointer   data,
+                                       gsize           length,
+                                       UsockOperation *operation,
+                                       GError        **error);
+void     usock_channel_enqueue        (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       UsockMessage   *message,
+                                       UsockOperation *operation);
+void     usock_channel_flush          (UsockChannel   *self,
+                                       gboolean        force);
+void     usock_channel_wait_for_room  (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       int             errnum);
+gboolean usock_channel_finish_operation (UsockChannel  *self,
+                                        GAsyncResult   *result,
+                                        gpointer        tag,
+                                        GError        **error);
 void     usock_channel_finish_writing (UsockChannel   *self);
-void     usock_channel_drop_outbox    (UsockChannel   *self,
+void     usock_channel_drop_queued    (UsockChannel   *self,
                                        const GError   *error);
+void     usock_channel_drop_route     (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       const GError   *error);
+void     usock_channel_move_queued    (UsockChannel   *self,
+                                       UsockRoute     *from,
+                                       UsockRoute     *to);
 
 G_END_DECLS

@@ -11,10 +11,16 @@
 #define TURN_MESSAGES 256
 #define TURN_BYTES (1024 * 1024)
 
+/* What a descriptor counts as: closing one costs as much as reading that many bytes. */
+#define FD_BYTES 4096
+
 /* Larger batches than this many bytes leave the cache before they are delivered. */
 #define BATCH_BYTES (512 * 1024)
 
 #define RETRY_DELAY (10 * 1000)
+
+/* With more descriptors than this still to be closed no more are taken in. */
+#define CLOSING_LIMIT 512
 
 typedef enum
 {
@@ -22,7 +28,8 @@ typedef enum
   TAKER_MESSAGE = 1 << 1,
   TAKER_DATA = 1 << 2,
   TAKER_BATCH = 1 << 3,
-  TAKER_NOBODY = 1 << 4, /* closing gracefully: read on to the end */
+  TAKER_DATAGRAM = 1 << 4,
+  TAKER_NOBODY = 1 << 5, /* closing gracefully: read on to the end */
 } Takers;
 
 /* One message on its way out: its payload where it was read, or a message of the inbox. */
@@ -33,6 +40,7 @@ typedef struct
   gsize full_length;
   gboolean truncated;
   gboolean has_control;
+  guint n_fds;
   guint slot;
   UsockMessage *message; /* from the inbox */
 } Incoming;
@@ -80,6 +88,7 @@ channel_has_receiver (UsockChannel *self)
 static Takers
 channel_get_takers (UsockChannel *self)
 {
+  UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
   Takers takers = 0;
 
   if (self->paused)
@@ -89,7 +98,10 @@ channel_get_takers (UsockChannel *self)
 
   if (channel_has_handler (self, USOCK_CHANNEL_SIGNAL_MESSAGE))
     takers |= TAKER_MESSAGE;
-  if (channel_has_handler (self, USOCK_CHANNEL_SIGNAL_BATCH))
+  if (class->datagram_signal != 0
+      && g_signal_has_handler_pending (self, class->datagram_signal, 0, FALSE))
+    takers |= TAKER_DATAGRAM;
+  if (!class->connectionless && channel_has_handler (self, USOCK_CHANNEL_SIGNAL_BATCH))
     takers |= TAKER_BATCH;
   else if (channel_has_handler (self, USOCK_CHANNEL_SIGNAL_DATA))
     takers |= TAKER_DATA;
@@ -97,12 +109,6 @@ channel_get_takers (UsockChannel *self)
     takers = TAKER_NOBODY;
 
   return takers;
-}
-
-gboolean
-usock_channel_is_wanted (UsockChannel *self)
-{
-  return channel_get_takers (self) != 0;
 }
 
 /* What the kernel or the inbox still holds is delivered first. */
@@ -132,6 +138,16 @@ channel_break_errno (UsockChannel *self,
 }
 
 static void
+channel_read_later (UsockChannel *self,
+                    gint64        delay)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+
+  socket->watch.ready &= ~USOCK_READY_IN;
+  self->read_retry_at = usock_reactor_get_time (socket->reactor) + delay;
+}
+
+static void
 channel_receive_failed (UsockChannel *self,
                         int           errnum)
 {
@@ -144,16 +160,20 @@ channel_receive_failed (UsockChannel *self,
       self->batch_size = 1;
       break;
 
-    /* On SEQPACKET the reset comes once, and before what is still queued. */
+    /* On SEQPACKET the reset comes once, and before what is still queued. To a datagram socket it
+     * tells that a peer has turned away, or that a host answered for one that is not there. */
     case ECONNRESET:
-      channel_break_errno (self, errnum);
+    case ECONNREFUSED:
+      if (USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+        usock_socket_record (socket, USOCK_IO_RECEIVE, errnum);
+      else
+        channel_break_errno (self, errnum);
       break;
 
     /* No event tells when there is memory again. */
     case ENOMEM:
     case ENOBUFS:
-      socket->watch.ready &= ~USOCK_READY_IN;
-      self->receive_retry = usock_reactor_get_time (socket->reactor) + RETRY_DELAY;
+      channel_read_later (self, RETRY_DELAY);
       break;
 
     default:
@@ -186,9 +206,14 @@ channel_fill_batch (UsockChannel *self,
                     Turn         *turn)
 {
   UsockSocket *socket = usock_channel_socket (self);
-  guint wanted = MAX (1, MIN (self->batch_size, turn->messages));
+  /* A batch opens the descriptors of all its messages at once, 253 each at the worst: where any
+   * may come, messages are read one by one. */
+  guint wanted = self->max_fds > 0 || self->wary
+                     ? 1
+                     : CLAMP (self->batch_size, 1, MAX (turn->messages, 1));
   gsize bytes = 0;
-  int n = usock_io_receive (socket->fd, turn->batch, self->read_buffer_size, wanted);
+  int n = usock_io_receive (socket->fd, turn->batch, self->read_buffer_size, wanted,
+                            USOCK_CHANNEL_GET_CLASS (self)->connectionless);
 
   self->batch_next = self->batch_count = 0;
   if (n < 0)
@@ -202,7 +227,7 @@ channel_fill_batch (UsockChannel *self,
       UsockIoPacket packet;
 
       usock_io_batch_get (turn->batch, self->batch_count, &packet);
-      if (packet.is_end)
+      if (packet.is_end && !USOCK_CHANNEL_GET_CLASS (self)->connectionless)
         {
           self->at_end = TRUE;
           break;
@@ -223,6 +248,7 @@ channel_next_read (UsockChannel *self,
     return FALSE;
 
   incoming->message = NULL;
+  incoming->n_fds = 0;
   incoming->slot = self->batch_next++;
   usock_io_batch_get (self->batch, incoming->slot, &packet);
   incoming->data = packet.data;
@@ -252,6 +278,7 @@ channel_next_incoming (UsockChannel *self,
   incoming->truncated
       = (usock_message_get_flags (item.message) & USOCK_MESSAGE_FLAGS_TRUNCATED) != 0;
   incoming->has_control = FALSE;
+  incoming->n_fds = 0;
   return TRUE;
 }
 
@@ -263,6 +290,9 @@ channel_take_control (UsockChannel   *self,
 {
   usock_io_batch_get_control (self->batch, incoming->slot, control);
   incoming->has_control = FALSE;
+  incoming->n_fds = control->n_fds;
+  if (control->n_fds > 0)
+    self->wary = TRUE;
 
   if (control->n_fds <= self->max_fds && !control->fds_lost)
     return;
@@ -278,6 +308,7 @@ channel_make_message (UsockChannel *self,
                       Incoming     *incoming)
 {
   UsockMessageFlags flags = USOCK_MESSAGE_FLAGS_NONE;
+  g_autofree char *sender = NULL;
   UsockIoControl control;
 
   if (incoming->message != NULL)
@@ -289,11 +320,13 @@ channel_make_message (UsockChannel *self,
   if (control.fds_lost)
     flags |= USOCK_MESSAGE_FLAGS_FDS_LOST;
 
+  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+    sender = usock_io_batch_get_sender (self->batch, incoming->slot);
   incoming->message
       = usock_message_new_received (incoming->data, incoming->length, incoming->full_length);
   usock_message_receive_info (incoming->message, flags,
                               control.has_credentials ? &control.credentials : NULL,
-                              control.timestamp, NULL);
+                              control.timestamp, sender);
   if (control.n_fds > 0)
     usock_message_receive_fds (incoming->message, control.fds, control.n_fds,
                                usock_io_close_foreign);
@@ -377,6 +410,23 @@ channel_emit_data (UsockChannel *self,
   array->len = 0;
 }
 
+static void
+channel_emit_datagram (UsockChannel *self,
+                       Turn         *turn,
+                       Incoming     *incoming)
+{
+  GByteArray *array = turn->array;
+  g_autofree char *sender
+      = incoming->message != NULL ? g_strdup (usock_message_get_sender (incoming->message))
+                                  : usock_io_batch_get_sender (self->batch, incoming->slot);
+
+  array->data = (guint8 *) incoming->data;
+  array->len = incoming->length;
+  g_signal_emit (self, USOCK_CHANNEL_GET_CLASS (self)->datagram_signal, 0, array, sender);
+  array->data = NULL;
+  array->len = 0;
+}
+
 /* Collects what waits, as long as those who take it stay the same; what has to be told first,
  * like a message that was cut, waits for the next round. */
 static void
@@ -446,8 +496,11 @@ channel_deliver (UsockChannel *self,
         channel_emit_data (self, turn, incoming);
       else if ((takers & TAKER_BATCH) && socket->state != USOCK_STATE_CLOSED)
         channel_emit_batch (self, turn, incoming);
+      if ((takers & TAKER_DATAGRAM) && socket->state != USOCK_STATE_CLOSED)
+        channel_emit_datagram (self, turn, incoming);
     }
 
+  turn->bytes += incoming->n_fds * FD_BYTES;
   g_clear_pointer (&incoming->message, usock_message_unref);
 }
 
@@ -481,17 +534,10 @@ turn_borrow (UsockChannel *self,
   self->batch = turn->batch;
 }
 
-/* What was read and not delivered goes to the inbox: the buffers are only borrowed. */
 static void
-turn_end (UsockChannel *self,
-          Turn         *turn)
+channel_stow_batch (UsockChannel *self)
 {
   Incoming incoming;
-
-  if (turn->array != NULL)
-    g_byte_array_unref (turn->array);
-  if (turn->batch == NULL)
-    return;
 
   while (self->batch_next < self->batch_count)
     {
@@ -504,7 +550,19 @@ turn_end (UsockChannel *self,
       else
         usock_message_unref (message);
     }
+}
 
+/* What was read and not delivered goes to the inbox: the buffers are only borrowed. */
+static void
+turn_end (UsockChannel *self,
+          Turn         *turn)
+{
+  if (turn->array != NULL)
+    g_byte_array_unref (turn->array);
+  if (turn->batch == NULL)
+    return;
+
+  channel_stow_batch (self);
   usock_reactor_give_batch (usock_channel_socket (self)->reactor, turn->batch);
   self->batch = turn->outer;
   self->batch_next = turn->outer_next;
@@ -515,6 +573,20 @@ static gboolean
 channel_holds_messages (UsockChannel *self)
 {
   return self->inbox.length > 0 || self->batch_next < self->batch_count;
+}
+
+static gboolean
+channel_is_readable (UsockChannel *self)
+{
+  return channel_holds_messages (self)
+         || (!self->at_end && (usock_channel_socket (self)->watch.ready & USOCK_READY_IN) != 0);
+}
+
+/* Whether there is something to deliver, and somebody to take it. */
+gboolean
+usock_channel_is_wanted (UsockChannel *self)
+{
+  return channel_is_readable (self) && channel_get_takers (self) != 0;
 }
 
 /* The peer has ended, and everything was delivered. */
@@ -556,7 +628,8 @@ channel_look_for_end (UsockChannel *self)
   UsockSocket *socket = usock_channel_socket (self);
   int result;
 
-  if (self->paused || channel_holds_messages (self) || self->at_end)
+  if (self->paused || channel_holds_messages (self) || self->at_end
+      || USOCK_CHANNEL_GET_CLASS (self)->connectionless)
     return;
 
   result = usock_io_peek_end (socket->fd, &self->at_end);
@@ -576,7 +649,7 @@ channel_after_reading (UsockChannel *self)
   gboolean readable, busy;
 
   if (((socket->watch.ready & USOCK_READY_HANGUP) || self->broken != NULL)
-      && !usock_channel_is_wanted (self))
+      && channel_get_takers (self) == 0)
     channel_look_for_end (self);
 
   if (!channel_holds_messages (self) && !self->paused)
@@ -590,9 +663,8 @@ channel_after_reading (UsockChannel *self)
   if (!usock_channel_is_connected (self))
     return;
 
-  readable = channel_holds_messages (self)
-             || (!self->at_end && (socket->watch.ready & USOCK_READY_IN) != 0);
-  busy = readable && usock_channel_is_wanted (self);
+  readable = channel_is_readable (self);
+  busy = readable && channel_get_takers (self) != 0;
   if (busy)
     usock_watch_wake (&socket->watch);
   usock_watch_sample (&socket->watch, readable && !busy && !self->paused);
@@ -607,9 +679,9 @@ usock_channel_read (UsockChannel *self)
   Takers takers;
   Turn turn;
 
-  if (self->receive_retry > 0 && usock_reactor_get_time (socket->reactor) >= self->receive_retry)
+  if (self->read_retry_at > 0 && usock_reactor_get_time (socket->reactor) >= self->read_retry_at)
     {
-      self->receive_retry = 0;
+      self->read_retry_at = 0;
       socket->watch.ready |= USOCK_READY_IN;
     }
 
@@ -621,6 +693,11 @@ usock_channel_read (UsockChannel *self)
         {
           if (self->at_end || !(socket->watch.ready & USOCK_READY_IN))
             break;
+          if (self->wary && usock_io_count_closing () > CLOSING_LIMIT)
+            {
+              channel_read_later (self, 1000);
+              break;
+            }
           turn_borrow (self, &turn);
           channel_fill_batch (self, &turn);
           continue;
@@ -638,6 +715,28 @@ usock_channel_read (UsockChannel *self)
 
   if (usock_channel_is_connected (self))
     channel_after_reading (self);
+}
+
+/* Reads everything into the inbox, for a moment after which the kernel may throw it away. */
+void
+usock_channel_stow (UsockChannel *self)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  Turn turn;
+
+  turn_begin (self, &turn);
+  channel_stow_batch (self);
+  socket->watch.ready |= USOCK_READY_IN;
+  while (socket->watch.ready & USOCK_READY_IN)
+    {
+      turn_borrow (self, &turn);
+      channel_fill_batch (self, &turn);
+      channel_stow_batch (self);
+    }
+  turn_end (self, &turn);
+
+  if (self->inbox.length > 0)
+    usock_watch_wake (&socket->watch);
 }
 
 /**

@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-
 /* Segments of one message that leave without being joined; the kernel takes 1024. */
 #define MESSAGE_IOV 64
 #define BATCH_IOV 128
@@ -24,22 +23,31 @@ send_may_succeed_later (int errnum)
   return errnum == EAGAIN || errnum == ENOBUFS || errnum == ENOMEM || errnum == ETOOMANYREFS;
 }
 
-static void
-channel_wait_for_room (UsockChannel *self,
-                       int           errnum)
+void
+usock_channel_wait_for_room (UsockChannel *self,
+                             UsockRoute   *route,
+                             int           errnum)
 {
   UsockSocket *socket = usock_channel_socket (self);
 
-  self->blocked = TRUE;
+  route->blocked = TRUE;
   if (errnum == EAGAIN)
     usock_watch_want_writable (&socket->watch, TRUE);
   else
-    self->send_retry = usock_reactor_get_time (socket->reactor) + RETRY_DELAY;
+    route->retry_at = usock_reactor_get_time (socket->reactor) + RETRY_DELAY;
   usock_channel_schedule (self);
+}
+
+static const char *
+channel_route_label (UsockChannel *self,
+                     UsockRoute   *route)
+{
+  return route->destination != NULL ? route->destination->label : usock_channel_peer (self);
 }
 
 static void
 channel_set_send_error (UsockChannel  *self,
+                        UsockRoute    *route,
                         int            errnum,
                         gsize          length,
                         guint          n_fds,
@@ -51,17 +59,18 @@ channel_set_send_error (UsockChannel  *self,
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
                  _("Could not send a message of %zu bytes to “%s”: the system "
                    "takes no more than %d, and less if net.core.wmem_max says so"),
-                 length, usock_channel_peer (self), USOCK_IO_MESSAGE_MAX);
+                 length, channel_route_label (self, route), USOCK_IO_MESSAGE_MAX);
   else if (errnum == EPERM && n_fds > 0)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
                  _("Could not send %u descriptors to “%s”: the peer does not accept any"), n_fds,
-                 usock_channel_peer (self));
+                 channel_route_label (self, route));
   else
-    usock_error_set_errno (error, errnum, _("Could not send to “%s”"), usock_channel_peer (self));
+    usock_error_set_errno (error, errnum, _("Could not send to “%s”"),
+                           channel_route_label (self, route));
 
   /* The kernel tells a reset once. Here it took the place that the reader would have learned it
    * from; what it can still read it shall. */
-  if (errnum == ECONNRESET)
+  if (errnum == ECONNRESET && !USOCK_CHANNEL_GET_CLASS (self)->connectionless)
     {
       GError *reset = NULL;
 
@@ -107,10 +116,11 @@ channel_note_sent (UsockChannel *self,
 /* With @outgoing->n_fds below the message's where some were taken before it was first sent. */
 static gssize
 channel_send_message_now (UsockChannel *self,
+                          UsockRoute   *route,
                           UsockMessage *message)
 {
   struct iovec iov[MESSAGE_IOV];
-  UsockIoOutgoing outgoing = { .iov = iov };
+  UsockIoOutgoing outgoing = { .iov = iov, .destination = route->destination };
   UsockCredentials credentials;
   int fds[USOCK_IO_FDS_MAX];
   guint n_fds;
@@ -133,79 +143,180 @@ channel_send_message_now (UsockChannel *self,
   return usock_io_send (usock_channel_socket (self)->fd, &outgoing);
 }
 
+static gboolean
+channel_can_repair (UsockChannel *self,
+                    UsockRoute   *route,
+                    int           errnum,
+                    gsize         length)
+{
+  UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
+
+  if (errnum == EMSGSIZE && usock_channel_socket (self)->family == AF_UNIX)
+    return usock_io_make_room (usock_channel_socket (self)->fd, length) == 0;
+  if (errnum == ECONNREFUSED || errnum == ENOTCONN)
+    return class->repair != NULL && route == self->route && class->repair (self);
+
+  return FALSE;
+}
+
 /* @message may be NULL, for plain bytes: nothing is allocated for what leaves at once. */
 static gssize
 channel_send_now (UsockChannel *self,
+                  UsockRoute   *route,
                   UsockMessage *message,
                   gconstpointer data,
                   gsize         length)
 {
   gssize result;
 
+  /* A failing send empties the receive queue of a connected datagram socket, see the kernel's
+   * unix_dgram_sendmsg(). */
+  if (self->stows && route == self->route)
+    usock_channel_stow (self);
+
   for (gboolean retried = FALSE;; retried = TRUE)
     {
-      result = message != NULL
-                   ? channel_send_message_now (self, message)
-                   : usock_io_send_data (usock_channel_socket (self)->fd, data, length);
+      if (message != NULL)
+        result = channel_send_message_now (self, route, message);
+      else if (route->destination == NULL)
+        result = usock_io_send_data (usock_channel_socket (self)->fd, data, length);
+      else
+        result = usock_io_send_data_to (usock_channel_socket (self)->fd, data, length,
+                                        route->destination);
+
       if (result == -ENOBUFS && length > USOCK_IO_MESSAGE_MAX)
-        return -EMSGSIZE;
-      if (result != -EMSGSIZE || retried
-          || usock_io_make_room (usock_channel_socket (self)->fd, length) < 0)
-        return result;
+        result = -EMSGSIZE;
+      if (result >= 0 || retried || !channel_can_repair (self, route, -result, length))
+        break;
     }
+
+  /* The kernel says that the peer is gone once, and then that there never was one. */
+  return result == -ENOTCONN && self->target != NULL ? -ECONNREFUSED : result;
 }
 
 /* Whether the limit lets one more in. A message that the kernel would never take must not get
  * into the queue either: later there is nobody to tell. */
 static gboolean
 channel_check_room (UsockChannel  *self,
+                    UsockRoute    *route,
                     gsize          length,
                     guint          n_fds,
+                    gboolean       unlimited,
                     GError       **error)
 {
   guint64 cost = usock_queue_message_cost (length, n_fds);
 
-  if (usock_io_make_room (usock_channel_socket (self)->fd, length) == -EMSGSIZE)
+  if (usock_channel_socket (self)->family == AF_UNIX
+      && usock_io_make_room (usock_channel_socket (self)->fd, length) == -EMSGSIZE)
     {
-      channel_set_send_error (self, EMSGSIZE, length, n_fds, error);
+      channel_set_send_error (self, route, EMSGSIZE, length, n_fds, error);
       return FALSE;
     }
 
-  if (self->queue_limit > 0
-      && (self->outbox.length == 0 || self->outbox.cost + cost <= self->queue_limit))
+  if (unlimited
+      || (self->queue_limit > 0
+          && (self->n_queued == 0 || self->queued_cost + cost <= self->queue_limit)))
     return TRUE;
 
   self->needs_drain = TRUE;
-  usock_watch_want_writable (&usock_channel_socket (self)->watch, TRUE);
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK,
                _("Could not send to “%s”: the peer does not keep up, and %" PRIu64
                  " bytes are queued"),
-               usock_channel_peer (self), self->outbox.cost);
+               channel_route_label (self, route), self->queued_cost);
   return FALSE;
 }
 
 /* Takes both references over. */
-static void
-channel_enqueue (UsockChannel   *self,
-                 UsockMessage   *message,
-                 UsockOperation *operation)
+void
+usock_channel_enqueue (UsockChannel   *self,
+                       UsockRoute     *route,
+                       UsockMessage   *message,
+                       UsockOperation *operation)
 {
   UsockSocket *socket = usock_channel_socket (self);
+  guint64 cost = route->queue.cost;
 
-  if (self->outbox.length == 0)
-    self->stalled_since = usock_reactor_get_time (socket->reactor);
+  if (route->queue.length == 0)
+    route->stalled_since = usock_reactor_get_time (socket->reactor);
 
   if (message != NULL)
     {
       usock_message_freeze (message);
       usock_message_pin_fds (message);
     }
-  usock_queue_push (&self->outbox, message, operation);
-  if (self->outbox.cost > MIN (self->high_water_mark, self->queue_limit))
+  usock_queue_push (&route->queue, message, operation);
+  self->n_queued++;
+  self->queued_cost += route->queue.cost - cost;
+  if (self->queued_cost > MIN (self->high_water_mark, self->queue_limit))
     self->needs_drain = TRUE;
 
   if (socket->state != USOCK_STATE_CONNECTING)
     usock_channel_schedule (self);
+}
+
+/* Of the head: out of the queue and the sums. */
+static void
+channel_dequeue (UsockChannel   *self,
+                 UsockRoute     *route,
+                 UsockQueueItem *item)
+{
+  usock_queue_pop (&route->queue, item);
+  self->n_queued--;
+  self->queued_cost -= item->cost;
+  if (item->message != NULL)
+    usock_message_unpin_fds (item->message);
+}
+
+/* Sends at once if nothing waits on the route, else queues. An @operation is the channel's if
+ * this succeeds, and waits however full the queue is; without one the limit holds. @message may
+ * be NULL, for plain bytes. */
+gboolean
+usock_channel_send_on (UsockChannel    *self,
+                       UsockRoute      *route,
+                       UsockMessage    *message,
+                       gconstpointer    data,
+                       gsize            length,
+                       UsockOperation  *operation,
+                       GError         **error)
+{
+  guint n_fds = message != NULL ? usock_message_get_n_fds (message) : 0;
+
+  if (!channel_check_sendable (self, error))
+    return FALSE;
+
+  if (route->queue.length == 0 && usock_channel_socket (self)->state != USOCK_STATE_CONNECTING
+      && (operation == NULL || !usock_operation_is_cancelled (operation)))
+    {
+      gssize result = channel_send_now (self, route, message, data, length);
+
+      if (result >= 0)
+        {
+          if (message != NULL)
+            usock_message_freeze (message);
+          channel_note_sent (self, length);
+          if (operation != NULL)
+            {
+              usock_operation_return_pointer (operation, NULL, NULL);
+              usock_channel_complete (self, operation);
+            }
+          return TRUE;
+        }
+      if (!send_may_succeed_later (-result))
+        {
+          channel_set_send_error (self, route, -result, length, n_fds, error);
+          return FALSE;
+        }
+      USOCK_CHANNEL_GET_CLASS (self)->blocked (self, route, -result, FALSE);
+    }
+
+  if (!channel_check_room (self, route, length, n_fds, operation != NULL, error))
+    return FALSE;
+
+  usock_channel_enqueue (self, route,
+                         message != NULL ? usock_message_ref (message)
+                                         : usock_message_new (data, length),
+                         operation);
+  return TRUE;
 }
 
 static gboolean
@@ -215,37 +326,7 @@ channel_send (UsockChannel  *self,
               gsize          length,
               GError       **error)
 {
-  guint n_fds = message != NULL ? usock_message_get_n_fds (message) : 0;
-
-  if (!channel_check_sendable (self, error))
-    return FALSE;
-
-  if (self->outbox.length == 0 && usock_channel_socket (self)->state != USOCK_STATE_CONNECTING)
-    {
-      gssize result = channel_send_now (self, message, data, length);
-
-      if (result >= 0)
-        {
-          if (message != NULL)
-            usock_message_freeze (message);
-          channel_note_sent (self, length);
-          return TRUE;
-        }
-      if (!send_may_succeed_later (-result))
-        {
-          channel_set_send_error (self, -result, length, n_fds, error);
-          return FALSE;
-        }
-      channel_wait_for_room (self, -result);
-    }
-
-  if (!channel_check_room (self, length, n_fds, error))
-    return FALSE;
-
-  channel_enqueue (self, message != NULL ? usock_message_ref (message)
-                                         : usock_message_new (data, length),
-                   NULL);
-  return TRUE;
+  return usock_channel_send_on (self, self->route, message, data, length, NULL, error);
 }
 
 /* How many of the messages can leave in one system call: those that are bytes only. */
@@ -293,7 +374,7 @@ channel_send_some (UsockChannel   *self,
   if (!channel_check_sendable (self, error))
     return 0;
 
-  if (self->outbox.length == 0 && socket->state != USOCK_STATE_CONNECTING)
+  if (self->route->queue.length == 0 && socket->state != USOCK_STATE_CONNECTING)
     gathered = channel_gather (messages, n_messages, outgoing, iov);
   if (gathered > 1)
     sent = usock_io_send_batch (socket->fd, outgoing, gathered);
@@ -309,15 +390,15 @@ channel_send_some (UsockChannel   *self,
 }
 
 static void
-channel_pop_sent (UsockChannel *self)
+channel_pop_sent (UsockChannel *self,
+                  UsockRoute   *route)
 {
   UsockQueueItem item;
 
-  usock_queue_pop (&self->outbox, &item);
+  channel_dequeue (self, route, &item);
   if (item.message != NULL)
     {
       channel_note_sent (self, usock_message_get_length (item.message));
-      usock_message_unpin_fds (item.message);
       usock_message_unref (item.message);
     }
   if (item.operation != NULL)
@@ -327,69 +408,114 @@ channel_pop_sent (UsockChannel *self)
     }
 }
 
-void
-usock_channel_drop_outbox (UsockChannel *self,
-                           const GError *error)
+/* The head of the route, which will never be sent. */
+static void
+channel_pop_failed (UsockChannel *self,
+                    UsockRoute   *route,
+                    const GError *error)
 {
   UsockQueueItem item;
 
-  while (usock_queue_pop (&self->outbox, &item))
-    {
-      if (item.message != NULL)
-        {
-          usock_message_unpin_fds (item.message);
-          usock_message_unref (item.message);
-        }
-      if (item.operation != NULL)
-        {
-          usock_operation_return_error (item.operation, g_error_copy (error));
-          g_queue_push_tail (&self->completed, item.operation);
-        }
-      else if (self->lost == NULL)
-        self->lost = g_error_copy (error);
-    }
-
-  /* Who waits for the end waits for everything before it. */
-  while (self->lost != NULL && usock_queue_pop (&self->enders, &item))
+  channel_dequeue (self, route, &item);
+  g_clear_pointer (&item.message, usock_message_unref);
+  if (item.operation != NULL)
     {
       usock_operation_return_error (item.operation, g_error_copy (error));
       g_queue_push_tail (&self->completed, item.operation);
+      usock_watch_wake (&usock_channel_socket (self)->watch);
+    }
+  else if (usock_channel_is_connected (self))
+    USOCK_CHANNEL_GET_CLASS (self)->lost (self, route, error);
+  else if (self->lost == NULL)
+    self->lost = g_error_copy (error);
+}
+
+void
+usock_channel_drop_route (UsockChannel *self,
+                          UsockRoute   *route,
+                          const GError *error)
+{
+  while (route->queue.length > 0)
+    channel_pop_failed (self, route, error);
+}
+
+static void
+channel_drop_route_func (UsockChannel *self,
+                         UsockRoute   *route,
+                         gpointer      error)
+{
+  usock_channel_drop_route (self, route, error);
+}
+
+void
+usock_channel_drop_queued (UsockChannel *self,
+                           const GError *error)
+{
+  USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_drop_route_func, (gpointer) error);
+}
+
+void
+usock_channel_move_queued (UsockChannel *self,
+                           UsockRoute   *from,
+                           UsockRoute   *to)
+{
+  UsockQueueItem item;
+
+  while (usock_queue_pop (&from->queue, &item))
+    usock_queue_push (&to->queue, item.message, item.operation);
+}
+
+static void
+channel_fail_enders (UsockChannel *self,
+                     const GError *error)
+{
+  UsockQueueItem item;
+
+  while (usock_queue_pop (&self->enders, &item))
+    usock_channel_fail_operation (self, item.operation, g_error_copy (error));
+}
+
+static void
+channel_succeed_all (UsockChannel *self,
+                     UsockQueue   *waiting)
+{
+  UsockQueueItem item;
+
+  while (usock_queue_pop (waiting, &item))
+    {
+      usock_operation_return_pointer (item.operation, NULL, NULL);
+      usock_channel_complete (self, item.operation);
     }
 }
 
 /* The oldest message will never be taken. Who waits for it is told; if nobody does, the channel
- * fails, since what was accepted must not vanish. A dead peer fails all that wait. */
+ * fails, or a datagram socket tells of the one message. A dead peer fails all that wait. */
 static void
 channel_send_failed (UsockChannel *self,
+                     UsockRoute   *route,
                      int           errnum)
 {
-  UsockQueueItem *head = usock_queue_peek (&self->outbox, 0);
+  UsockQueueItem *head = usock_queue_peek (&route->queue, 0);
   gboolean peer_gone = errnum == EPIPE || errnum == ECONNRESET || errnum == ENOTCONN;
   g_autoptr (GError) error = NULL;
 
-  channel_set_send_error (self, errnum, usock_message_get_length (head->message),
+  channel_set_send_error (self, route, errnum, usock_message_get_length (head->message),
                           usock_message_get_n_fds (head->message), &error);
 
-  if (!peer_gone && head->operation != NULL)
-    {
-      UsockQueueItem item;
+  if (peer_gone && !USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+    usock_channel_drop_route (self, route, error);
+  else
+    channel_pop_failed (self, route, error);
 
-      usock_queue_pop (&self->outbox, &item);
-      usock_message_unpin_fds (item.message);
-      usock_message_unref (item.message);
-      usock_channel_fail_operation (self, item.operation, g_error_copy (error));
-      return;
-    }
-
-  usock_channel_drop_outbox (self, error);
-  usock_watch_wake (&usock_channel_socket (self)->watch);
+  /* Who waits for the end waits for everything before it. */
   if (self->lost != NULL)
-    usock_channel_break (self, g_steal_pointer (&error));
+    channel_fail_enders (self, error);
 }
 
 /* Returns how many left, or a negative errno for the oldest one. */
 static int
-channel_flush_some (UsockChannel *self)
+channel_flush_some (UsockChannel *self,
+                    UsockRoute   *route)
 {
   UsockIoOutgoing outgoing[USOCK_IO_BATCH_MAX];
   struct iovec iov[BATCH_IOV];
@@ -398,58 +524,84 @@ channel_flush_some (UsockChannel *self)
   guint n = 0;
   gssize result;
 
-  while (n < USOCK_IO_BATCH_MAX && (item = usock_queue_peek (&self->outbox, n)) != NULL
+  while (n < USOCK_IO_BATCH_MAX && (item = usock_queue_peek (&route->queue, n)) != NULL
          && item->message != NULL)
     messages[n++] = item->message;
   n = channel_gather (messages, n, outgoing, iov);
 
-  if (n > 1)
+  if (n > 1 && route->destination == NULL)
     return usock_io_send_batch (usock_channel_socket (self)->fd, outgoing, n);
 
-  result = channel_send_now (self, messages[0], NULL, usock_message_get_length (messages[0]));
+  result = channel_send_now (self, route, messages[0], NULL,
+                             usock_message_get_length (messages[0]));
   return result < 0 ? (int) result : 1;
 }
 
-void
-usock_channel_flush (UsockChannel *self)
+static void
+channel_flush_route (UsockChannel *self,
+                     UsockRoute   *route)
 {
   UsockSocket *socket = usock_channel_socket (self);
   gboolean progress = FALSE;
 
-  self->send_retry = 0;
-  while (self->outbox.length > 0 && usock_channel_is_connected (self))
+  route->retry_at = 0;
+  while (route->queue.length > 0 && usock_channel_is_connected (self))
     {
       int n;
 
-      if (usock_queue_peek (&self->outbox, 0)->message == NULL)
+      if (usock_queue_peek (&route->queue, 0)->message == NULL)
         {
-          channel_pop_sent (self);
+          channel_pop_sent (self, route);
           continue;
         }
 
-      n = channel_flush_some (self);
+      n = channel_flush_some (self, route);
       if (n < 0 && send_may_succeed_later (-n))
         {
-          channel_wait_for_room (self, -n);
+          USOCK_CHANNEL_GET_CLASS (self)->blocked (self, route, -n, progress);
           break;
         }
       if (n < 0)
-        channel_send_failed (self, -n);
+        channel_send_failed (self, route, -n);
       for (; n > 0; n--)
         {
-          channel_pop_sent (self);
+          channel_pop_sent (self, route);
           progress = TRUE;
         }
     }
 
   if (progress)
-    self->stalled_since = usock_reactor_get_time (socket->reactor);
-  if (self->outbox.length == 0)
-    {
-      usock_watch_want_writable (&socket->watch, self->needs_drain && self->blocked);
-      if (progress)
-        self->blocked = FALSE;
-    }
+    route->stalled_since = usock_reactor_get_time (socket->reactor);
+  if (route->queue.length == 0 && progress)
+    route->blocked = FALSE;
+}
+
+static void
+channel_flush_due (UsockChannel *self,
+                   UsockRoute   *route,
+                   gpointer      force)
+{
+  UsockQueueItem *head = usock_queue_peek (&route->queue, 0);
+  gboolean due = !route->blocked || (head != NULL && head->message == NULL)
+                 || (route->retry_at > 0
+                     && usock_reactor_get_time (usock_channel_socket (self)->reactor)
+                            >= route->retry_at);
+
+  if (route->queue.length > 0 && (due || GPOINTER_TO_INT (force)))
+    channel_flush_route (self, route);
+}
+
+/* With @force also what waits for an event; events do not come for everything. */
+void
+usock_channel_flush (UsockChannel *self,
+                     gboolean      force)
+{
+  UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
+
+  class->each_route (self, channel_flush_due, GINT_TO_POINTER (force && !class->connectionless));
+  if (!class->connectionless && self->n_queued == 0)
+    usock_watch_want_writable (&usock_channel_socket (self)->watch,
+                               self->needs_drain && self->route->blocked);
 }
 
 /* Once our side has ended and nothing waits, the peer is told. */
@@ -457,22 +609,19 @@ void
 usock_channel_finish_writing (UsockChannel *self)
 {
   UsockSocket *socket = usock_channel_socket (self);
-  UsockQueueItem item;
 
-  if (!self->ending || self->ended || self->outbox.length > 0
-      || !usock_channel_is_connected (self))
+  if (self->n_queued > 0 || !usock_channel_is_connected (self))
+    return;
+
+  channel_succeed_all (self, &self->flushers);
+  if (!self->ending || self->ended)
     return;
 
   /* ENOTCONN: the peer is gone, and needs no telling. */
   usock_io_shutdown_writing (socket->fd);
   self->ended = TRUE;
   usock_watch_wake (&socket->watch);
-
-  while (usock_queue_pop (&self->enders, &item))
-    {
-      usock_operation_return_pointer (item.operation, NULL, NULL);
-      usock_channel_complete (self, item.operation);
-    }
+  channel_succeed_all (self, &self->enders);
 }
 
 /**
@@ -696,53 +845,22 @@ usock_channel_send_message_async (UsockChannel        *self,
 {
   UsockOperation *operation;
   GError *error = NULL;
-  gsize length;
-  gssize result = -EAGAIN;
 
   g_return_if_fail (USOCK_IS_CHANNEL (self));
   g_return_if_fail (message != NULL);
 
-  length = usock_message_get_length (message);
   operation = usock_channel_new_operation (self, usock_channel_send_message_async, cancellable,
                                            callback, user_data);
-  if (!channel_check_sendable (self, &error))
-    {
-      usock_channel_fail_operation (self, operation, error);
-      return;
-    }
-
-  if (self->outbox.length == 0 && usock_channel_socket (self)->state != USOCK_STATE_CONNECTING
-      && !usock_operation_is_cancelled (operation))
-    result = channel_send_now (self, message, NULL, length);
-  else
-    result = usock_io_make_room (usock_channel_socket (self)->fd, length) == -EMSGSIZE ? -EMSGSIZE
-                                                                                       : -EAGAIN;
-
-  if (result >= 0)
-    {
-      usock_message_freeze (message);
-      channel_note_sent (self, length);
-      usock_operation_return_pointer (operation, NULL, NULL);
-      usock_channel_complete (self, operation);
-    }
-  else if (send_may_succeed_later (-result))
-    {
-      if (usock_channel_is_connected (self))
-        channel_wait_for_room (self, -result);
-      channel_enqueue (self, usock_message_ref (message), operation);
-    }
-  else
-    {
-      channel_set_send_error (self, -result, length, usock_message_get_n_fds (message), &error);
-      usock_channel_fail_operation (self, operation, error);
-    }
+  if (!usock_channel_send_on (self, self->route, message, NULL,
+                              usock_message_get_length (message), operation, &error))
+    usock_channel_fail_operation (self, operation, error);
 }
 
-static gboolean
-channel_finish_operation (UsockChannel  *self,
-                          GAsyncResult  *result,
-                          gpointer       tag,
-                          GError       **error)
+gboolean
+usock_channel_finish_operation (UsockChannel  *self,
+                                GAsyncResult  *result,
+                                gpointer       tag,
+                                GError       **error)
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
 
@@ -767,249 +885,5 @@ usock_channel_send_message_finish (UsockChannel  *self,
                                    GAsyncResult  *result,
                                    GError       **error)
 {
-  return channel_finish_operation (self, result, usock_channel_send_message_async, error);
-}
-
-/**
- * usock_channel_flush_async:
- * @self: a channel
- * @cancellable: (nullable): what may cancel the call
- * @callback: (scope async): what to call when it is done
- * @user_data: data for @callback
- *
- * Completes when the kernel has taken all messages that were accepted before
- * this call.
- *
- * Since: 1.0
- */
-void
-usock_channel_flush_async (UsockChannel        *self,
-                           GCancellable        *cancellable,
-                           GAsyncReadyCallback  callback,
-                           gpointer             user_data)
-{
-  UsockOperation *operation;
-
-  g_return_if_fail (USOCK_IS_CHANNEL (self));
-
-  operation = usock_channel_new_operation (self, usock_channel_flush_async, cancellable, callback,
-                                           user_data);
-  if (self->lost != NULL)
-    {
-      usock_channel_fail_operation (self, operation, g_error_copy (self->lost));
-      return;
-    }
-  if (self->outbox.length > 0)
-    {
-      channel_enqueue (self, NULL, operation);
-      return;
-    }
-
-  usock_operation_return_pointer (operation, NULL, NULL);
-  usock_channel_complete (self, operation);
-}
-
-/**
- * usock_channel_flush_finish:
- * @self: a channel
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Ends [method@Usock.Channel.flush_async]. The errors are
- * `G_IO_ERROR_CANCELLED`, and the one for which a message was not sent.
- *
- * Returns: whether everything was sent
- *
- * Since: 1.0
- */
-gboolean
-usock_channel_flush_finish (UsockChannel  *self,
-                            GAsyncResult  *result,
-                            GError       **error)
-{
-  return channel_finish_operation (self, result, usock_channel_flush_async, error);
-}
-
-/**
- * usock_channel_end:
- * @self: a channel
- *
- * Ends our side: no more messages are accepted, those that wait are sent, and
- * then the peer sees the end, see shutdown(2). The peer's messages still come.
- * When both sides have ended, the channel closes.
- *
- * Since: 1.0
- */
-void
-usock_channel_end (UsockChannel *self)
-{
-  UsockSocket *socket;
-
-  g_return_if_fail (USOCK_IS_CHANNEL (self));
-
-  socket = usock_channel_socket (self);
-  if (self->ending || socket->state == USOCK_STATE_NEW || socket->state == USOCK_STATE_CLOSED
-      || !usock_socket_check (socket, NULL))
-    return;
-
-  self->ending = TRUE;
-  if (socket->state == USOCK_STATE_OPEN)
-    usock_socket_set_state (socket, USOCK_STATE_READ_ONLY);
-  else if (socket->state == USOCK_STATE_WRITE_ONLY)
-    usock_socket_set_state (socket, USOCK_STATE_CLOSING);
-  usock_channel_finish_writing (self);
-}
-
-/**
- * usock_channel_end_async:
- * @self: a channel
- * @cancellable: (nullable): what may cancel the call
- * @callback: (scope async): what to call when it is done
- * @user_data: data for @callback
- *
- * Ends our side as [method@Usock.Channel.end] does, and completes when
- * everything was sent and the end too. Cancelling stops the waiting only.
- *
- * Since: 1.0
- */
-void
-usock_channel_end_async (UsockChannel        *self,
-                         GCancellable        *cancellable,
-                         GAsyncReadyCallback  callback,
-                         gpointer             user_data)
-{
-  UsockOperation *operation;
-  GError *error = NULL;
-
-  g_return_if_fail (USOCK_IS_CHANNEL (self));
-
-  operation = usock_channel_new_operation (self, usock_channel_end_async, cancellable, callback,
-                                           user_data);
-  if (usock_channel_socket (self)->state == USOCK_STATE_NEW)
-    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
-                         _("Could not end: the channel is not connected"));
-  else if (self->lost != NULL)
-    error = g_error_copy (self->lost);
-  else if (self->ended)
-    {
-      usock_operation_return_pointer (operation, NULL, NULL);
-      usock_channel_complete (self, operation);
-      return;
-    }
-  else
-    usock_socket_check (usock_channel_socket (self), &error);
-
-  if (error != NULL)
-    {
-      usock_channel_fail_operation (self, operation, error);
-      return;
-    }
-
-  usock_queue_push (&self->enders, NULL, operation);
-  usock_channel_end (self);
-}
-
-/**
- * usock_channel_end_finish:
- * @self: a channel
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Ends [method@Usock.Channel.end_async]. The errors are
- * `G_IO_ERROR_CANCELLED`, and those that ended the channel before.
- *
- * Returns: whether our side has ended
- *
- * Since: 1.0
- */
-gboolean
-usock_channel_end_finish (UsockChannel  *self,
-                          GAsyncResult  *result,
-                          GError       **error)
-{
-  return channel_finish_operation (self, result, usock_channel_end_async, error);
-}
-
-/**
- * usock_channel_close_gracefully_async:
- * @self: a channel
- * @timeout: how long to take at the most, in milliseconds; 0 for ever
- * @cancellable: (nullable): what may cancel the call
- * @callback: (scope async): what to call when it is done
- * @user_data: data for @callback
- *
- * Closes so that nothing is lost: sends what waits, ends our side, and reads
- * until the peer has ended too, delivering what comes; if nobody listens any
- * more it is read all the same. Completes when the channel is closed.
- *
- * When @timeout is over, the channel fails with `G_IO_ERROR_TIMED_OUT`.
- * Cancelling stops the waiting, and leaves our side ended.
- *
- * Since: 1.0
- */
-void
-usock_channel_close_gracefully_async (UsockChannel        *self,
-                                      guint                timeout,
-                                      GCancellable        *cancellable,
-                                      GAsyncReadyCallback  callback,
-                                      gpointer             user_data)
-{
-  UsockSocket *socket;
-  UsockOperation *operation;
-  GError *error = NULL;
-
-  g_return_if_fail (USOCK_IS_CHANNEL (self));
-
-  socket = usock_channel_socket (self);
-  operation = usock_channel_new_operation (self, usock_channel_close_gracefully_async, cancellable,
-                                           callback, user_data);
-  if (self->closer != NULL)
-    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_PENDING,
-                         _("Could not close: the channel is being closed already"));
-  else
-    usock_socket_check (socket, &error);
-  if (error != NULL)
-    {
-      usock_channel_fail_operation (self, operation, error);
-      return;
-    }
-
-  /* There is nothing to lose: closed at once is closed gracefully. */
-  if (socket->state == USOCK_STATE_NEW)
-    {
-      usock_socket_close (socket);
-      usock_operation_return_pointer (operation, NULL, NULL);
-      usock_channel_complete (self, operation);
-      return;
-    }
-
-  self->closer = operation;
-  if (timeout > 0)
-    self->close_due = g_get_monotonic_time () + timeout * G_GINT64_CONSTANT (1000);
-  usock_channel_resume (self);
-  usock_channel_end (self);
-  usock_channel_schedule (self);
-  usock_watch_wake (&socket->watch);
-}
-
-/**
- * usock_channel_close_gracefully_finish:
- * @self: a channel
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Ends [method@Usock.Channel.close_gracefully_async]. Fails with
- * `G_IO_ERROR_TIMED_OUT`, `G_IO_ERROR_CANCELLED`, with `G_IO_ERROR_CLOSED` if the
- * channel was closed before, and with whatever error ended it meanwhile.
- *
- * Returns: whether everything was sent and the peer has ended
- *
- * Since: 1.0
- */
-gboolean
-usock_channel_close_gracefully_finish (UsockChannel  *self,
-                                       GAsyncResult  *result,
-                                       GError       **error)
-{
-  return channel_finish_operation (self, result, usock_channel_close_gracefully_async, error);
+  return usock_channel_finish_operation (self, result, usock_channel_send_message_async, error);
 }

@@ -113,6 +113,11 @@ gboolean         usock_io_peer_is_missing   (int                    fd);
 gssize           usock_io_send_data         (int                    fd,
                                              gconstpointer          data,
                                              gsize                  length);
+gssize           usock_io_send_data_to      (int                    fd,
+                                             gconstpointer          data,
+                                             gsize                  length,
+                                             const UsockName       *destination);
+gboolean         usock_io_is_full           (int                    fd);
 gssize           usock_io_send              (int                    fd,
                                              const UsockIoOutgoing *outgoing);
 int              usock_io_send_batch        (int                    fd,
@@ -126,7 +131,8 @@ guint            usock_io_batch_n_slots     (const UsockIoBatch    *batch);
 int              usock_io_receive           (int                    fd,
                                              UsockIoBatch          *batch,
                                              gsize                  max_length,
-                                             guint                  n_messages);
+                                             guint                  n_messages,
+                                             gboolean               with_senders);
 void             usock_io_batch_get         (UsockIoBatch          *batch,
                                              guint                  index,
                                              UsockIoPacket         *packet);
@@ -139,6 +145,7 @@ int              usock_io_peek_end          (int                    fd,
                                              gboolean              *at_end);
 
 void             usock_io_close_foreign     (int                    fd);
+guint            usock_io_count_closing     (void);
 
 #ifdef USOCK_FAULTS
 /* The next @nth call of that kind, and with @every also each @every th after it, fails. */

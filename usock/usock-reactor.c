@@ -296,9 +296,17 @@ reactor_dispatch (GSource     *source,
                   GSourceFunc  callback,
                   gpointer     user_data)
 {
-  UsockReactor *self = usock_reactor_ref (((ReactorSource *) source)->reactor);
+  UsockReactor *self = ((ReactorSource *) source)->reactor;
   guint n;
 
+  /* Another source may have forked after this one was found ready. */
+  if (!usock_reactor_is_usable (self))
+    {
+      g_source_set_ready_time (source, -1);
+      return G_SOURCE_CONTINUE;
+    }
+
+  usock_reactor_ref (self);
   if (g_source_query_unix_fd (source, self->poll_tag) != 0)
     reactor_collect_events (self);
   if (self->heap->len > 0)
@@ -541,6 +549,9 @@ usock_watch_detach (UsockWatch *watch)
   usock_watch_set_deadline (watch, -1);
   usock_watch_sample (watch, FALSE);
   reactor_unqueue (watch);
+  for (Frame *frame = watch->reactor->frames; frame != NULL; frame = frame->outer)
+    if (frame->watch == watch)
+      frame->watch = NULL;
   g_queue_unlink (&watch->reactor->attached, &watch->attached_link);
   watch->attached = FALSE;
 }

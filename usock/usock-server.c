@@ -183,7 +183,8 @@ server_exhausted (UsockServer *self,
 static gboolean
 usock_server_wanted (UsockSocket *socket)
 {
-  return g_signal_has_handler_pending (socket, signals[SIGNAL_CONNECTION], 0, FALSE);
+  return (socket->watch.ready & USOCK_READY_IN) != 0
+         && g_signal_has_handler_pending (socket, signals[SIGNAL_CONNECTION], 0, FALSE);
 }
 
 static void
@@ -196,7 +197,6 @@ server_accept (UsockServer *self)
       int fd;
 
       if (socket->state != USOCK_STATE_LISTENING || !usock_server_wanted (socket)
-          || !(socket->watch.ready & USOCK_READY_IN)
           || usock_reactor_is_inherited (socket->reactor))
         return;
 
@@ -236,7 +236,7 @@ usock_server_dispatch (UsockSocket *socket)
     return;
 
   readable = (socket->watch.ready & USOCK_READY_IN) != 0;
-  if (readable && usock_server_wanted (socket))
+  if (usock_server_wanted (socket))
     usock_watch_wake (&socket->watch);
   else
     usock_watch_sample (&socket->watch, readable);
@@ -585,7 +585,7 @@ server_bind (UsockServer     *self,
 
   *call = USOCK_IO_BIND;
   result = name->path != NULL
-               ? usock_path_claim (socket->fd, name, socket->type, self->mode, &self->claim)
+               ? usock_path_claim (socket->fd, name, self->mode, &self->claim)
                : usock_io_bind (socket->fd, name);
   if (result < 0)
     return result;

@@ -14,6 +14,8 @@
 #include "usock-socket.h"
 #include "usock-channel.h"
 #include "usock-seqpacket.h"
+#include "usock-dgram.h"
+#include "usock-notify.h"
 #include "usock-server.h"
 /* clang-format on */
 

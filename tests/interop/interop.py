@@ -80,7 +80,9 @@ def wait_for_listener(path):
 
 
 def exchange(our_end, n_messages, longest, end_first):
-    """Send the stream through a packet socket and expect every message to come back."""
+    """Send the stream through a packet socket and expect every message to come back.
+
+    Of the other side's end nothing is seen: socat passes it on only when it exits."""
     our_end.settimeout(DEADLINE)
     in_flight = 8
     received = 0
@@ -100,6 +102,8 @@ def exchange(our_end, n_messages, longest, end_first):
     while received < n_messages:
         receive(received)
         received += 1
+    if not end_first:
+        our_end.shutdown(socket.SHUT_WR)
     assert our_end.recv(1) == b'', 'no end'
 
 

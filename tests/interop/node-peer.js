@@ -9,6 +9,7 @@
 
 'use strict';
 
+const fs = require('fs');
 const { SeqpacketServer, SeqpacketSocket } = require('node-unix-socket');
 
 const SEED = 42;
@@ -80,8 +81,10 @@ function measure(socket) {
   socket.on('end', () => socket.end());
 }
 
-// What the other side sent is left unread, so the kernel resets the connection.
+// What the other side sent is left unread, so the kernel resets the connection. That it was sent
+// is known when standard input ends.
 function finalWords(socket) {
+  fs.readSync(0, Buffer.alloc(1));
   socket.write(Buffer.from('final words'));
   socket.destroy();
 }

@@ -58,7 +58,13 @@ def node_receives_more_than_a_send_buffer(path):
 
 
 def node_resets_after_its_final_words(path):
-    converse(path, theirs('final-words'), ours('final-words'))
+    with start(NODE, SCRIPT, 'listen', path, 'final-words', stdin=subprocess.PIPE) as server:
+        wait_for_listener(path)
+        with start(peer, 'connect', path, 'final-words', stdout=subprocess.PIPE) as client:
+            assert client.stdout.readline() == b'sent\n'
+            server.stdin.close()
+            expect_success(client)
+            expect_success(server)
 
 
 run(node_listens_and_ends_last, node_listens_and_ends_first,

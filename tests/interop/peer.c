@@ -10,7 +10,7 @@
  *   exchange N LONGEST first|last
  *                          send N messages, expect each to come back, end before or after the peer
  *   measure LENGTH         send one message of as many bytes, and expect its length in digits
- *   final-words            send, read nothing but "final words", and expect a reset
+ *   final-words            send, say "sent", read nothing but "final words", expect a reset
  *
  * It exits with 0 if all of it happened, in order, and the connection ended as it should. */
 
@@ -173,7 +173,10 @@ converse (Peer *self,
   if (has_job (self, "measure"))
     send_long (self);
   if (has_job (self, "final-words"))
-    send_or_fail (self, (const guint8 *) "unread", strlen ("unread"));
+    {
+      send_or_fail (self, (const guint8 *) "unread", strlen ("unread"));
+      g_print ("sent\n");
+    }
 }
 
 static void

@@ -19,8 +19,9 @@ const DELIVERIES = ['data', 'message', 'batch', 'connection'];
 const dropsCallbacks = System.version < 18190;
 let deliveries = 0;
 
-function delivered() {
-    if (dropsCallbacks && ++deliveries >= DELIVERIES_PER_COLLECTION) {
+function delivered(count = 1) {
+    deliveries += count;
+    if (dropsCallbacks && deliveries >= DELIVERIES_PER_COLLECTION) {
         deliveries = 0;
         System.gc();
     }
@@ -151,7 +152,7 @@ function patchSocket(Usock) {
                 try {
                     return handler.apply(this, args);
                 } finally {
-                    delivered();
+                    delivered(signal === 'batch' ? args[1].length : 1);
                 }
             });
         };

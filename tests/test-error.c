@@ -1,0 +1,96 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "usock/usock-error-private.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void
+test_grammar (void)
+{
+  g_autoptr (GError) error = NULL;
+
+  usock_error_set_errno (&error, ENOENT, "Could not connect to “%s”", "/run/x");
+
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_assert_cmpstr (error->message, ==, "Could not connect to “/run/x”: No such file or directory");
+}
+
+static void
+test_nobody_asked (void)
+{
+  usock_error_set_errno (NULL, EIO, "Could not send");
+}
+
+/* On what a program may have to act, it must be able to. */
+static void
+test_codes (void)
+{
+  static const struct
+  {
+    int errnum;
+    GIOErrorEnum code;
+  } codes[] = {
+    { ENOENT, G_IO_ERROR_NOT_FOUND },
+    { EACCES, G_IO_ERROR_PERMISSION_DENIED },
+    { EPERM, G_IO_ERROR_PERMISSION_DENIED },
+    { ECONNREFUSED, G_IO_ERROR_CONNECTION_REFUSED },
+    { ECONNRESET, G_IO_ERROR_CONNECTION_CLOSED },
+    { EPIPE, G_IO_ERROR_CONNECTION_CLOSED },
+    { ENOTCONN, G_IO_ERROR_NOT_CONNECTED },
+    { ETIMEDOUT, G_IO_ERROR_TIMED_OUT },
+    { EADDRINUSE, G_IO_ERROR_ADDRESS_IN_USE },
+    { EAGAIN, G_IO_ERROR_WOULD_BLOCK },
+    { EMSGSIZE, G_IO_ERROR_MESSAGE_TOO_LARGE },
+    { ENAMETOOLONG, G_IO_ERROR_FILENAME_TOO_LONG },
+    { EMFILE, G_IO_ERROR_TOO_MANY_OPEN_FILES },
+    { ENFILE, G_IO_ERROR_TOO_MANY_OPEN_FILES },
+    { ETOOMANYREFS, G_IO_ERROR_TOO_MANY_OPEN_FILES },
+    { EBADF, G_IO_ERROR_INVALID_ARGUMENT },
+    { EINVAL, G_IO_ERROR_INVALID_ARGUMENT },
+    { ENOTSOCK, G_IO_ERROR_INVALID_ARGUMENT },
+    { EPROTOTYPE, G_IO_ERROR_INVALID_ARGUMENT },
+    { EALREADY, G_IO_ERROR_PENDING },
+    { EISCONN, G_IO_ERROR_EXISTS },
+    { EOPNOTSUPP, G_IO_ERROR_NOT_SUPPORTED },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (codes); i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      usock_error_set_errno (&error, codes[i].errnum, "Could not %s", "try");
+      if (error->code != (int) codes[i].code)
+        g_error ("%s is code %d", g_strerror (codes[i].errnum), error->code);
+      g_assert_true (g_str_has_prefix (error->message, "Could not try: "));
+    }
+}
+
+/* “Protocol wrong type for socket” does not tell anybody what to do. */
+static void
+test_own_reasons (void)
+{
+  static const int errnums[] = { EPROTOTYPE, EALREADY, EISCONN, ETOOMANYREFS };
+
+  for (guint i = 0; i < G_N_ELEMENTS (errnums); i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      usock_error_set_errno (&error, errnums[i], "Could not try");
+      g_assert_null (strstr (error->message, g_strerror (errnums[i])));
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/usock/error/grammar", test_grammar);
+  g_test_add_func ("/usock/error/nobody-asked", test_nobody_asked);
+  g_test_add_func ("/usock/error/codes", test_codes);
+  g_test_add_func ("/usock/error/own-reasons", test_own_reasons);
+
+  return g_test_run ();
+}
