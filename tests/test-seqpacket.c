@@ -182,12 +182,16 @@ test_without_descriptors (UsockTest     *test,
                           gconstpointer  unused)
 {
   g_autofree char *path = usock_test_path (test, "socket");
-  int listener = scene_listen (path, 5);
   struct rlimit before;
   GError *failure = NULL;
   UsockSeqpacket *first, *second, *channel;
-  int lowest = fcntl (listener, F_DUPFD_CLOEXEC, 3);
+  int listener, lowest;
 
+  if (scene_skip_limits ())
+    return;
+
+  listener = scene_listen (path, 5);
+  lowest = fcntl (listener, F_DUPFD_CLOEXEC, 3);
   close (lowest);
   for (guint room = 0; room < 3; room++)
     {
