@@ -157,7 +157,7 @@ name_below (int                 fd,
   if (access ("/proc/self/fd", F_OK) == -1)
     return -ENAMETOOLONG;
 
-  native->sun_family = AF_UNIX;
+  *native = (struct sockaddr_un) { .sun_family = AF_UNIX };
   length = snprintf (native->sun_path, sizeof native->sun_path, "/proc/self/fd/%d%s%s", fd,
                      *entry != '\0' ? "/" : "", entry);
   return length < (int) sizeof native->sun_path ? 0 : -ENAMETOOLONG;
@@ -483,6 +483,7 @@ control_append (char         *buffer,
   header->cmsg_type = type;
   header->cmsg_len = CMSG_LEN (length);
   memcpy (CMSG_DATA (header), data, length);
+  memset (CMSG_DATA (header) + length, 0, CMSG_SPACE (length) - CMSG_LEN (length));
   return CMSG_SPACE (length);
 }
 
