@@ -922,7 +922,7 @@ test_handler_sends_a_million (UsockTest     *test,
   g_signal_connect (self.sender, "drain", G_CALLBACK (million_drain_cb), &self);
   self.n_sent = 1;
   usock_test_no_error (usock_channel_send (self.sender, (const guint8 *) "\0\0\0\0", 4, &error));
-  for (guint target = self.n_total / 10; target <= self.n_total; target += self.n_total / 10)
+  for (guint target = self.n_total / 100; target <= self.n_total; target += self.n_total / 100)
     usock_test_wait_until (self.n_received >= target);
   scene_settle ();
   g_assert_cmpuint (self.n_received, ==, self.n_total);
@@ -1166,7 +1166,7 @@ test_cancelled_context_never_runs (UsockTest     *test,
 {
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_autoptr (GMainContext) context = g_main_context_new ();
-  UsockSeqpacket *stranger = NULL;
+  UsockSeqpacket *stranger, *keeper;
   Witness witness;
 
   /* The call ends in one context, the socket is of another, which has yet to hear of the
@@ -1174,6 +1174,7 @@ test_cancelled_context_never_runs (UsockTest     *test,
   witness_init (&witness);
   g_main_context_push_thread_default (context);
   stranger = usock_seqpacket_new ();
+  keeper = usock_seqpacket_new ();
   g_main_context_pop_thread_default (context);
   g_cancellable_cancel (cancellable);
   witness_receive (&witness, USOCK_CHANNEL (stranger), "a", cancellable);
@@ -1181,6 +1182,7 @@ test_cancelled_context_never_runs (UsockTest     *test,
   g_object_unref (stranger);
   while (g_main_context_iteration (context, FALSE))
     ;
+  g_object_unref (keeper);
   witness_clear (&witness);
 }
 
@@ -1346,6 +1348,9 @@ test_fds_without_numbers (UsockTest     *test,
   Scene scene;
   FdTaker taker = { .taken = -1 };
   struct rlimit before, none;
+
+  if (scene_skip_limits ())
+    return;
 
   scene_start (&scene, test, "error close");
   g_signal_connect (scene.channel, "message", G_CALLBACK (take_fd_cb), &taker);

@@ -322,7 +322,7 @@ test_every_call_fails (UsockTest *test, gconstpointer data)
   g_assert_cmpint (usock_io_send_data (fd, "x", 1), ==, -EXDEV);
   g_assert_cmpint (usock_io_send (fd, &outgoing), ==, -EXDEV);
   g_assert_cmpint (usock_io_send_batch (fd, &outgoing, 1), ==, -EXDEV);
-  g_assert_cmpint (usock_io_receive (fd, batch, 100, 2, TRUE), ==, -EXDEV);
+  g_assert_cmpint (usock_io_receive (fd, batch, 100, 2, FALSE), ==, -EXDEV);
   g_assert_cmpint (usock_io_peek_end (fd, &at_end), ==, -EXDEV);
   g_assert_cmpint (usock_io_get_option (fd, SOL_SOCKET, SO_TYPE, &value), ==, -EXDEV);
   g_assert_cmpint (usock_io_get_peer_credentials (fd, &credentials), ==, -EXDEV);
@@ -402,7 +402,7 @@ test_batch (UsockTest *test, gconstpointer data)
 
   g_assert_cmpuint (usock_io_batch_slot_size (batch), ==, SLOT_SIZE);
   g_assert_cmpuint (usock_io_batch_n_slots (batch), ==, USOCK_IO_BATCH_MAX);
-  g_assert_cmpint (usock_io_receive (test->pair[0], batch, SLOT_SIZE, 8, TRUE), ==, -EAGAIN);
+  g_assert_cmpint (usock_io_receive (test->pair[0], batch, SLOT_SIZE, 8, FALSE), ==, -EAGAIN);
 
   for (guint i = 0; i < 100; i++)
     {
@@ -410,13 +410,13 @@ test_batch (UsockTest *test, gconstpointer data)
 
       send_text (test->pair[1], text);
     }
-  g_assert_cmpint (usock_io_receive (test->pair[0], batch, SLOT_SIZE, 2, TRUE), ==, 2);
+  g_assert_cmpint (usock_io_receive (test->pair[0], batch, SLOT_SIZE, 2, FALSE), ==, 2);
   assert_packet (batch, 0, "0");
   assert_packet (batch, 1, "1");
-  g_assert_cmpint (usock_io_receive (test->pair[0], batch, SLOT_SIZE, 1000, TRUE), ==, 64);
+  g_assert_cmpint (usock_io_receive (test->pair[0], batch, SLOT_SIZE, 1000, FALSE), ==, 64);
   assert_packet (batch, 0, "2");
   assert_packet (batch, 63, "65");
-  g_assert_cmpint (usock_io_receive (test->pair[0], batch, SLOT_SIZE, 64, TRUE), ==, 34);
+  g_assert_cmpint (usock_io_receive (test->pair[0], batch, SLOT_SIZE, 64, FALSE), ==, 34);
   assert_packet (batch, 33, "99");
 
   usock_io_batch_get (batch, 33, &packet);
@@ -464,7 +464,7 @@ test_truncation (UsockTest *test, gconstpointer data)
   text[10] = '\0';
   send_text (test->pair[1], text);
   send_text (test->pair[1], text);
-  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 10, 2, TRUE), ==, 2);
+  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 10, 2, FALSE), ==, 2);
   usock_io_batch_get (batch, 0, &packet);
   g_assert_true (packet.truncated);
   g_assert_cmpuint (packet.length, ==, 10);
@@ -472,7 +472,7 @@ test_truncation (UsockTest *test, gconstpointer data)
   g_assert_false (packet.is_end);
   assert_packet (batch, 1, text);
   /* What truncated before does not stick to the slot. */
-  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 10, 2, TRUE), ==, 1);
+  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 10, 2, FALSE), ==, 1);
   assert_packet (batch, 0, text);
   usock_io_batch_free (batch);
 }
@@ -494,7 +494,7 @@ test_markers (UsockTest *test, gconstpointer data)
   send_text (test->pair[1], "");
   close (usock_test_take (test, 1));
 
-  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 8, TRUE), ==, 8);
+  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 8, FALSE), ==, 8);
   assert_packet (batch, 0, "");
   assert_packet (batch, 1, "x");
   assert_packet (batch, 2, "");
@@ -583,7 +583,7 @@ test_fds (UsockTest *test, gconstpointer data)
           send_fds (test->pair[1], "x", null, n_fds);
           send_text (test->pair[1], "after");
           send_fds (test->pair[1], "", null, 1);
-          g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 8, TRUE), ==, 4);
+          g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 8, FALSE), ==, 4);
           assert_packet (batch, 0, "before");
           g_assert_cmpuint (take_control (batch, 0, &control), ==, 0);
           assert_packet (batch, 1, "x");
@@ -625,7 +625,7 @@ test_full_control (UsockTest *test, gconstpointer data)
 
       send_text (pair[1], "x");
       send_fds (pair[1], "y", null, USOCK_IO_FDS_MAX);
-      g_assert_cmpint (usock_io_receive (pair[0], batch, 100, 8, TRUE), ==, 2);
+      g_assert_cmpint (usock_io_receive (pair[0], batch, 100, 8, FALSE), ==, 2);
       take_control (batch, 0, &control);
       g_assert_cmpint (control.has_credentials, ==, (options & 2) != 0);
       g_assert_cmpuint (take_control (batch, 1, &control), ==, USOCK_IO_FDS_MAX);
@@ -677,7 +677,7 @@ test_no_numbers_left (UsockTest *test, gconstpointer data)
         n_free += fcntl (next, F_GETFD) == -1;
       low.rlim_cur = next;
       g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &low), ==, 0);
-      g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 2, TRUE), ==, 1);
+      g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 2, FALSE), ==, 1);
       g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
       assert_packet (batch, 0, "x");
       g_assert_cmpuint (take_control (batch, 0, &control), ==, n_left);
@@ -711,9 +711,9 @@ test_slots_are_made_new (UsockTest *test, gconstpointer data)
       if (g_test_rand_int_range (0, 4) == 0)
         {
           usock_io_fault_add (USOCK_IO_RECEIVE, ENOMEM, 1, 0);
-          g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 8, TRUE), ==, -ENOMEM);
+          g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 8, FALSE), ==, -ENOMEM);
         }
-      g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 20, TRUE), ==, n);
+      g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 20, FALSE), ==, n);
       for (guint i = 0; i < n; i++)
         {
           UsockIoControl control;
@@ -722,7 +722,7 @@ test_slots_are_made_new (UsockTest *test, gconstpointer data)
           g_assert_cmpuint (take_control (batch, i, &control), ==, n_fds[i]);
         }
       if (g_test_rand_int_range (0, 4) == 0)
-        g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 20, TRUE), ==, -EAGAIN);
+        g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 20, FALSE), ==, -EAGAIN);
     }
 
   usock_io_fault_clear ();
@@ -745,7 +745,7 @@ test_send_credentials (UsockTest *test, gconstpointer data)
   g_assert_cmpint (usock_io_send (test->pair[1], &outgoing), ==, 4);
   outgoing.n_fds = 0;
   g_assert_cmpint (usock_io_send (test->pair[1], &outgoing), ==, 4);
-  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 8, TRUE), ==, 2);
+  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 8, FALSE), ==, 2);
   assert_packet (batch, 0, "abcd");
   g_assert_cmpuint (take_control (batch, 0, &control), ==, 1);
   g_assert_true (control.has_credentials);
@@ -774,12 +774,12 @@ test_refuse_fds (UsockTest *test, gconstpointer data)
   g_assert_true (result == -EPERM || result == 1);
   if (result == 1)
     {
-      g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 2, TRUE), ==, 1);
+      g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 2, FALSE), ==, 1);
       take_control (batch, 0, &control);
     }
   g_assert_cmpint (usock_io_refuse_fds (test->pair[0], FALSE), ==, 0);
   g_assert_cmpint (usock_io_send (test->pair[1], &outgoing), ==, 1);
-  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 2, TRUE), ==, 1);
+  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 2, FALSE), ==, 1);
   g_assert_cmpuint (take_control (batch, 0, &control), ==, 1);
   close (null);
   usock_io_batch_free (batch);
@@ -801,7 +801,7 @@ test_send_batch (UsockTest *test, gconstpointer data)
     }
 
   g_assert_cmpint (usock_io_send_batch (test->pair[1], outgoing, 100), ==, USOCK_IO_BATCH_MAX);
-  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 64, TRUE), ==, 64);
+  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 64, FALSE), ==, 64);
   assert_packet (batch, 10, "0123456789");
   assert_packet (batch, 12, "0");
 
@@ -810,7 +810,7 @@ test_send_batch (UsockTest *test, gconstpointer data)
   g_assert_cmpint (usock_io_send_batch (test->pair[1], outgoing, 5), ==, 3);
   g_assert_cmpint (usock_io_send (test->pair[1], &outgoing[3]), ==, -EMSGSIZE);
   g_assert_cmpint (usock_io_send_batch (test->pair[1], outgoing + 4, 1), ==, 1);
-  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 64, TRUE), ==, 4);
+  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 64, FALSE), ==, 4);
   usock_io_batch_free (batch);
 }
 
@@ -841,7 +841,7 @@ test_never_blocks (UsockTest *test, gconstpointer data)
 
   for (guint i = 0; i < 2; i++)
     g_assert_cmpint (fcntl (test->pair[i], F_SETFL, 0), ==, 0);
-  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 64, TRUE), ==, -EAGAIN);
+  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 64, FALSE), ==, -EAGAIN);
   g_assert_cmpint (usock_io_peek_end (test->pair[0], &at_end), ==, -EAGAIN);
   while ((result = usock_io_send_data (test->pair[1], "x", 1)) == 1)
     ;
@@ -869,7 +869,8 @@ test_make_room (UsockTest *test, gconstpointer data)
 
       g_assert_cmpint (usock_io_make_room (test->pair[1], lengths[i]), ==, 0);
       g_assert_cmpint (usock_io_send_data (test->pair[1], bytes, lengths[i]), ==, lengths[i]);
-      g_assert_cmpint (usock_io_receive (test->pair[0], batch, USOCK_IO_MESSAGE_MAX, 2, TRUE), ==, 1);
+      g_assert_cmpint (usock_io_receive (test->pair[0], batch, USOCK_IO_MESSAGE_MAX, 2, FALSE), ==,
+                       1);
       usock_io_batch_get (batch, 0, &packet);
       g_assert_cmpuint (packet.length, ==, lengths[i]);
       g_assert_false (packet.truncated);
@@ -1032,7 +1033,7 @@ test_close_lingering (UsockTest *test, gconstpointer data)
   gint64 began;
 
   send_fds (test->pair[1], "x", lingering, 1);
-  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 2, TRUE), ==, 1);
+  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 2, FALSE), ==, 1);
   usock_io_batch_get (batch, 0, &packet);
   g_assert_true (packet.has_control);
   usock_io_batch_get_control (batch, 0, &control);

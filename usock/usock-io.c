@@ -162,7 +162,7 @@ name_below (int                 fd,
   if (access ("/proc/self/fd", F_OK) == -1)
     return -ENAMETOOLONG;
 
-  native->sun_family = AF_UNIX;
+  *native = (struct sockaddr_un) { .sun_family = AF_UNIX };
   length = snprintf (native->sun_path, sizeof native->sun_path, "/proc/self/fd/%d%s%s", fd,
                      *entry != '\0' ? "/" : "", entry);
   return length < (int) sizeof native->sun_path ? 0 : -ENAMETOOLONG;
@@ -178,6 +178,10 @@ bind_renamed (int         fd,
   struct sockaddr_un native;
   char temporary[32];
   int result;
+
+  /* Looked at first, because a socket that is bound cannot be bound again. */
+  if (faccessat (directory, entry, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+    return -EADDRINUSE;
 
   g_snprintf (temporary, sizeof temporary, ".usock-%08x", g_random_int ());
   result = name_below (directory, temporary, &native);
@@ -466,14 +470,18 @@ usock_io_send_data_to (int              fd,
   return usock_io_send (fd, &outgoing);
 }
 
-/* Whether it is our own send buffer that is full: what is on its way to slow receivers counts. */
-gboolean
-usock_io_is_full (int fd)
+UsockIoRoom
+usock_io_get_room (int fd)
 {
   int queued = 0, size = 0;
 
-  return ioctl (fd, SIOCOUTQ, &queued) == 0
-         && usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &size) == 0 && queued >= size;
+  if (ioctl (fd, SIOCOUTQ, &queued) == -1
+      || usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &size) < 0)
+    return USOCK_IO_FREE;
+
+  if (queued >= size)
+    return USOCK_IO_FULL;
+  return queued > size / 4 ? USOCK_IO_CROWDED : USOCK_IO_FREE;
 }
 
 typedef union
@@ -553,7 +561,6 @@ usock_io_send (int                    fd,
   outgoing_fill (outgoing, &header);
   if (outgoing->n_fds > 0 || outgoing->credentials != NULL)
     {
-      memset (&control, 0, sizeof control);
       header.msg_control = control.buffer;
       header.msg_controllen = control_write (&control, outgoing);
     }
@@ -859,12 +866,21 @@ close_in_thread (gpointer data,
 static GThreadPool *
 get_closer (void)
 {
+  static GMutex lock;
   static GThreadPool *closer = NULL;
+  static pid_t closer_pid = 0;
+  GThreadPool *result;
 
-  if (g_once_init_enter (&closer))
-    g_once_init_leave (&closer, g_thread_pool_new (close_in_thread, NULL, 1, FALSE, NULL));
+  g_mutex_lock (&lock);
+  if (closer_pid != getpid ())
+    {
+      closer = g_thread_pool_new (close_in_thread, NULL, 1, TRUE, NULL);
+      closer_pid = getpid ();
+    }
+  result = closer;
+  g_mutex_unlock (&lock);
 
-  return closer;
+  return result;
 }
 
 /* How many descriptors wait to be closed, so that who receives them can wait too. */

@@ -65,13 +65,13 @@ UsockReactor *usock_reactor_acquire       (void);
 UsockReactor *usock_reactor_ref           (UsockReactor          *self);
 void          usock_reactor_unref         (UsockReactor          *self);
 gboolean      usock_reactor_is_usable     (UsockReactor          *self);
+gboolean      usock_reactor_is_inherited  (UsockReactor          *self);
 
 void          usock_watch_init            (UsockWatch            *watch,
                                            UsockReactor          *reactor,
                                            const UsockWatchFuncs *funcs);
 void          usock_watch_attach          (UsockWatch            *watch);
 void          usock_watch_detach          (UsockWatch            *watch);
-void          usock_watch_clear           (UsockWatch            *watch);
 
 int           usock_watch_add_fd          (UsockWatch            *watch,
                                            int                    fd);

@@ -196,7 +196,8 @@ server_accept (UsockServer *self)
     {
       int fd;
 
-      if (socket->state != USOCK_STATE_LISTENING || !usock_server_wanted (socket))
+      if (socket->state != USOCK_STATE_LISTENING || !usock_server_wanted (socket)
+          || usock_reactor_is_inherited (socket->reactor))
         return;
 
       fd = usock_io_accept (socket->fd);
@@ -260,11 +261,13 @@ usock_server_closing (UsockSocket *socket)
   server_release_path (USOCK_SERVER (socket));
 }
 
+/* Only a forked child comes here with a claim, which is its parent's. */
 static void
 usock_server_finalize (GObject *object)
 {
   UsockServer *self = USOCK_SERVER (object);
 
+  self->unlink_on_close = FALSE;
   server_release_path (self);
   g_free (self->path);
 
@@ -582,7 +585,7 @@ server_bind (UsockServer     *self,
 
   *call = USOCK_IO_BIND;
   result = name->path != NULL
-               ? usock_path_claim (socket->fd, name, socket->type, self->mode, &self->claim)
+               ? usock_path_claim (socket->fd, name, self->mode, &self->claim)
                : usock_io_bind (socket->fd, name);
   if (result < 0)
     return result;

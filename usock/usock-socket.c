@@ -169,7 +169,7 @@ socket_orphaned (UsockWatch *watch)
   UsockSocket *self = socket_from_watch (watch);
 
   self->orphaned = TRUE;
-  if (self->state != USOCK_STATE_CLOSED)
+  if (self->state != USOCK_STATE_CLOSED && !usock_reactor_is_inherited (self->reactor))
     USOCK_SOCKET_GET_CLASS (self)->closing (self);
   socket_close_fd (self);
   self->state = USOCK_STATE_CLOSED;
@@ -243,7 +243,7 @@ usock_socket_finalize (GObject *object)
 
   socket_close_fd (self);
   if (self->reactor != NULL)
-    usock_watch_clear (&self->watch);
+    usock_watch_detach (&self->watch);
   g_clear_pointer (&self->reactor, usock_reactor_unref);
   g_clear_error (&self->failure);
   g_clear_object (&self->local_address);

@@ -81,7 +81,7 @@ usock_waiter_arm (UsockWaiter *self,
 void
 usock_waiter_free (UsockWaiter *self)
 {
-  usock_watch_clear (&self->watch);
+  usock_watch_detach (&self->watch);
   close (self->fd);
   g_free (self);
 }
