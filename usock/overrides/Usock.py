@@ -317,8 +317,8 @@ class Task(_Awaitable):
             else:
                 try:
                     if not isinstance(call, _Awaitable):
-                        raise TypeError('Usock.run() and Usock.spawn() await what Usock offers; '
-                                        'what awaits anything else is for asyncio')
+                        raise TypeError('Usock.run() and Usock.spawn() await what usock offers; '
+                                        'a coroutine that awaits more is for asyncio.run()')
                     self._call = call
                     call._begin(self._step)
                     return
@@ -350,8 +350,14 @@ class Task(_Awaitable):
 
 @export
 def spawn(coroutine):
-    """Starts a coroutine; whoever iterates the GMainContext drives it on."""
-    return Task(coroutine)
+    """Starts a coroutine, which whoever iterates the GMainContext drives on. Under asyncio it
+    becomes a task of asyncio's."""
+    loop = _asyncio_loop()
+    return loop.create_task(_awaited(coroutine)) if loop else Task(coroutine)
+
+
+async def _awaited(awaitable):
+    return await awaitable
 
 
 @export
