@@ -109,7 +109,7 @@ probe_new (void)
 static void
 probe_free (Probe *self)
 {
-  usock_watch_clear (&self->watch);
+  usock_watch_detach (&self->watch);
   if (self->fd != -1)
     close (self->fd);
   if (self->peer != -1)
