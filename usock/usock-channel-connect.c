@@ -444,13 +444,19 @@ channel_connect_async (UsockChannel        *self,
       return;
     }
 
+  /* A datagram socket is connected at once, and may be again; but `connect` is still to come. */
+  if (target != NULL && self->connecting != NULL
+      && USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+    {
+      usock_error_set_errno (&error, EALREADY, _("Could not connect to “%s”"), target->label);
+      g_clear_pointer (&target, usock_name_free);
+    }
   if (target == NULL || !channel_connect (self, target, &error))
     {
       usock_channel_fail_operation (self, operation, error);
       return;
     }
 
-  g_assert (self->connecting == NULL);
   self->connecting = operation;
 }
 

@@ -5,6 +5,15 @@
 
 #include "usock-channel-private.h"
 
+static void
+channel_mark_route (UsockChannel *self,
+                    UsockRoute   *route,
+                    gpointer      operation)
+{
+  if (route->queue.length > 0)
+    usock_channel_enqueue (self, route, NULL, usock_operation_mark (operation));
+}
+
 /**
  * usock_channel_flush_async:
  * @self: a channel
@@ -34,14 +43,10 @@ usock_channel_flush_async (UsockChannel        *self,
       usock_channel_fail_operation (self, operation, g_error_copy (self->lost));
       return;
     }
-  if (self->n_queued > 0 && USOCK_CHANNEL_GET_CLASS (self)->connectionless)
-    {
-      usock_queue_push (&self->flushers, NULL, operation);
-      return;
-    }
   if (self->n_queued > 0)
     {
-      usock_channel_enqueue (self, self->route, NULL, operation);
+      USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_mark_route, operation);
+      g_object_unref (operation);
       return;
     }
 

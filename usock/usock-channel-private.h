@@ -76,7 +76,6 @@ struct _UsockChannel
   guint n_queued;
   guint64 queued_cost;
   UsockQueue enders;
-  UsockQueue flushers; /* of datagrams, for which no route can stand */
   gboolean needs_drain;
   gboolean ending; /* no more is taken */
   gboolean ended;  /* and the peer knows */

@@ -147,11 +147,44 @@ channel_read_later (UsockChannel *self,
   self->read_retry_at = usock_reactor_get_time (socket->reactor) + delay;
 }
 
+/* To a datagram socket: a peer has turned away, or somewhere in the network a message was refused.
+ * It is told once, and nothing is lost by it that we could receive. */
+static gboolean
+receive_tells_of_sending (int errnum)
+{
+  switch (errnum)
+    {
+    case ECONNRESET:
+    case ECONNREFUSED:
+    case EHOSTUNREACH:
+    case EHOSTDOWN:
+    case ENETUNREACH:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case EPROTO:
+    case EMSGSIZE:
+    case EACCES:
+      return TRUE;
+    default:
+      return FALSE;
+    }
+}
+
 static void
 channel_receive_failed (UsockChannel *self,
                         int           errnum)
 {
   UsockSocket *socket = usock_channel_socket (self);
+
+  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless && receive_tells_of_sending (errnum))
+    {
+      usock_socket_record (socket, USOCK_IO_RECEIVE, errnum);
+      /* A security module could say some of these again and again. */
+      if (errnum != ECONNRESET && errnum != ECONNREFUSED)
+        channel_read_later (self, RETRY_DELAY);
+      return;
+    }
 
   switch (errnum)
     {
@@ -160,14 +193,9 @@ channel_receive_failed (UsockChannel *self,
       self->batch_size = 1;
       break;
 
-    /* On SEQPACKET the reset comes once, and before what is still queued. To a datagram socket it
-     * tells that a peer has turned away, or that a host answered for one that is not there. */
+    /* On SEQPACKET the reset comes once, and before what is still queued. */
     case ECONNRESET:
-    case ECONNREFUSED:
-      if (USOCK_CHANNEL_GET_CLASS (self)->connectionless)
-        usock_socket_record (socket, USOCK_IO_RECEIVE, errnum);
-      else
-        channel_break_errno (self, errnum);
+      channel_break_errno (self, errnum);
       break;
 
     /* No event tells when there is memory again. */

@@ -150,13 +150,32 @@ channel_can_repair (UsockChannel *self,
                     gsize         length)
 {
   UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
+  int family = usock_channel_socket (self)->family;
 
-  if (errnum == EMSGSIZE && usock_channel_socket (self)->family == AF_UNIX)
+  if (errnum == EMSGSIZE && family == AF_UNIX)
     return usock_io_make_room (usock_channel_socket (self)->fd, length) == 0;
-  if (errnum == ECONNREFUSED || errnum == ENOTCONN)
-    return class->repair != NULL && route == self->route && class->repair (self);
+  if (!class->connectionless)
+    return FALSE;
 
-  return FALSE;
+  /* What the socket has been told of an earlier message it says at the next call, whatever that
+   * is for. */
+  if (errnum == ECONNRESET || family != AF_UNIX)
+    return !send_may_succeed_later (errnum);
+
+  return (errnum == ECONNREFUSED || errnum == ENOTCONN) && route == self->route
+         && class->repair (self);
+}
+
+/* A failing send empties the receive queue of a connected datagram socket, see the kernel's
+ * unix_dgram_sendmsg(). One that asks for credentials is given a name, and so may receive too. */
+static void
+channel_save_unread (UsockChannel *self,
+                     UsockRoute   *route)
+{
+  if (route == self->route
+      && (self->stows
+          || (self->pass_credentials && USOCK_CHANNEL_GET_CLASS (self)->connectionless)))
+    usock_channel_stow (self);
 }
 
 /* @message may be NULL, for plain bytes: nothing is allocated for what leaves at once. */
@@ -169,11 +188,7 @@ channel_send_now (UsockChannel *self,
 {
   gssize result;
 
-  /* A failing send empties the receive queue of a connected datagram socket, see the kernel's
-   * unix_dgram_sendmsg(). */
-  if (self->stows && route == self->route)
-    usock_channel_stow (self);
-
+  channel_save_unread (self, route);
   for (gboolean retried = FALSE;; retried = TRUE)
     {
       if (message != NULL)
@@ -189,6 +204,10 @@ channel_send_now (UsockChannel *self,
       if (result >= 0 || retried || !channel_can_repair (self, route, -result, length))
         break;
     }
+
+  /* UDP's word for it. */
+  if (result == -EDESTADDRREQ)
+    result = -ENOTCONN;
 
   /* The kernel says that the peer is gone once, and then that there never was one. */
   return result == -ENOTCONN && self->target != NULL ? -ECONNREFUSED : result;
@@ -284,8 +303,13 @@ usock_channel_send_on (UsockChannel    *self,
   if (!channel_check_sendable (self, error))
     return FALSE;
 
-  if (route->queue.length == 0 && usock_channel_socket (self)->state != USOCK_STATE_CONNECTING
-      && (operation == NULL || !usock_operation_is_cancelled (operation)))
+  if (operation != NULL && usock_operation_is_cancelled (operation))
+    {
+      usock_channel_cancel_operation (self, operation);
+      return TRUE;
+    }
+
+  if (route->queue.length == 0 && usock_channel_socket (self)->state != USOCK_STATE_CONNECTING)
     {
       gssize result = channel_send_now (self, route, message, data, length);
 
@@ -377,7 +401,10 @@ channel_send_some (UsockChannel   *self,
   if (self->route->queue.length == 0 && socket->state != USOCK_STATE_CONNECTING)
     gathered = channel_gather (messages, n_messages, outgoing, iov);
   if (gathered > 1)
-    sent = usock_io_send_batch (socket->fd, outgoing, gathered);
+    {
+      channel_save_unread (self, self->route);
+      sent = usock_io_send_batch (socket->fd, outgoing, gathered);
+    }
   for (int i = 0; i < sent; i++)
     {
       usock_message_freeze (messages[i]);
@@ -401,7 +428,7 @@ channel_pop_sent (UsockChannel *self,
       channel_note_sent (self, usock_message_get_length (item.message));
       usock_message_unref (item.message);
     }
-  if (item.operation != NULL)
+  if (item.operation != NULL && (item.message != NULL || usock_operation_unmark (item.operation)))
     {
       usock_operation_return_pointer (item.operation, NULL, NULL);
       usock_channel_complete (self, item.operation);
@@ -414,7 +441,16 @@ channel_pop_failed (UsockChannel *self,
                     UsockRoute   *route,
                     const GError *error)
 {
-  UsockQueueItem item;
+  UsockQueueItem item = *usock_queue_peek (&route->queue, 0);
+
+  /* Who flushes datagrams waits for their end, not for their success. */
+  if (item.message == NULL
+      && (usock_operation_is_decided (item.operation)
+          || (USOCK_CHANNEL_GET_CLASS (self)->connectionless && usock_channel_is_connected (self))))
+    {
+      channel_pop_sent (self, route);
+      return;
+    }
 
   channel_dequeue (self, route, &item);
   g_clear_pointer (&item.message, usock_message_unref);
@@ -530,7 +566,12 @@ channel_flush_some (UsockChannel *self,
   n = channel_gather (messages, n, outgoing, iov);
 
   if (n > 1 && route->destination == NULL)
-    return usock_io_send_batch (usock_channel_socket (self)->fd, outgoing, n);
+    {
+      channel_save_unread (self, route);
+      result = usock_io_send_batch (usock_channel_socket (self)->fd, outgoing, n);
+      if (result > 0 || result == -EAGAIN || !USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+        return result;
+    }
 
   result = channel_send_now (self, route, messages[0], NULL,
                              usock_message_get_length (messages[0]));
@@ -543,6 +584,7 @@ channel_flush_route (UsockChannel *self,
 {
   UsockSocket *socket = usock_channel_socket (self);
   gboolean progress = FALSE;
+  gboolean failed = FALSE;
 
   route->retry_at = 0;
   while (route->queue.length > 0 && usock_channel_is_connected (self))
@@ -562,7 +604,10 @@ channel_flush_route (UsockChannel *self,
           break;
         }
       if (n < 0)
-        channel_send_failed (self, route, -n);
+        {
+          channel_send_failed (self, route, -n);
+          failed = TRUE;
+        }
       for (; n > 0; n--)
         {
           channel_pop_sent (self, route);
@@ -572,7 +617,7 @@ channel_flush_route (UsockChannel *self,
 
   if (progress)
     route->stalled_since = usock_reactor_get_time (socket->reactor);
-  if (route->queue.length == 0 && progress)
+  if (route->queue.length == 0 && (progress || failed))
     route->blocked = FALSE;
 }
 
@@ -581,14 +626,22 @@ channel_flush_due (UsockChannel *self,
                    UsockRoute   *route,
                    gpointer      force)
 {
-  UsockQueueItem *head = usock_queue_peek (&route->queue, 0);
-  gboolean due = !route->blocked || (head != NULL && head->message == NULL)
-                 || (route->retry_at > 0
-                     && usock_reactor_get_time (usock_channel_socket (self)->reactor)
-                            >= route->retry_at);
+  gboolean retry = route->retry_at > 0
+                   && usock_reactor_get_time (usock_channel_socket (self)->reactor)
+                          >= route->retry_at;
+  UsockQueueItem *head;
 
-  if (route->queue.length > 0 && (due || GPOINTER_TO_INT (force)))
+  /* What a flush waited for may have been cancelled. */
+  while ((head = usock_queue_peek (&route->queue, 0)) != NULL && head->message == NULL)
+    channel_pop_sent (self, route);
+
+  if (head != NULL && (!route->blocked || retry || GPOINTER_TO_INT (force)))
     channel_flush_route (self, route);
+  else if (head == NULL && retry)
+    {
+      route->retry_at = 0;
+      route->blocked = FALSE;
+    }
 }
 
 /* With @force also what waits for an event; events do not come for everything. */
@@ -598,7 +651,7 @@ usock_channel_flush (UsockChannel *self,
 {
   UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
 
-  class->each_route (self, channel_flush_due, GINT_TO_POINTER (force && !class->connectionless));
+  class->each_route (self, channel_flush_due, GINT_TO_POINTER (force));
   if (!class->connectionless && self->n_queued == 0)
     usock_watch_want_writable (&usock_channel_socket (self)->watch,
                                self->needs_drain && self->route->blocked);
@@ -610,11 +663,7 @@ usock_channel_finish_writing (UsockChannel *self)
 {
   UsockSocket *socket = usock_channel_socket (self);
 
-  if (self->n_queued > 0 || !usock_channel_is_connected (self))
-    return;
-
-  channel_succeed_all (self, &self->flushers);
-  if (!self->ending || self->ended)
+  if (!self->ending || self->ended || self->n_queued > 0 || !usock_channel_is_connected (self))
     return;
 
   /* ENOTCONN: the peer is gone, and needs no telling. */

@@ -32,6 +32,8 @@ channel_route_deadline (UsockChannel *self,
 {
   gint64 *next = user_data;
 
+  if (route->retry_at > 0 && (route->blocked || route->queue.length > 0))
+    *next = MIN (*next, route->retry_at);
   if (route->queue.length == 0)
     return;
 
@@ -40,8 +42,6 @@ channel_route_deadline (UsockChannel *self,
                             + BLOCKED_RETRY);
   if (self->send_timeout > 0)
     *next = MIN (*next, route->stalled_since + self->send_timeout * G_GINT64_CONSTANT (1000));
-  if (route->retry_at > 0)
-    *next = MIN (*next, route->retry_at);
 }
 
 static gint64
@@ -53,7 +53,7 @@ channel_next_deadline (UsockChannel *self)
     next = MIN (next, self->connect_next);
   if (self->idle_timeout > 0 && !self->idle_emitted && usock_channel_is_connected (self))
     next = MIN (next, self->last_activity + self->idle_timeout * G_GINT64_CONSTANT (1000));
-  if (self->n_queued > 0 && usock_channel_is_connected (self))
+  if (usock_channel_is_connected (self))
     USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_route_deadline, &next);
   if (self->read_retry_at > 0)
     next = MIN (next, self->read_retry_at);
@@ -161,7 +161,14 @@ static gboolean
 channel_remove_cancelled (const UsockQueueItem *item,
                           gpointer              self)
 {
-  if (item->operation == NULL || !usock_operation_is_cancelled (item->operation))
+  if (item->operation == NULL)
+    return FALSE;
+  if (usock_operation_is_decided (item->operation))
+    {
+      g_object_unref (item->operation);
+      return TRUE;
+    }
+  if (!usock_operation_is_cancelled (item->operation))
     return FALSE;
 
   if (item->message != NULL)
@@ -199,7 +206,6 @@ channel_sweep_cancelled (UsockChannel *self)
   usock_queue_filter (&self->receivers, channel_remove_cancelled, self);
   USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_sweep_route, NULL);
   usock_queue_filter (&self->enders, channel_remove_cancelled, self);
-  usock_queue_filter (&self->flushers, channel_remove_cancelled, self);
 
   if (self->closer != NULL && usock_operation_is_cancelled (self->closer))
     {
@@ -284,14 +290,38 @@ channel_check_deadlines (UsockChannel *self)
 }
 
 static void
+channel_is_route_blocked (UsockChannel *self,
+                          UsockRoute   *route,
+                          gpointer      user_data)
+{
+  *(gboolean *) user_data |= route->blocked;
+}
+
+/* Not while anybody is full: a program that sent again would be refused again, for ever. */
+static void
 channel_check_drain (UsockChannel *self)
 {
-  if (!self->needs_drain || self->route->blocked || self->n_queued > 0
-      || !usock_channel_is_connected (self))
+  gboolean blocked = FALSE;
+
+  if (!self->needs_drain || self->n_queued > 0 || !usock_channel_is_connected (self))
+    return;
+
+  USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_is_route_blocked, &blocked);
+  if (blocked)
     return;
 
   self->needs_drain = FALSE;
   g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_DRAIN], 0);
+}
+
+/* Nobody tells a datagram socket that no more will come: what is there counts. */
+static gboolean
+channel_is_over (UsockChannel *self)
+{
+  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+    return self->closer != NULL && !usock_channel_is_wanted (self);
+
+  return usock_channel_socket (self)->state == USOCK_STATE_CLOSING;
 }
 
 /* A turn. Every emission may have closed the channel, or run a nested turn. */
@@ -314,8 +344,9 @@ usock_channel_dispatch (UsockSocket *socket)
       self->route->blocked = FALSE;
       usock_watch_want_writable (&socket->watch, FALSE);
     }
-  if (self->n_queued > 0)
-    usock_channel_flush (self, (ready & (USOCK_READY_HANGUP | USOCK_READY_DEADLINE)) != 0);
+  if (self->n_queued > 0 || self->route->blocked)
+    usock_channel_flush (self, !USOCK_CHANNEL_GET_CLASS (self)->connectionless
+                                   && (ready & (USOCK_READY_HANGUP | USOCK_READY_DEADLINE)) != 0);
 
   if (usock_channel_is_connected (self))
     usock_channel_read (self);
@@ -326,9 +357,7 @@ usock_channel_dispatch (UsockSocket *socket)
 
   usock_channel_finish_writing (self);
   usock_channel_run_completed (self);
-  if (self->ended
-      && (socket->state == USOCK_STATE_CLOSING
-          || (self->closer != NULL && USOCK_CHANNEL_GET_CLASS (self)->connectionless)))
+  if (self->ended && channel_is_over (self))
     usock_socket_fail (socket, g_steal_pointer (&self->broken));
   if (socket->state != USOCK_STATE_CLOSED)
     usock_channel_schedule (self);
@@ -386,7 +415,8 @@ channel_decide_last (UsockChannel   *self,
 static gboolean
 channel_closed_gracefully (UsockChannel *self)
 {
-  return usock_channel_socket (self)->failure == NULL && self->ended && self->end_emitted;
+  return usock_channel_socket (self)->failure == NULL && self->ended
+         && (self->end_emitted || USOCK_CHANNEL_GET_CLASS (self)->connectionless);
 }
 
 /* Everything that waits ends with the failure, or with CLOSED if the program closed. */
@@ -405,7 +435,6 @@ usock_channel_finish (UsockSocket *socket)
 
   usock_channel_run_completed (self);
   usock_channel_drop_queued (self, error);
-  channel_fail_queue (self, &self->flushers, error);
   channel_fail_queue (self, &self->enders, error);
   channel_fail_queue (self, &self->receivers, error);
   channel_decide_last (self, g_steal_pointer (&self->connecting), error);
@@ -431,7 +460,6 @@ usock_channel_orphaned (UsockSocket *socket)
 
   USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_clear_route, NULL);
   usock_queue_clear (&self->inbox);
-  usock_queue_clear (&self->flushers);
   usock_queue_clear (&self->enders);
   usock_queue_clear (&self->receivers);
   g_queue_clear_full (&self->completed, g_object_unref);

@@ -92,6 +92,8 @@ usock_channel_finalize (GObject *object)
   UsockChannel *self = USOCK_CHANNEL (object);
 
   usock_queue_clear (&self->inbox);
+  usock_queue_clear (&self->receivers);
+  usock_queue_clear (&self->enders);
   usock_queue_clear (&self->own_route.queue);
   g_clear_pointer (&self->target, usock_name_free);
   g_clear_error (&self->broken);

@@ -470,14 +470,18 @@ usock_io_send_data_to (int              fd,
   return usock_io_send (fd, &outgoing);
 }
 
-/* Whether it is our own send buffer that is full: what is on its way to slow receivers counts. */
-gboolean
-usock_io_is_full (int fd)
+UsockIoRoom
+usock_io_get_room (int fd)
 {
   int queued = 0, size = 0;
 
-  return ioctl (fd, SIOCOUTQ, &queued) == 0
-         && usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &size) == 0 && queued >= size;
+  if (ioctl (fd, SIOCOUTQ, &queued) == -1
+      || usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &size) < 0)
+    return USOCK_IO_FREE;
+
+  if (queued >= size)
+    return USOCK_IO_FULL;
+  return queued > size / 4 ? USOCK_IO_CROWDED : USOCK_IO_FREE;
 }
 
 typedef union
