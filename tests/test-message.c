@@ -4,6 +4,7 @@
 #include "usock-test.h"
 #include "usock/usock-message-private.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -433,6 +434,7 @@ test_kinds (UsockTest *test, gconstpointer data)
   g_autofree char *file = usock_test_path (test, "memfd:x");
   g_autofree char *fifo = usock_test_path (test, "fifo");
   int pipes[2];
+  int pidfd;
 
   g_assert_cmpint (pipe2 (pipes, O_CLOEXEC), ==, 0);
   g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
@@ -449,7 +451,10 @@ test_kinds (UsockTest *test, gconstpointer data)
   assert_kind (open_null (), USOCK_FD_KIND_DEVICE);
   assert_kind (memfd_create ("x", MFD_CLOEXEC), USOCK_FD_KIND_MEMFD);
   assert_kind (memfd_create ("x", MFD_CLOEXEC | MFD_ALLOW_SEALING), USOCK_FD_KIND_MEMFD);
-  assert_kind (syscall (SYS_pidfd_open, getpid (), 0), USOCK_FD_KIND_PIDFD);
+  pidfd = syscall (SYS_pidfd_open, getpid (), 0);
+  /* valgrind does not know the call. */
+  if (pidfd != -1 || errno != ENOSYS)
+    assert_kind (pidfd, USOCK_FD_KIND_PIDFD);
   assert_kind (eventfd (0, EFD_CLOEXEC), USOCK_FD_KIND_OTHER);
 }
 
@@ -481,6 +486,8 @@ test_received (UsockTest *test, gconstpointer data)
   g_autoptr (UsockMessage) message = usock_message_new_received ("abc", 3, 10);
   g_autoptr (UsockMessage) foreign = usock_message_new_received (NULL, 0, 0);
   UsockCredentials native;
+
+  g_assert_cmpint (usock_message_get_data (message, NULL)[3], ==, '\0');
 
   usock_message_receive_info (message, USOCK_MESSAGE_FLAGS_TRUNCATED, &known, 42, "@x");
   g_assert_cmpuint (usock_message_get_length (message), ==, 3);

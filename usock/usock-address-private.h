@@ -36,6 +36,7 @@ UsockName *usock_name_new_for_address (GSocketAddress        *address,
 void       usock_name_free            (UsockName             *self);
 
 GSocketAddress *usock_name_to_address (const UsockName       *self);
+char      *usock_name_to_text         (const UsockName       *self);
 
 /* From what the kernel gives: text for people and for usock_address_parse(), NULL if unnamed. */
 char      *usock_native_to_text       (const struct sockaddr *native,

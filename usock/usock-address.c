@@ -450,6 +450,16 @@ usock_native_to_text (const struct sockaddr *native,
   return address != NULL ? usock_address_to_string (address) : NULL;
 }
 
+/* NULL if it names nobody. */
+char *
+usock_name_to_text (const UsockName *self)
+{
+  if (self->path != NULL)
+    return unix_to_text (self->path, strlen (self->path), FALSE);
+
+  return usock_native_to_text (&self->native.any, self->length);
+}
+
 /**
  * usock_address_parse:
  * @text: an address

@@ -19,6 +19,9 @@
 
 #define RETRY_DELAY (10 * 1000)
 
+/* With more descriptors than this still to be closed no more are taken in. */
+#define CLOSING_LIMIT 512
+
 typedef enum
 {
   TAKER_RECEIVER = 1 << 0,
@@ -135,10 +138,53 @@ channel_break_errno (UsockChannel *self,
 }
 
 static void
+channel_read_later (UsockChannel *self,
+                    gint64        delay)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+
+  socket->watch.ready &= ~USOCK_READY_IN;
+  self->read_retry_at = usock_reactor_get_time (socket->reactor) + delay;
+}
+
+/* To a datagram socket: a peer has turned away, or somewhere in the network a message was refused.
+ * It is told once, and nothing is lost by it that we could receive. */
+static gboolean
+receive_tells_of_sending (int errnum)
+{
+  switch (errnum)
+    {
+    case ECONNRESET:
+    case ECONNREFUSED:
+    case EHOSTUNREACH:
+    case EHOSTDOWN:
+    case ENETUNREACH:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case EPROTO:
+    case EMSGSIZE:
+    case EACCES:
+      return TRUE;
+    default:
+      return FALSE;
+    }
+}
+
+static void
 channel_receive_failed (UsockChannel *self,
                         int           errnum)
 {
   UsockSocket *socket = usock_channel_socket (self);
+
+  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless && receive_tells_of_sending (errnum))
+    {
+      usock_socket_record (socket, USOCK_IO_RECEIVE, errnum);
+      /* A security module could say some of these again and again. */
+      if (errnum != ECONNRESET && errnum != ECONNREFUSED)
+        channel_read_later (self, RETRY_DELAY);
+      return;
+    }
 
   switch (errnum)
     {
@@ -147,21 +193,15 @@ channel_receive_failed (UsockChannel *self,
       self->batch_size = 1;
       break;
 
-    /* On SEQPACKET the reset comes once, and before what is still queued. To a datagram socket it
-     * tells that a peer has turned away, or that a host answered for one that is not there. */
+    /* On SEQPACKET the reset comes once, and before what is still queued. */
     case ECONNRESET:
-    case ECONNREFUSED:
-      if (USOCK_CHANNEL_GET_CLASS (self)->connectionless)
-        usock_socket_record (socket, USOCK_IO_RECEIVE, errnum);
-      else
-        channel_break_errno (self, errnum);
+      channel_break_errno (self, errnum);
       break;
 
     /* No event tells when there is memory again. */
     case ENOMEM:
     case ENOBUFS:
-      socket->watch.ready &= ~USOCK_READY_IN;
-      self->read_retry_at = usock_reactor_get_time (socket->reactor) + RETRY_DELAY;
+      channel_read_later (self, RETRY_DELAY);
       break;
 
     default:
@@ -684,6 +724,11 @@ usock_channel_read (UsockChannel *self)
         {
           if (self->at_end || !(socket->watch.ready & USOCK_READY_IN))
             break;
+          if (self->wary && usock_io_count_closing () > CLOSING_LIMIT)
+            {
+              channel_read_later (self, 1000);
+              break;
+            }
           turn_borrow (self, &turn);
           channel_fill_batch (self, &turn);
           continue;

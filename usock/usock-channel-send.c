@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-
 /* Segments of one message that leave without being joined; the kernel takes 1024. */
 #define MESSAGE_IOV 64
 #define BATCH_IOV 128
@@ -151,13 +150,32 @@ channel_can_repair (UsockChannel *self,
                     gsize         length)
 {
   UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
+  int family = usock_channel_socket (self)->family;
 
-  if (errnum == EMSGSIZE && usock_channel_socket (self)->family == AF_UNIX)
+  if (errnum == EMSGSIZE && family == AF_UNIX)
     return usock_io_make_room (usock_channel_socket (self)->fd, length) == 0;
-  if (errnum == ECONNREFUSED || errnum == ENOTCONN)
-    return class->repair != NULL && route == self->route && class->repair (self);
+  if (!class->connectionless)
+    return FALSE;
 
-  return FALSE;
+  /* What the socket has been told of an earlier message it says at the next call, whatever that
+   * is for. */
+  if (errnum == ECONNRESET || family != AF_UNIX)
+    return !send_may_succeed_later (errnum);
+
+  return (errnum == ECONNREFUSED || errnum == ENOTCONN) && route == self->route
+         && class->repair (self);
+}
+
+/* A failing send empties the receive queue of a connected datagram socket, see the kernel's
+ * unix_dgram_sendmsg(). One that asks for credentials is given a name, and so may receive too. */
+static void
+channel_save_unread (UsockChannel *self,
+                     UsockRoute   *route)
+{
+  if (route == self->route
+      && (self->stows
+          || (self->pass_credentials && USOCK_CHANNEL_GET_CLASS (self)->connectionless)))
+    usock_channel_stow (self);
 }
 
 /* @message may be NULL, for plain bytes: nothing is allocated for what leaves at once. */
@@ -170,11 +188,7 @@ channel_send_now (UsockChannel *self,
 {
   gssize result;
 
-  /* A failing send empties the receive queue of a connected datagram socket, see the kernel's
-   * unix_dgram_sendmsg(). */
-  if (self->stows && route == self->route)
-    usock_channel_stow (self);
-
+  channel_save_unread (self, route);
   for (gboolean retried = FALSE;; retried = TRUE)
     {
       if (message != NULL)
@@ -190,6 +204,10 @@ channel_send_now (UsockChannel *self,
       if (result >= 0 || retried || !channel_can_repair (self, route, -result, length))
         break;
     }
+
+  /* UDP's word for it. */
+  if (result == -EDESTADDRREQ)
+    result = -ENOTCONN;
 
   /* The kernel says that the peer is gone once, and then that there never was one. */
   return result == -ENOTCONN && self->target != NULL ? -ECONNREFUSED : result;
@@ -228,11 +246,11 @@ channel_check_room (UsockChannel  *self,
 }
 
 /* Takes both references over. */
-static void
-channel_enqueue (UsockChannel   *self,
-                 UsockRoute     *route,
-                 UsockMessage   *message,
-                 UsockOperation *operation)
+void
+usock_channel_enqueue (UsockChannel   *self,
+                       UsockRoute     *route,
+                       UsockMessage   *message,
+                       UsockOperation *operation)
 {
   UsockSocket *socket = usock_channel_socket (self);
   guint64 cost = route->queue.cost;
@@ -285,8 +303,13 @@ usock_channel_send_on (UsockChannel    *self,
   if (!channel_check_sendable (self, error))
     return FALSE;
 
-  if (route->queue.length == 0 && usock_channel_socket (self)->state != USOCK_STATE_CONNECTING
-      && (operation == NULL || !usock_operation_is_cancelled (operation)))
+  if (operation != NULL && usock_operation_is_cancelled (operation))
+    {
+      usock_channel_cancel_operation (self, operation);
+      return TRUE;
+    }
+
+  if (route->queue.length == 0 && usock_channel_socket (self)->state != USOCK_STATE_CONNECTING)
     {
       gssize result = channel_send_now (self, route, message, data, length);
 
@@ -313,10 +336,10 @@ usock_channel_send_on (UsockChannel    *self,
   if (!channel_check_room (self, route, length, n_fds, operation != NULL, error))
     return FALSE;
 
-  channel_enqueue (self, route,
-                   message != NULL ? usock_message_ref (message)
-                                   : usock_message_new (data, length),
-                   operation);
+  usock_channel_enqueue (self, route,
+                         message != NULL ? usock_message_ref (message)
+                                         : usock_message_new (data, length),
+                         operation);
   return TRUE;
 }
 
@@ -378,7 +401,10 @@ channel_send_some (UsockChannel   *self,
   if (self->route->queue.length == 0 && socket->state != USOCK_STATE_CONNECTING)
     gathered = channel_gather (messages, n_messages, outgoing, iov);
   if (gathered > 1)
-    sent = usock_io_send_batch (socket->fd, outgoing, gathered);
+    {
+      channel_save_unread (self, self->route);
+      sent = usock_io_send_batch (socket->fd, outgoing, gathered);
+    }
   for (int i = 0; i < sent; i++)
     {
       usock_message_freeze (messages[i]);
@@ -402,7 +428,7 @@ channel_pop_sent (UsockChannel *self,
       channel_note_sent (self, usock_message_get_length (item.message));
       usock_message_unref (item.message);
     }
-  if (item.operation != NULL)
+  if (item.operation != NULL && (item.message != NULL || usock_operation_unmark (item.operation)))
     {
       usock_operation_return_pointer (item.operation, NULL, NULL);
       usock_channel_complete (self, item.operation);
@@ -415,7 +441,16 @@ channel_pop_failed (UsockChannel *self,
                     UsockRoute   *route,
                     const GError *error)
 {
-  UsockQueueItem item;
+  UsockQueueItem item = *usock_queue_peek (&route->queue, 0);
+
+  /* Who flushes datagrams waits for their end, not for their success. */
+  if (item.message == NULL
+      && (usock_operation_is_decided (item.operation)
+          || (USOCK_CHANNEL_GET_CLASS (self)->connectionless && usock_channel_is_connected (self))))
+    {
+      channel_pop_sent (self, route);
+      return;
+    }
 
   channel_dequeue (self, route, &item);
   g_clear_pointer (&item.message, usock_message_unref);
@@ -427,6 +462,8 @@ channel_pop_failed (UsockChannel *self,
     }
   else if (usock_channel_is_connected (self))
     USOCK_CHANNEL_GET_CLASS (self)->lost (self, route, error);
+  else if (self->lost == NULL)
+    self->lost = g_error_copy (error);
 }
 
 void
@@ -529,7 +566,12 @@ channel_flush_some (UsockChannel *self,
   n = channel_gather (messages, n, outgoing, iov);
 
   if (n > 1 && route->destination == NULL)
-    return usock_io_send_batch (usock_channel_socket (self)->fd, outgoing, n);
+    {
+      channel_save_unread (self, route);
+      result = usock_io_send_batch (usock_channel_socket (self)->fd, outgoing, n);
+      if (result > 0 || result == -EAGAIN || !USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+        return result;
+    }
 
   result = channel_send_now (self, route, messages[0], NULL,
                              usock_message_get_length (messages[0]));
@@ -542,6 +584,7 @@ channel_flush_route (UsockChannel *self,
 {
   UsockSocket *socket = usock_channel_socket (self);
   gboolean progress = FALSE;
+  gboolean failed = FALSE;
 
   route->retry_at = 0;
   while (route->queue.length > 0 && usock_channel_is_connected (self))
@@ -561,7 +604,10 @@ channel_flush_route (UsockChannel *self,
           break;
         }
       if (n < 0)
-        channel_send_failed (self, route, -n);
+        {
+          channel_send_failed (self, route, -n);
+          failed = TRUE;
+        }
       for (; n > 0; n--)
         {
           channel_pop_sent (self, route);
@@ -571,7 +617,7 @@ channel_flush_route (UsockChannel *self,
 
   if (progress)
     route->stalled_since = usock_reactor_get_time (socket->reactor);
-  if (route->queue.length == 0 && progress)
+  if (route->queue.length == 0 && (progress || failed))
     route->blocked = FALSE;
 }
 
@@ -580,14 +626,22 @@ channel_flush_due (UsockChannel *self,
                    UsockRoute   *route,
                    gpointer      force)
 {
-  UsockQueueItem *head = usock_queue_peek (&route->queue, 0);
-  gboolean due = !route->blocked || (head != NULL && head->message == NULL)
-                 || (route->retry_at > 0
-                     && usock_reactor_get_time (usock_channel_socket (self)->reactor)
-                            >= route->retry_at);
+  gboolean retry = route->retry_at > 0
+                   && usock_reactor_get_time (usock_channel_socket (self)->reactor)
+                          >= route->retry_at;
+  UsockQueueItem *head;
 
-  if (route->queue.length > 0 && (due || GPOINTER_TO_INT (force)))
+  /* What a flush waited for may have been cancelled. */
+  while ((head = usock_queue_peek (&route->queue, 0)) != NULL && head->message == NULL)
+    channel_pop_sent (self, route);
+
+  if (head != NULL && (!route->blocked || retry || GPOINTER_TO_INT (force)))
     channel_flush_route (self, route);
+  else if (head == NULL && retry)
+    {
+      route->retry_at = 0;
+      route->blocked = FALSE;
+    }
 }
 
 /* With @force also what waits for an event; events do not come for everything. */
@@ -597,7 +651,7 @@ usock_channel_flush (UsockChannel *self,
 {
   UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
 
-  class->each_route (self, channel_flush_due, GINT_TO_POINTER (force && !class->connectionless));
+  class->each_route (self, channel_flush_due, GINT_TO_POINTER (force));
   if (!class->connectionless && self->n_queued == 0)
     usock_watch_want_writable (&usock_channel_socket (self)->watch,
                                self->needs_drain && self->route->blocked);
@@ -609,11 +663,7 @@ usock_channel_finish_writing (UsockChannel *self)
 {
   UsockSocket *socket = usock_channel_socket (self);
 
-  if (self->n_queued > 0 || !usock_channel_is_connected (self))
-    return;
-
-  channel_succeed_all (self, &self->flushers);
-  if (!self->ending || self->ended)
+  if (!self->ending || self->ended || self->n_queued > 0 || !usock_channel_is_connected (self))
     return;
 
   /* ENOTCONN: the peer is gone, and needs no telling. */
@@ -855,11 +905,11 @@ usock_channel_send_message_async (UsockChannel        *self,
     usock_channel_fail_operation (self, operation, error);
 }
 
-static gboolean
-channel_finish_operation (UsockChannel  *self,
-                          GAsyncResult  *result,
-                          gpointer       tag,
-                          GError       **error)
+gboolean
+usock_channel_finish_operation (UsockChannel  *self,
+                                GAsyncResult  *result,
+                                gpointer       tag,
+                                GError       **error)
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
 
@@ -884,251 +934,5 @@ usock_channel_send_message_finish (UsockChannel  *self,
                                    GAsyncResult  *result,
                                    GError       **error)
 {
-  return channel_finish_operation (self, result, usock_channel_send_message_async, error);
-}
-
-/**
- * usock_channel_flush_async:
- * @self: a channel
- * @cancellable: (nullable): what may cancel the call
- * @callback: (scope async): what to call when it is done
- * @user_data: data for @callback
- *
- * Completes when the kernel has taken all messages that were accepted before
- * this call.
- *
- * Since: 1.0
- */
-void
-usock_channel_flush_async (UsockChannel        *self,
-                           GCancellable        *cancellable,
-                           GAsyncReadyCallback  callback,
-                           gpointer             user_data)
-{
-  UsockOperation *operation;
-
-  g_return_if_fail (USOCK_IS_CHANNEL (self));
-
-  operation = usock_channel_new_operation (self, usock_channel_flush_async, cancellable, callback,
-                                           user_data);
-  if (self->lost != NULL)
-    {
-      usock_channel_fail_operation (self, operation, g_error_copy (self->lost));
-      return;
-    }
-  if (self->n_queued > 0 && USOCK_CHANNEL_GET_CLASS (self)->connectionless)
-    {
-      usock_queue_push (&self->flushers, NULL, operation);
-      return;
-    }
-  if (self->n_queued > 0)
-    {
-      channel_enqueue (self, self->route, NULL, operation);
-      return;
-    }
-
-  usock_operation_return_pointer (operation, NULL, NULL);
-  usock_channel_complete (self, operation);
-}
-
-/**
- * usock_channel_flush_finish:
- * @self: a channel
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Ends [method@Usock.Channel.flush_async]. The errors are
- * `G_IO_ERROR_CANCELLED`, and the one for which a message was not sent.
- *
- * Returns: whether everything was sent
- *
- * Since: 1.0
- */
-gboolean
-usock_channel_flush_finish (UsockChannel  *self,
-                            GAsyncResult  *result,
-                            GError       **error)
-{
-  return channel_finish_operation (self, result, usock_channel_flush_async, error);
-}
-
-/**
- * usock_channel_end:
- * @self: a channel
- *
- * Ends our side: no more messages are accepted, those that wait are sent, and
- * then the peer sees the end, see shutdown(2). The peer's messages still come.
- * When both sides have ended, the channel closes.
- *
- * Since: 1.0
- */
-void
-usock_channel_end (UsockChannel *self)
-{
-  UsockSocket *socket;
-
-  g_return_if_fail (USOCK_IS_CHANNEL (self));
-
-  socket = usock_channel_socket (self);
-  if (self->ending || socket->state == USOCK_STATE_NEW || socket->state == USOCK_STATE_CLOSED
-      || !usock_socket_check (socket, NULL))
-    return;
-
-  self->ending = TRUE;
-  if (socket->state == USOCK_STATE_OPEN)
-    usock_socket_set_state (socket, USOCK_STATE_READ_ONLY);
-  else if (socket->state == USOCK_STATE_WRITE_ONLY)
-    usock_socket_set_state (socket, USOCK_STATE_CLOSING);
-  usock_channel_finish_writing (self);
-}
-
-/**
- * usock_channel_end_async:
- * @self: a channel
- * @cancellable: (nullable): what may cancel the call
- * @callback: (scope async): what to call when it is done
- * @user_data: data for @callback
- *
- * Ends our side as [method@Usock.Channel.end] does, and completes when
- * everything was sent and the end too. Cancelling stops the waiting only.
- *
- * Since: 1.0
- */
-void
-usock_channel_end_async (UsockChannel        *self,
-                         GCancellable        *cancellable,
-                         GAsyncReadyCallback  callback,
-                         gpointer             user_data)
-{
-  UsockOperation *operation;
-  GError *error = NULL;
-
-  g_return_if_fail (USOCK_IS_CHANNEL (self));
-
-  operation = usock_channel_new_operation (self, usock_channel_end_async, cancellable, callback,
-                                           user_data);
-  if (usock_channel_socket (self)->state == USOCK_STATE_NEW)
-    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
-                         _("Could not end: the channel is not connected"));
-  else if (self->lost != NULL)
-    error = g_error_copy (self->lost);
-  else if (self->ended)
-    {
-      usock_operation_return_pointer (operation, NULL, NULL);
-      usock_channel_complete (self, operation);
-      return;
-    }
-  else
-    usock_socket_check (usock_channel_socket (self), &error);
-
-  if (error != NULL)
-    {
-      usock_channel_fail_operation (self, operation, error);
-      return;
-    }
-
-  usock_queue_push (&self->enders, NULL, operation);
-  usock_channel_end (self);
-}
-
-/**
- * usock_channel_end_finish:
- * @self: a channel
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Ends [method@Usock.Channel.end_async]. The errors are
- * `G_IO_ERROR_CANCELLED`, and those that ended the channel before.
- *
- * Returns: whether our side has ended
- *
- * Since: 1.0
- */
-gboolean
-usock_channel_end_finish (UsockChannel  *self,
-                          GAsyncResult  *result,
-                          GError       **error)
-{
-  return channel_finish_operation (self, result, usock_channel_end_async, error);
-}
-
-/**
- * usock_channel_close_gracefully_async:
- * @self: a channel
- * @timeout: how long to take at the most, in milliseconds; 0 for ever
- * @cancellable: (nullable): what may cancel the call
- * @callback: (scope async): what to call when it is done
- * @user_data: data for @callback
- *
- * Closes so that nothing is lost: sends what waits, ends our side, and reads
- * until the peer has ended too, delivering what comes; if nobody listens any
- * more it is read all the same. Completes when the channel is closed.
- *
- * When @timeout is over, the channel fails with `G_IO_ERROR_TIMED_OUT`.
- * Cancelling stops the waiting, and leaves our side ended.
- *
- * Since: 1.0
- */
-void
-usock_channel_close_gracefully_async (UsockChannel        *self,
-                                      guint                timeout,
-                                      GCancellable        *cancellable,
-                                      GAsyncReadyCallback  callback,
-                                      gpointer             user_data)
-{
-  UsockSocket *socket;
-  UsockOperation *operation;
-  GError *error = NULL;
-
-  g_return_if_fail (USOCK_IS_CHANNEL (self));
-
-  socket = usock_channel_socket (self);
-  operation = usock_channel_new_operation (self, usock_channel_close_gracefully_async, cancellable,
-                                           callback, user_data);
-  if (self->closer != NULL)
-    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_PENDING,
-                         _("Could not close: the channel is being closed already"));
-  else
-    usock_socket_check (socket, &error);
-  if (error != NULL)
-    {
-      usock_channel_fail_operation (self, operation, error);
-      return;
-    }
-
-  self->closer = operation;
-  if (socket->state == USOCK_STATE_NEW)
-    {
-      usock_socket_close (socket);
-      return;
-    }
-
-  if (timeout > 0)
-    self->close_due = g_get_monotonic_time () + timeout * G_GINT64_CONSTANT (1000);
-  usock_channel_resume (self);
-  usock_channel_end (self);
-  usock_channel_schedule (self);
-  usock_watch_wake (&socket->watch);
-}
-
-/**
- * usock_channel_close_gracefully_finish:
- * @self: a channel
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Ends [method@Usock.Channel.close_gracefully_async]. Fails with
- * `G_IO_ERROR_TIMED_OUT`, `G_IO_ERROR_CANCELLED`, with `G_IO_ERROR_CLOSED` if the
- * channel was closed before, and with whatever error ended it meanwhile.
- *
- * Returns: whether everything was sent and the peer has ended
- *
- * Since: 1.0
- */
-gboolean
-usock_channel_close_gracefully_finish (UsockChannel  *self,
-                                       GAsyncResult  *result,
-                                       GError       **error)
-{
-  return channel_finish_operation (self, result, usock_channel_close_gracefully_async, error);
+  return usock_channel_finish_operation (self, result, usock_channel_send_message_async, error);
 }

@@ -16,6 +16,11 @@
  * that wait for it, all are woken and one succeeds. */
 #define RACE_DELAY_LAST 50
 
+/* The kernel does not tell when our own send buffer has a little room again, only when most of it
+ * is free; and who waits for a receiver does not learn that another has taken its path. In ms. */
+#define OWN_DELAY_LAST 1000
+#define MOVED_DELAY 3000
+
 /**
  * UsockDgram:
  *
@@ -65,10 +70,16 @@ struct _UsockDgram
   char *recent_text; /* as the program wrote it */
   GQueue failures;
 
+  guint own_delay;
+  gint64 own_retry_at;
+
   UsockPath *claim;
   guint mode;
   gboolean unlink_on_close;
-  gboolean bound;
+  gboolean bound;     /* has a name */
+  gboolean paired;    /* has a peer that needs none */
+  gboolean connected;
+  gboolean scattered; /* has sent to others than its peer */
   gboolean announce; /* bound, and the signal still to come */
   guint receive_buffer_size;
   guint send_buffer_size;
@@ -112,6 +123,8 @@ typedef struct _DgramRoute
   UsockWaiter *waiter;
   gboolean waits_for_own; /* the send buffer that is full is ours */
   gboolean woken;         /* told of room, and still to find out whether it was first */
+  gboolean unwatched;     /* nothing will tell of room */
+  gboolean may_move;      /* somebody else may have the path by now */
   guint delay;
 
   gboolean congested;
@@ -166,15 +179,6 @@ failure_free (DgramFailure *failure)
   g_free (failure);
 }
 
-/* A path that is known as a name has no native form if it is long. */
-static char *
-name_to_text (const UsockName *name)
-{
-  g_autoptr (GSocketAddress) address = usock_name_to_address (name);
-
-  return address != NULL ? usock_address_to_string (address) : g_strdup (name->path);
-}
-
 /* Routes that handlers may add to and remove from meanwhile. */
 static GPtrArray *
 dgram_list_routes (UsockDgram *self)
@@ -215,7 +219,7 @@ static DgramRoute *
 dgram_find_route (UsockDgram *self,
                   UsockName  *destination)
 {
-  g_autofree char *text = name_to_text (destination);
+  g_autofree char *text = usock_name_to_text (destination);
   DgramRoute *route = g_hash_table_lookup (self->routes, text);
 
   if (route != NULL)
@@ -244,8 +248,9 @@ static void
 route_unblock (DgramRoute *route)
 {
   route->base.blocked = FALSE;
+  route->base.retry_at = 0;
   route->woken = TRUE;
-  route->waits_for_own = FALSE;
+  route->waits_for_own = route->may_move = FALSE;
   if (route->waiter != NULL)
     usock_waiter_arm (route->waiter, FALSE);
   usock_watch_wake (&USOCK_SOCKET (route->dgram)->watch);
@@ -257,29 +262,97 @@ route_has_room (gpointer route)
   route_unblock (route);
 }
 
+/* With some jitter, that many who wait do not all come at once. */
+static void
+route_retry_later (DgramRoute *route)
+{
+  route->delay = MIN (MAX (route->delay * 2, 1), RACE_DELAY_LAST);
+  route->base.retry_at
+      = g_get_monotonic_time () + route->delay * (gint64) g_random_int_range (750, 1250);
+}
+
+static void
+route_wait_for_own (DgramRoute *route)
+{
+  route->waits_for_own = TRUE;
+  usock_watch_want_writable (&USOCK_SOCKET (route->dgram)->watch, TRUE);
+}
+
+/* All who wait for the same buffer look at it at the same time. */
+static void
+route_retry_own (DgramRoute *route)
+{
+  UsockDgram *self = route->dgram;
+  gint64 now = usock_reactor_get_time (USOCK_SOCKET (self)->reactor);
+
+  if (self->own_retry_at <= now)
+    {
+      self->own_delay = MIN (MAX (self->own_delay * 2, 1), OWN_DELAY_LAST);
+      self->own_retry_at = now + self->own_delay * G_GINT64_CONSTANT (1000);
+    }
+  route->base.retry_at = self->own_retry_at;
+}
+
+static void
+route_wait_for_receiver (DgramRoute      *route,
+                         const UsockName *receiver)
+{
+  /* Its time is over: it may wait for one who has the path no more. */
+  if (route->may_move && route->base.retry_at == 0)
+    g_clear_pointer (&route->waiter, usock_waiter_free);
+  if (route->waiter == NULL)
+    route->waiter = usock_waiter_new (USOCK_SOCKET (route->dgram)->reactor, receiver,
+                                      route_has_room, route);
+
+  route->unwatched = route->waiter == NULL;
+  if (route->unwatched)
+    {
+      route_retry_later (route);
+      return;
+    }
+
+  usock_waiter_arm (route->waiter, TRUE);
+  if (!route->may_move || route->base.retry_at == 0)
+    route->base.retry_at = g_get_monotonic_time () + MOVED_DELAY * G_GINT64_CONSTANT (1000);
+  route->may_move = TRUE;
+}
+
+/* Our socket tells when its peer has room, but not while others hold much of its send buffer;
+ * and they may hold it for ever. */
+static void
+route_wait_for_peer (DgramRoute  *route,
+                     UsockIoRoom  room)
+{
+  UsockDgram *self = route->dgram;
+  const UsockName *target = USOCK_CHANNEL (self)->target;
+
+  route_wait_for_own (route);
+  if (!self->scattered || room == USOCK_IO_FREE || USOCK_SOCKET (self)->family != AF_UNIX)
+    return;
+
+  if (room == USOCK_IO_CROWDED && target != NULL)
+    route_wait_for_receiver (route, target);
+  else
+    route_retry_own (route);
+}
+
 static void
 route_wait (DgramRoute *route)
 {
   UsockSocket *socket = USOCK_SOCKET (route->dgram);
+  UsockIoRoom room = usock_io_get_room (socket->fd);
 
-  if (route->base.destination == NULL || socket->family != AF_UNIX
-      || usock_io_is_full (socket->fd))
-    {
-      route->waits_for_own = TRUE;
-      usock_watch_want_writable (&socket->watch, TRUE);
-      return;
-    }
-
-  if (route->waiter == NULL)
-    route->waiter = usock_waiter_new (socket->reactor, route->base.destination, route_has_room,
-                                      route);
-  if (route->waiter != NULL)
-    usock_waiter_arm (route->waiter, TRUE);
+  route->waits_for_own = FALSE;
+  if (route == route->dgram->peer)
+    route_wait_for_peer (route, room);
+  else if (socket->family != AF_UNIX)
+    route_wait_for_own (route);
+  else if (room != USOCK_IO_FULL)
+    route_wait_for_receiver (route, route->base.destination);
   else
     {
-      route->delay = MIN (MAX (route->delay * 2, 1), RACE_DELAY_LAST);
-      route->base.retry_at
-          = g_get_monotonic_time () + route->delay * G_GINT64_CONSTANT (1000);
+      route_wait_for_own (route);
+      route_retry_own (route);
     }
 }
 
@@ -299,15 +372,12 @@ usock_dgram_blocked (UsockChannel *channel,
   usock_watch_wake (&USOCK_SOCKET (channel)->watch);
 
   if (progress)
-    route->delay = 0;
-  if (errnum != EAGAIN)
+    route->delay = route->dgram->own_delay = 0;
+  route->unwatched = errnum != EAGAIN;
+  if (route->unwatched)
     usock_channel_wait_for_room (channel, base, errnum);
   else if (route->woken && !progress)
-    {
-      route->delay = MIN (MAX (route->delay * 2, 1), RACE_DELAY_LAST);
-      base->retry_at = g_get_monotonic_time ()
-                       + route->delay * (gint64) g_random_int_range (750, 1250);
-    }
+    route_retry_later (route);
   else
     route_wait (route);
   route->woken = FALSE;
@@ -400,29 +470,67 @@ name_family (const UsockName *name)
   return name->path != NULL ? AF_UNIX : name->native.any.sa_family;
 }
 
-/* Its messages go on to whom they were meant for. */
+/* Its messages go on to whom they were meant for, and its congestion ends there. */
+static void
+dgram_move_peer (UsockDgram *self)
+{
+  UsockChannel *channel = USOCK_CHANNEL (self);
+  DgramRoute *route = dgram_find_route (self, g_steal_pointer (&channel->target));
+
+  dgram_keep_route (self, route);
+  if (route->base.queue.length == 0)
+    route->base.stalled_since = self->peer->base.stalled_since;
+  usock_channel_move_queued (channel, &self->peer->base, &route->base);
+  route->congested |= self->peer->congested;
+  route->announced |= self->peer->announced;
+  if (route->base.queue.length == 0)
+    {
+      route->base.blocked = TRUE;
+      route_wait (route);
+    }
+}
+
+/* Who has no name cannot be reached any more. */
+static void
+dgram_abandon_peer (UsockDgram *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (self->peer->base.queue.length == 0)
+    return;
+
+  g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
+                       _("Could not send: the socket was connected to another peer"));
+  usock_channel_drop_route (USOCK_CHANNEL (self), &self->peer->base, error);
+}
+
 static void
 dgram_leave_peer (UsockDgram *self)
 {
   UsockChannel *channel = USOCK_CHANNEL (self);
-  DgramRoute *route;
+  DgramRoute *peer = self->peer;
 
   if (channel->target == NULL)
-    return;
+    dgram_abandon_peer (self);
+  else if (peer->base.queue.length > 0 || peer->congested)
+    dgram_move_peer (self);
 
-  if (self->peer->base.queue.length > 0)
-    {
-      route = dgram_find_route (self, g_steal_pointer (&channel->target));
-      dgram_keep_route (self, route);
-      if (route->base.queue.length == 0)
-        route->base.stalled_since = self->peer->base.stalled_since;
-      usock_channel_move_queued (channel, &self->peer->base, &route->base);
-      route->congested |= self->peer->congested;
-      route->announced |= self->peer->announced;
-      usock_watch_wake (&USOCK_SOCKET (self)->watch);
-    }
+  self->scattered |= self->connected;
   g_clear_pointer (&channel->target, usock_name_free);
-  self->peer->base.blocked = self->peer->congested = self->peer->announced = FALSE;
+  g_clear_pointer (&peer->waiter, usock_waiter_free);
+  peer->base.retry_at = 0;
+  peer->base.blocked = peer->congested = peer->announced = FALSE;
+  peer->waits_for_own = peer->woken = peer->unwatched = peer->may_move = FALSE;
+  peer->delay = 0;
+  usock_watch_wake (&USOCK_SOCKET (self)->watch);
+}
+
+/* Whoever is connected, and can receive, may lose what came when a send fails. */
+static void
+dgram_check_stows (UsockDgram *self)
+{
+  USOCK_CHANNEL (self)->stows = USOCK_SOCKET (self)->family == AF_UNIX && self->connected
+                                && (self->bound || self->paired);
 }
 
 /* Connecting again empties the receive queue too. */
@@ -456,9 +564,10 @@ usock_dgram_connect (UsockChannel  *channel,
   usock_socket_set_label (socket, target->label);
   g_clear_object (&socket->remote_address);
   g_free (self->peer->text);
-  self->peer->text = name_to_text (target);
+  self->peer->text = usock_name_to_text (target);
   channel->target = g_steal_pointer (&owned);
-  channel->stows = self->bound;
+  self->connected = TRUE;
+  dgram_check_stows (self);
   channel->announce = TRUE;
   usock_watch_wake (&socket->watch);
   return TRUE;
@@ -528,19 +637,24 @@ dgram_own_room (UsockChannel *channel,
     route_unblock (route);
 }
 
-/* A retry whose time has come without anything in the queue to send is as good as room: the next
- * send will tell. */
+/* With nothing in the queue there is nothing to try with. Where nothing tells of room either, it
+ * is left to the next send to find out. */
 static void
 dgram_retry_empty (UsockChannel *channel,
                    UsockRoute   *base,
                    gpointer      now)
 {
-  if (base->blocked && base->queue.length == 0 && base->retry_at > 0
-      && *(gint64 *) now >= base->retry_at)
-    {
-      base->retry_at = 0;
-      base->blocked = FALSE;
-    }
+  DgramRoute *route = (DgramRoute *) base;
+
+  if (!base->blocked || base->queue.length > 0 || base->retry_at == 0
+      || *(gint64 *) now < base->retry_at)
+    return;
+
+  base->retry_at = 0;
+  if (route->unwatched)
+    base->blocked = FALSE;
+  else
+    route_wait (route);
 }
 
 static void
@@ -596,6 +710,7 @@ dgram_drop_routes (UsockDgram *self)
   g_hash_table_iter_init (&iter, self->routes);
   while (g_hash_table_iter_next (&iter, NULL, &route))
     g_clear_pointer (&((DgramRoute *) route)->waiter, usock_waiter_free);
+  g_clear_pointer (&self->peer->waiter, usock_waiter_free);
   g_hash_table_remove_all (self->routes);
   g_clear_pointer (&self->recent, route_unref);
 }
@@ -860,6 +975,30 @@ usock_dgram_new (void)
   return g_object_new (USOCK_TYPE_DGRAM, NULL);
 }
 
+/* A name that is relative was so to a directory that is not known. */
+static void
+dgram_adopt_names (UsockDgram *self)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+  g_autoptr (GSocketAddress) local = usock_io_get_local_address (socket->fd);
+  g_autoptr (GSocketAddress) remote = usock_io_get_remote_address (socket->fd);
+  g_autofree char *local_text = local != NULL ? usock_address_to_string (local) : NULL;
+  g_autofree char *text = remote != NULL ? usock_address_to_string (remote) : NULL;
+
+  self->bound = local == NULL || local_text != NULL;
+  self->connected = !usock_io_peer_is_missing (socket->fd);
+  self->paired = self->connected;
+  dgram_check_stows (self);
+  if (text == NULL || (socket->family == AF_UNIX && text[0] != '/' && text[0] != '@'))
+    return;
+
+  USOCK_CHANNEL (self)->target = usock_name_new_for_address (remote, NULL);
+  if (USOCK_CHANNEL (self)->target == NULL)
+    return;
+  usock_socket_set_label (socket, text);
+  self->peer->text = g_steal_pointer (&text);
+}
+
 /**
  * usock_dgram_new_from_fd:
  * @fd: a descriptor; the socket's on success, else still the caller's
@@ -889,8 +1028,7 @@ usock_dgram_new_from_fd (gint     fd,
   if (!usock_channel_adopt (USOCK_CHANNEL (self), fd, error))
     return NULL;
 
-  self->bound = TRUE;
-  USOCK_CHANNEL (self)->stows = !usock_io_peer_is_missing (fd);
+  dgram_adopt_names (self);
   return g_steal_pointer (&self);
 }
 
@@ -920,7 +1058,8 @@ usock_dgram_new_pair (UsockDgram **first,
   if (!usock_channel_pair (USOCK_CHANNEL (one), USOCK_CHANNEL (other), error))
     return FALSE;
 
-  USOCK_CHANNEL (one)->stows = USOCK_CHANNEL (other)->stows = TRUE;
+  dgram_adopt_names (one);
+  dgram_adopt_names (other);
   *first = g_steal_pointer (&one);
   *second = g_steal_pointer (&other);
   return TRUE;
@@ -940,8 +1079,15 @@ dgram_bind (UsockDgram  *self,
   if (name == NULL || !dgram_open (self, name_family (name), name->label, error))
     return FALSE;
 
-  result = name->path != NULL && !self->bound
-               ? usock_path_claim (socket->fd, name, SOCK_DGRAM, self->mode, &self->claim)
+  /* The kernel would let some of it pass. */
+  if (self->bound)
+    {
+      usock_error_set_errno (error, EINVAL, _("Could not bind to “%s”"), name->label);
+      return FALSE;
+    }
+
+  result = name->path != NULL
+               ? usock_path_claim (socket->fd, name, self->mode, &self->claim)
                : usock_io_bind (socket->fd, name);
   if (result < 0)
     {
@@ -953,7 +1099,7 @@ dgram_bind (UsockDgram  *self,
     }
 
   self->bound = self->announce = TRUE;
-  USOCK_CHANNEL (self)->stows = USOCK_CHANNEL (self)->target != NULL;
+  dgram_check_stows (self);
   g_clear_object (&socket->local_address);
   usock_watch_wake (&socket->watch);
   return TRUE;
@@ -1058,6 +1204,7 @@ dgram_send_on (UsockDgram      *self,
   if (!dgram_open (self, name_family (route->base.destination), route->text, error))
     return FALSE;
 
+  self->scattered = TRUE;
   route_ref (route);
   sent = usock_channel_send_on (USOCK_CHANNEL (self), &route->base, message, data, length,
                                 operation, error);
@@ -1081,8 +1228,10 @@ dgram_route_for_text (UsockDgram  *self,
   if (name == NULL)
     return NULL;
 
+  /* A relative path may be another one next time. */
   route = dgram_find_route (self, name);
-  self->recent_text = g_strdup (text);
+  if (text[0] == '/' || text[0] == '@' || name_family (route->base.destination) != AF_UNIX)
+    self->recent_text = g_strdup (text);
   return route;
 }
 
@@ -1129,9 +1278,21 @@ dgram_route_for_address (UsockDgram      *self,
                          GSocketAddress  *address,
                          GError         **error)
 {
-  UsockName *name = usock_name_new_for_address (address, error);
+  g_autoptr (UsockName) name = usock_name_new_for_address (address, error);
+  g_autofree char *text = NULL;
 
-  return name != NULL ? dgram_find_route (self, name) : NULL;
+  if (name == NULL)
+    return NULL;
+
+  text = usock_name_to_text (name);
+  if (text == NULL)
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                           _("Could not send: the destination has no name"));
+      return NULL;
+    }
+
+  return dgram_find_route (self, g_steal_pointer (&name));
 }
 
 /**

@@ -33,6 +33,15 @@ typedef enum
   USOCK_IO_SHUTDOWN,
 } UsockIoCall;
 
+/* How much of a send buffer is free. What is on its way to slow receivers fills it. Sending goes
+ * on until it is full, but epoll reports room only while three quarters are free. */
+typedef enum
+{
+  USOCK_IO_FREE,
+  USOCK_IO_CROWDED,
+  USOCK_IO_FULL,
+} UsockIoRoom;
+
 #define USOCK_IO_BATCH_MAX 64
 #define USOCK_IO_FDS_MAX 253
 
@@ -117,7 +126,7 @@ gssize           usock_io_send_data_to      (int                    fd,
                                              gconstpointer          data,
                                              gsize                  length,
                                              const UsockName       *destination);
-gboolean         usock_io_is_full           (int                    fd);
+UsockIoRoom      usock_io_get_room          (int                    fd);
 gssize           usock_io_send              (int                    fd,
                                              const UsockIoOutgoing *outgoing);
 int              usock_io_send_batch        (int                    fd,
@@ -145,6 +154,7 @@ int              usock_io_peek_end          (int                    fd,
                                              gboolean              *at_end);
 
 void             usock_io_close_foreign     (int                    fd);
+guint            usock_io_count_closing     (void);
 
 #ifdef USOCK_FAULTS
 /* The next @nth call of that kind, and with @every also each @every th after it, fails. */

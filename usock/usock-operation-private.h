@@ -28,6 +28,10 @@ void            usock_operation_set_cancellable (UsockOperation      *self,
                                                  GCallback            cancelled);
 gboolean        usock_operation_is_cancelled    (UsockOperation      *self);
 
+UsockOperation *usock_operation_mark            (UsockOperation      *self);
+gboolean        usock_operation_unmark          (UsockOperation      *self);
+gboolean        usock_operation_is_decided      (UsockOperation      *self);
+
 void            usock_operation_return_pointer  (UsockOperation      *self,
                                                  gpointer             result,
                                                  GDestroyNotify       free_result);

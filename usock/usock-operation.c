@@ -17,6 +17,8 @@ struct _UsockOperation
   GCancellable *cancellable;
   gulong cancelled_id;
 
+  guint n_marks;
+  gboolean decided;
   gpointer result;
   GDestroyNotify free_result;
   GError *error;
@@ -125,13 +127,40 @@ usock_operation_is_cancelled (UsockOperation *self)
   return self->cancellable != NULL && g_cancellable_is_cancelled (self->cancellable);
 }
 
+/* One that stands in several queues is done when it was taken from the last of them, or when it
+ * fails, whichever comes first. Returns a reference for one more queue. */
+UsockOperation *
+usock_operation_mark (UsockOperation *self)
+{
+  self->n_marks++;
+  return g_object_ref (self);
+}
+
+/* Takes the reference over, unless this was the last queue and nobody has decided yet. */
+gboolean
+usock_operation_unmark (UsockOperation *self)
+{
+  if (--self->n_marks == 0 && !self->decided)
+    return TRUE;
+
+  g_object_unref (self);
+  return FALSE;
+}
+
+gboolean
+usock_operation_is_decided (UsockOperation *self)
+{
+  return self->decided;
+}
+
 void
 usock_operation_return_pointer (UsockOperation *self,
                                 gpointer        result,
                                 GDestroyNotify  free_result)
 {
-  g_assert (self->result == NULL && self->error == NULL);
+  g_assert (!self->decided);
 
+  self->decided = TRUE;
   self->result = result;
   self->free_result = free_result;
   operation_forget_cancellable (self);
@@ -141,8 +170,9 @@ void
 usock_operation_return_error (UsockOperation *self,
                               GError         *error)
 {
-  g_assert (self->result == NULL && self->error == NULL);
+  g_assert (!self->decided);
 
+  self->decided = TRUE;
   self->error = error;
   operation_forget_cancellable (self);
 }
