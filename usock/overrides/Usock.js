@@ -19,6 +19,7 @@ const BYTES_PER_COLLECTION = 16 << 20;
 // What counts as how many messages and bytes, by the signal that brings it.
 const DELIVERIES = {
     data: bytes => passed(1, bytes.length),
+    datagram: bytes => passed(1, bytes.length),
     message: () => passed(1, 0),
     batch: batch => passed(batch.length, batch.reduce((sum, bytes) => sum + bytes.length, 0)),
     connection: () => passed(1, 0),
@@ -80,6 +81,17 @@ function whole(message, {offset, length, fds}) {
         throw new TypeError(
             'a Usock.Message is sent whole, with the descriptors that are in it');
     }
+    return message;
+}
+
+function asMessage(Usock, data, options = {}) {
+    if (data instanceof Usock.Message)
+        return whole(data, options);
+    const content = slice(asBytes(data), options.offset, options.length);
+    passed(0, content.length);
+    const message = Usock.Message.new(content);
+    for (const fd of asFds(options.fds ?? []))
+        message.append_fd(fd);
     return message;
 }
 
@@ -149,6 +161,12 @@ function patchMessage(Usock) {
                 }
             },
         },
+        // Who sent a datagram, as text to answer to; null if the sender has no name.
+        sender: {
+            get() {
+                return this.get_sender();
+            },
+        },
     });
     Usock.Message.new_from_text = text => Usock.Message.new(text);
 }
@@ -162,9 +180,9 @@ function patchSocket(Usock) {
             const count = Object.hasOwn(DELIVERIES, signal) ? DELIVERIES[signal] : null;
             if (count === null || typeof handler !== 'function')
                 return connect.call(this, signal, handler);
-            return connect.call(this, signal, (emitter, value) => {
+            return connect.call(this, signal, (emitter, value, ...rest) => {
                 try {
-                    return handler(emitter, value);
+                    return handler(emitter, value, ...rest);
                 } finally {
                     count(value);
                 }
@@ -201,17 +219,6 @@ function patchSending(Usock) {
     const {send, send_with_fds, send_message, send_messages} = prototype;
     promisify(prototype, 'send_message', 1);
 
-    function asMessage(data, options = {}) {
-        if (data instanceof Usock.Message)
-            return whole(data, options);
-        const content = slice(asBytes(data), options.offset, options.length);
-        passed(0, content.length);
-        const message = Usock.Message.new(content);
-        for (const fd of asFds(options.fds ?? []))
-            message.append_fd(fd);
-        return message;
-    }
-
     // Sends a Uint8Array or another view, an ArrayBuffer, a string as UTF-8, a GLib.Bytes or a
     // Usock.Message. offset and length count bytes. fds are numbers or objects with a get_fd();
     // they stay the caller's.
@@ -232,7 +239,7 @@ function patchSending(Usock) {
 
     // Sends like send(), but waits for room: when it resolves, the kernel has the message.
     prototype.send_async = async function (data, {cancellable = null, ...options} = {}) {
-        await this.send_message_async(asMessage(data, options), cancellable);
+        await this.send_message_async(asMessage(Usock, data, options), cancellable);
     };
 
     prototype.send_text = function (text) {
@@ -242,7 +249,7 @@ function patchSending(Usock) {
         return this.send(data, {fds});
     };
     prototype.send_messages = function (messages) {
-        return send_messages.call(this, Array.from(messages, item => asMessage(item)));
+        return send_messages.call(this, Array.from(messages, item => asMessage(Usock, item)));
     };
 }
 
@@ -309,6 +316,48 @@ function patchEnding(Usock) {
     };
 }
 
+// A destination is a text as in Usock.address_parse(), the sender of a message for one, a Gio.File
+// or a Gio.SocketAddress.
+function patchDatagrams(Usock) {
+    const {prototype} = Usock.Dgram;
+    const {bind_to_path, send_to, send_message_to_all} = prototype;
+    const asText = destination => asPath(destination, 'Could not send to');
+    promisify(prototype, 'send_message_to', 2);
+
+    prototype.bind_to_path = function (path) {
+        return bind_to_path.call(this, asPath(path, 'Could not bind to'));
+    };
+    // Receives on a path, a Gio.File or a Gio.SocketAddress.
+    prototype.bind = function (where) {
+        return where instanceof Gio.SocketAddress
+            ? this.bind_to_address(where)
+            : this.bind_to_path(where);
+    };
+
+    // Sends to a destination what send() takes.
+    prototype.send_to = function (data, destination, options = {}) {
+        if (destination instanceof Gio.SocketAddress)
+            return this.send_message_to(asMessage(Usock, data, options), destination);
+        if (options.fds !== undefined || data instanceof Usock.Message)
+            return this.send_message_to_all(asMessage(Usock, data, options), [destination]) === 1;
+        const content = slice(asBytes(data), options.offset, options.length);
+        passed(0, content.length);
+        return send_to.call(this, content, asText(destination));
+    };
+    // Sends like send_to(), but waits for room: when it resolves, the receiver has the message.
+    prototype.send_to_async = async function (data, destination, options = {}) {
+        const {cancellable = null, ...rest} = options;
+        const address = destination instanceof Gio.SocketAddress
+            ? destination
+            : Usock.address_parse(asText(destination));
+        await this.send_message_to_async(asMessage(Usock, data, rest), address, cancellable);
+    };
+    // Returns how many accepted it, and throws only if none did.
+    prototype.send_message_to_all = function (message, destinations) {
+        return send_message_to_all.call(this, message, Array.from(destinations, asText));
+    };
+}
+
 function patchServer(Usock) {
     const {prototype} = Usock.Server;
     const {listen_on_path, listen_on_address} = prototype;
@@ -367,15 +416,21 @@ function _init() {
     patchSending(Usock);
     patchReceiving(Usock);
     patchEnding(Usock);
+    patchDatagrams(Usock);
     patchServer(Usock);
 
     // Returns two channels that are connected with each other.
-    Usock.Seqpacket.pair = function () {
-        const [, first, second] = Usock.Seqpacket.new_pair();
-        return [first, second];
-    };
+    for (const type of [Usock.Seqpacket, Usock.Dgram]) {
+        type.pair = function () {
+            const [, first, second] = type.new_pair();
+            return [first, second];
+        };
+    }
 
-    const {address_parse, run_until_closed} = Usock;
+    const {address_parse, notify, run_until_closed} = Usock;
     Usock.address_parse = text => address_parse(refuseNul(text, 'Could not parse the address'));
+    // Tells the service manager. fds are numbers or objects with a get_fd(), for FDSTORE=1.
+    Usock.notify = (state, fds = []) =>
+        notify(refuseNul(state, 'Could not notify the service manager of'), asFds(fds));
     Usock.run_until_closed = (context = null) => run_until_closed(context);
 }
