@@ -13,7 +13,9 @@ import shlex
 import subprocess
 import sys
 import tempfile
-import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'interop'))
+from interop import wait_for_listener  # noqa: E402
 
 DEADLINE = 60
 PATH = 'echo.socket'
@@ -44,24 +46,11 @@ def write_programs(text, directory):
     return programs['server'], programs['client']
 
 
-def wait_until_listening(path, process):
-    deadline = time.monotonic() + DEADLINE
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f'{process.args} exited with {process.returncode}'
-        with contextlib.suppress(OSError), open('/proc/net/unix', encoding='utf-8') as table:
-            # Field 3 holds the flags: 0x10000 says that connections are accepted.
-            if any(words[-1] == path and int(words[3], 16) & 0x10000
-                   for words in map(str.split, table)):
-                return
-        time.sleep(0.005)
-    raise AssertionError(f'{process.args} does not listen')
-
-
 @contextlib.contextmanager
 def serving(command, directory):
     process = subprocess.Popen(command, cwd=directory)
     try:
-        yield process
+        yield
     finally:
         process.kill()
         process.wait()
@@ -74,8 +63,8 @@ def main():
         servers, clients = write_programs(text, directory)
         # Each server is killed, and leaves its path behind; the next takes it over.
         for language, server in servers.items():
-            with serving(server, directory) as process:
-                wait_until_listening(os.path.join(os.path.realpath(directory), PATH), process)
+            with serving(server, directory):
+                wait_for_listener(os.path.join(os.path.realpath(directory), PATH))
                 for other, client in clients.items():
                     answer = subprocess.run(client, cwd=directory, timeout=DEADLINE, check=True,
                                             stdout=subprocess.PIPE, encoding='utf-8').stdout
