@@ -289,3 +289,13 @@ scene_is_hung_up (int fd)
 
   return poll (&poll_fd, 1, 0) == 1;
 }
+
+gboolean
+scene_skip_limits (void)
+{
+  if (g_getenv ("USOCK_TEST_SLOW") == NULL)
+    return FALSE;
+
+  g_test_skip ("valgrind keeps the kernel's limits away");
+  return TRUE;
+}

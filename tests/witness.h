@@ -99,3 +99,5 @@ char         *scene_receive   (int                  fd);
 guint         scene_fill      (UsockChannel        *channel,
                                GError             **error);
 gboolean      scene_is_hung_up (int                 fd);
+/* Whether the limit of descriptors is not the kernel's: valgrind has one of its own. */
+gboolean      scene_skip_limits (void);

@@ -362,7 +362,8 @@ channel_make_message (UsockChannel *self,
 }
 
 /* For those who get bytes only. A message that is not whole would look as if it were; a channel
- * that refuses descriptors misses none. */
+ * that refuses descriptors misses none. A datagram is dropped: anybody could send it, and must
+ * not be able to close the socket. */
 static gboolean
 channel_check_whole (UsockChannel *self,
                      Incoming     *incoming)
@@ -380,22 +381,24 @@ channel_check_whole (UsockChannel *self,
         usock_io_close_foreign (control.fds[i]);
     }
 
-  if (incoming->truncated)
+  if (!incoming->truncated && (!lost || self->max_fds == 0))
+    return TRUE;
+
+  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+    usock_socket_record (usock_channel_socket (self), USOCK_IO_RECEIVE, EMSGSIZE);
+  else if (incoming->truncated)
     usock_socket_fail (usock_channel_socket (self),
                        g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
                                     _("Could not receive from “%s”: a message of %zu"
                                       " bytes is longer than the read buffer of %u bytes"),
                                     usock_channel_peer (self), incoming->full_length,
                                     self->read_buffer_size));
-  else if (lost && self->max_fds > 0)
+  else
     usock_socket_fail (usock_channel_socket (self),
                        g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
                                     _("Could not receive from “%s”: the descriptors of a message "
                                       "of %zu bytes were lost"),
                                     usock_channel_peer (self), incoming->full_length));
-  else
-    return TRUE;
-
   return FALSE;
 }
 

@@ -415,7 +415,8 @@ channel_decide_last (UsockChannel   *self,
 static gboolean
 channel_closed_gracefully (UsockChannel *self)
 {
-  return usock_channel_socket (self)->failure == NULL && self->ended && self->end_emitted;
+  return usock_channel_socket (self)->failure == NULL && self->ended
+         && (self->end_emitted || USOCK_CHANNEL_GET_CLASS (self)->connectionless);
 }
 
 /* Everything that waits ends with the failure, or with CLOSED if the program closed. */

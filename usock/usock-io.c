@@ -162,7 +162,7 @@ name_below (int                 fd,
   if (access ("/proc/self/fd", F_OK) == -1)
     return -ENAMETOOLONG;
 
-  native->sun_family = AF_UNIX;
+  *native = (struct sockaddr_un) { .sun_family = AF_UNIX };
   length = snprintf (native->sun_path, sizeof native->sun_path, "/proc/self/fd/%d%s%s", fd,
                      *entry != '\0' ? "/" : "", entry);
   return length < (int) sizeof native->sun_path ? 0 : -ENAMETOOLONG;

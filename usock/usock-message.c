@@ -110,7 +110,13 @@ usock_message_new_received (gconstpointer data,
                             gsize         length,
                             gsize         full_length)
 {
-  UsockMessage *self = message_new (g_bytes_new (data, length));
+  guint8 *copy = g_malloc (length + 1);
+  UsockMessage *self;
+
+  if (length > 0)
+    memcpy (copy, data, length);
+  copy[length] = '\0'; /* promised to those who get the bytes */
+  self = message_new (g_bytes_new_take (copy, length));
 
   self->full_length = full_length;
   self->frozen = self->received = TRUE;

@@ -104,7 +104,7 @@ receive_hostile (UsockTest *test,
                  guint max_fds,
                  Tally *tally)
 {
-  const guint n = torture_scaled (5000, 100000);
+  const guint n = torture_scaled (1500, 100000);
   pid_t pid = torture_fork (test, play_hostile, GUINT_TO_POINTER (n));
   Stream stream = { 0 };
   Heartbeat heartbeat;
