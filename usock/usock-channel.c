@@ -533,8 +533,8 @@ usock_channel_resume (UsockChannel *self)
  * usock_channel_get_bytes_read:
  * @self: a channel
  *
- * Gets how many bytes of payload were received. The counter stays when the channel is closed, and its changes
- * are not notified.
+ * Gets how many bytes of payload were received. The counter
+ * stays when the channel is closed, and its changes are not notified.
  *
  * Returns: the count
  *
@@ -552,8 +552,8 @@ usock_channel_get_bytes_read (UsockChannel *self)
  * usock_channel_get_bytes_written:
  * @self: a channel
  *
- * Gets how many bytes of payload the kernel has taken. The counter stays when the channel is closed, and its changes
- * are not notified.
+ * Gets how many bytes of payload the kernel has taken. The counter
+ * stays when the channel is closed, and its changes are not notified.
  *
  * Returns: the count
  *
@@ -571,8 +571,8 @@ usock_channel_get_bytes_written (UsockChannel *self)
  * usock_channel_get_messages_read:
  * @self: a channel
  *
- * Gets how many messages were received. The counter stays when the channel is closed, and its changes
- * are not notified.
+ * Gets how many messages were received. The counter
+ * stays when the channel is closed, and its changes are not notified.
  *
  * Returns: the count
  *
@@ -590,8 +590,8 @@ usock_channel_get_messages_read (UsockChannel *self)
  * usock_channel_get_messages_written:
  * @self: a channel
  *
- * Gets how many messages the kernel has taken. The counter stays when the channel is closed, and its changes
- * are not notified.
+ * Gets how many messages the kernel has taken. The counter
+ * stays when the channel is closed, and its changes are not notified.
  *
  * Returns: the count
  *
