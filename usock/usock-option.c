@@ -127,6 +127,25 @@ read_filter (int                fd,
   return result;
 }
 
+/* Of a few options the kernel wants to be asked for as many bytes as they have. */
+static gsize
+answer_size (const UsockOption *option)
+{
+  switch (option->kind)
+    {
+    case USOCK_OPTION_BOOL:
+    case USOCK_OPTION_INT:
+    case USOCK_OPTION_UINT:
+      return sizeof (int);
+    case USOCK_OPTION_UINT64:
+      return sizeof (guint64);
+    case USOCK_OPTION_BYTES:
+      return option->max;
+    default:
+      return ANSWER_SIZE;
+    }
+}
+
 /* ERANGE says that the answer is longer than the buffer, and some tell how long it is. */
 static int
 read_answer (int                fd,
@@ -134,7 +153,7 @@ read_answer (int                fd,
              GByteArray        *answer,
              socklen_t         *length)
 {
-  gsize size = option->kind == USOCK_OPTION_BYTES ? (gsize) option->max : ANSWER_SIZE;
+  gsize size = answer_size (option);
   int result;
 
   do
