@@ -726,25 +726,27 @@ usock_reactor_hold (UsockReactor *self,
   self->n_held += change;
 }
 
-/* Until nothing is held in the context. Each turn looks the reactor up anew: it goes with its
- * last watch, and another may come. */
+/* Looks the reactor up anew each time: it goes with its last watch, and another may come. */
+guint
+usock_reactor_count_held (GMainContext *context)
+{
+  UsockReactor *self;
+  guint n_held = 0;
+
+  g_mutex_lock (&reactors_lock);
+  self = reactors != NULL ? g_hash_table_lookup (reactors, context) : NULL;
+  if (self != NULL && usock_reactor_is_usable (self))
+    n_held = MAX (self->n_held, 0);
+  g_mutex_unlock (&reactors_lock);
+
+  return n_held;
+}
+
 void
 usock_reactor_run_until_idle (GMainContext *context)
 {
-  for (;;)
-    {
-      UsockReactor *self;
-      gboolean held;
-
-      g_mutex_lock (&reactors_lock);
-      self = reactors != NULL ? g_hash_table_lookup (reactors, context) : NULL;
-      held = self != NULL && usock_reactor_is_usable (self) && self->n_held > 0;
-      g_mutex_unlock (&reactors_lock);
-
-      if (!held)
-        return;
-      g_main_context_iteration (context, TRUE);
-    }
+  while (usock_reactor_count_held (context) > 0)
+    g_main_context_iteration (context, TRUE);
 }
 
 /* For what has no watch to be woken: once, from the thread-default context. */

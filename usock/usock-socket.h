@@ -52,5 +52,7 @@ void            usock_socket_destroy              (UsockSocket   *self,
 
 USOCK_AVAILABLE_IN_1_0
 void            usock_run_until_closed            (GMainContext  *context);
+USOCK_AVAILABLE_IN_1_0
+guint           usock_count_held                  (GMainContext  *context);
 
 G_END_DECLS

@@ -790,16 +790,8 @@ def notify(state, fds=()):
 
 @export
 def run_until_closed(context=None):
-    """Iterates the context until no held socket is open there. Ctrl-C ends the process."""
-    # The loop is in C, where no KeyboardInterrupt can be raised.
-    import signal
-    import threading
-    python_stops = (threading.current_thread() is threading.main_thread()
-                    and signal.getsignal(signal.SIGINT) is signal.default_int_handler)
-    if python_stops:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        Usock.run_until_closed(context)
-    finally:
-        if python_stops:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Iterates the context until no held socket is open there. Ctrl-C raises KeyboardInterrupt."""
+    # Where the loop is in C, no exception can end it.
+    context = context or GLib.MainContext.default()
+    while Usock.count_held(context) > 0:
+        context.iteration(True)
