@@ -906,8 +906,9 @@ usock_socket_close (UsockSocket *self)
  * @self: a socket
  * @error: (nullable): why
  *
- * Closes the socket as [method@Usock.Socket.close] does, and has a copy of
- * @error emitted as [signal@Usock.Socket::error] first.
+ * Closes the socket as [method@Usock.Socket.close] does, but throws away what
+ * waits to be sent, and has a copy of @error emitted as
+ * [signal@Usock.Socket::error] first.
  *
  * Since: 1.0
  */
