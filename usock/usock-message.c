@@ -101,13 +101,19 @@ message_steal_fd (UsockMessage *self,
   return fd;
 }
 
+/* A NUL stands behind what the data signal shows, also where it was put aside before. */
 UsockMessage *
 usock_message_new_received (gconstpointer data,
                             gsize         length,
                             gsize         full_length)
 {
-  UsockMessage *self = message_new (g_bytes_new (data, length));
+  guint8 *copy = g_malloc (length + 1);
+  UsockMessage *self;
 
+  if (length > 0)
+    memcpy (copy, data, length);
+  copy[length] = '\0';
+  self = message_new (g_bytes_new_take (copy, length));
   self->full_length = full_length;
   self->frozen = self->received = TRUE;
 
