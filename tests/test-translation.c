@@ -35,7 +35,8 @@ main (int    argc,
   g_test_add_data_func ("/usock/translation/de",
                         "Verbinden mit „" MISSING "“ ist fehlgeschlagen: ", test_language);
   g_test_add_data_func ("/usock/translation/fr",
-                        "Impossible de se connecter à « " MISSING " » : ", test_language);
+                        "Impossible de se connecter à «\u00a0" MISSING "\u00a0»\u00a0: ",
+                        test_language);
 
   return g_test_run ();
 }

@@ -47,15 +47,17 @@ usock_channel_opened (UsockChannel *self)
   usock_channel_schedule (self);
 }
 
-/* From a turn: emits. */
+/* From a turn: emits. Whoever waits stays where the end would find him: a handler may close the
+ * channel and run a nested main loop. */
 void
 usock_channel_announce (UsockChannel *self)
 {
-  UsockOperation *connecting = g_steal_pointer (&self->connecting);
+  UsockOperation *connecting;
 
   self->announce = FALSE;
   g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_CONNECT], 0);
 
+  connecting = g_steal_pointer (&self->connecting);
   if (connecting != NULL)
     {
       usock_operation_return_pointer (connecting, NULL, NULL);
@@ -336,7 +338,7 @@ usock_channel_retry_connect (UsockChannel *self)
     channel_wait_to_connect (self, now);
 }
 
-/* Back to NEW; whoever waits is told why. */
+/* Back to NEW; whoever waits is told why, and may connect again right then. */
 void
 usock_channel_cancel_connect (UsockChannel *self)
 {
@@ -348,13 +350,17 @@ usock_channel_cancel_connect (UsockChannel *self)
 
   usock_channel_fail_operation (self, g_steal_pointer (&self->connecting), g_error_copy (error));
   usock_channel_drop_queued (self, error);
-  while (usock_queue_pop (&self->receivers, &item) || usock_queue_pop (&self->enders, &item))
+  g_clear_error (&self->lost);
+  while (usock_queue_pop (&self->enders, &item) || usock_queue_pop (&self->receivers, &item))
     usock_channel_fail_operation (self, item.operation, g_error_copy (error));
+  if (self->closer != NULL)
+    usock_channel_fail_operation (self, g_steal_pointer (&self->closer), g_error_copy (error));
 
   self->ending = FALSE;
+  self->needs_drain = FALSE;
+  self->close_due = 0;
+  usock_socket_retreat (socket);
   usock_channel_run_completed (self);
-  if (socket->state == USOCK_STATE_CONNECTING)
-    usock_socket_retreat (socket);
 }
 
 /**
@@ -418,7 +424,8 @@ usock_channel_connect_to_address (UsockChannel    *self,
   return channel_connect (self, usock_name_new_for_address (address, error), error);
 }
 
-/* Takes @target over; NULL with @error if there is none. */
+/* Takes @target over; NULL with @error if there is none. Whoever cancelled before gets no
+ * connection, which others would see come and go. */
 static void
 channel_connect_async (UsockChannel        *self,
                        UsockName           *target,
@@ -429,6 +436,13 @@ channel_connect_async (UsockChannel        *self,
 {
   UsockOperation *operation = usock_channel_new_operation (self, usock_channel_connect_async,
                                                            cancellable, callback, user_data);
+
+  if (target != NULL && usock_operation_is_cancelled (operation))
+    {
+      usock_name_free (target);
+      usock_channel_cancel_operation (self, operation);
+      return;
+    }
 
   /* A datagram socket is connected at once, and may be again; but `connect` is still to come. */
   if (target != NULL && self->connecting != NULL
@@ -456,8 +470,8 @@ channel_connect_async (UsockChannel        *self,
  * @user_data: data for @callback
  *
  * Connects to a server of this machine, and completes when
- * [signal@Usock.Channel::connect] was emitted. When it is cancelled before,
- * the channel is new again.
+ * [signal@Usock.Channel::connect] was emitted. When it is cancelled while
+ * there is no connection yet, the channel is new again.
  *
  * Since: 1.0
  */
@@ -509,7 +523,8 @@ usock_channel_connect_to_path_finish (UsockChannel  *self,
  * @user_data: data for @callback
  *
  * Connects to a server, and completes when [signal@Usock.Channel::connect]
- * was emitted. When it is cancelled before, the channel is new again.
+ * was emitted. When it is cancelled while there is no connection yet, the
+ * channel is new again.
  *
  * Since: 1.0
  */

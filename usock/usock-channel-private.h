@@ -12,10 +12,10 @@ G_BEGIN_DECLS
 /* usock-channel: messages in and out of one socket.
  *
  * Drives the queue, the io room and the reactor, and owns every signal about data. The room has
- * four files: the class and its turn (usock-channel.c), becoming connected (-connect.c), taking
- * messages in (-receive.c) and getting them out (-send.c). A turn does, in this order, what
- * contract has it: connect, then messages, then end; asynchronous calls complete in between, in
- * the order in which they were decided; the base emits error and close.
+ * six files: the class (usock-channel.c), its turns (-turn.c), becoming connected (-connect.c),
+ * taking messages in (-receive.c), getting them out (-send.c), and ending (-end.c). A turn keeps
+ * the order that is promised: connect, then messages, then end; asynchronous calls complete in
+ * between, as they were decided; the base emits error and close.
  *
  * Public calls only change state and wake the watch. */
 
@@ -61,6 +61,7 @@ struct _UsockChannel
   guint batch_next;
   guint batch_count;
   guint batch_size;
+  gboolean wary; /* descriptors have come, wanted or not */
   gboolean at_end;
   gboolean end_emitted;
   GError *broken; /* fails the channel once nothing is left to read */
@@ -78,6 +79,7 @@ struct _UsockChannel
   gboolean needs_drain;
   gboolean ending; /* no more is taken */
   gboolean ended;  /* and the peer knows */
+  GError *lost;    /* why messages that were accepted, and that nobody waited for, were not sent */
 
   GQueue completed; /* operations whose callbacks are still to be called */
   UsockOperation *closer;
@@ -136,13 +138,16 @@ usock_channel_socket (UsockChannel *self)
   return &self->parent_instance;
 }
 
-/* Whether there is a connection, whatever may still go over it. */
+/* Whether there is a connection, whatever may still go over it. A child that a handler forked
+ * comes back into the middle of a turn: it has none, for what it took or sent would be its
+ * parent's. */
 static inline gboolean
 usock_channel_is_connected (UsockChannel *self)
 {
   UsockState state = self->parent_instance.state;
 
-  return state >= USOCK_STATE_OPEN && state <= USOCK_STATE_CLOSING;
+  return state >= USOCK_STATE_OPEN && state <= USOCK_STATE_CLOSING
+         && !usock_reactor_is_inherited (self->parent_instance.reactor);
 }
 
 /* The errors of a channel name the other end; an adopted one may have none. */
@@ -152,7 +157,12 @@ usock_channel_peer (UsockChannel *self)
   return self->parent_instance.label != NULL ? self->parent_instance.label : "?";
 }
 
-/* usock-channel.c */
+/* usock-channel-turn.c */
+void     usock_channel_dispatch       (UsockSocket    *socket);
+gboolean usock_channel_wanted         (UsockSocket    *socket);
+void     usock_channel_closing        (UsockSocket    *socket);
+void     usock_channel_finish         (UsockSocket    *socket);
+void     usock_channel_orphaned       (UsockSocket    *socket);
 void     usock_channel_note_activity  (UsockChannel   *self);
 void     usock_channel_schedule       (UsockChannel   *self);
 void     usock_channel_complete       (UsockChannel   *self,
@@ -205,11 +215,19 @@ gboolean usock_channel_send_on        (UsockChannel   *self,
                                        gsize           length,
                                        UsockOperation *operation,
                                        GError        **error);
+void     usock_channel_enqueue        (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       UsockMessage   *message,
+                                       UsockOperation *operation);
 void     usock_channel_flush          (UsockChannel   *self,
                                        gboolean        force);
 void     usock_channel_wait_for_room  (UsockChannel   *self,
                                        UsockRoute     *route,
                                        int             errnum);
+gboolean usock_channel_finish_operation (UsockChannel  *self,
+                                        GAsyncResult   *result,
+                                        gpointer        tag,
+                                        GError        **error);
 void     usock_channel_finish_writing (UsockChannel   *self);
 void     usock_channel_drop_queued    (UsockChannel   *self,
                                        const GError   *error);

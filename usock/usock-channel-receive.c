@@ -11,14 +11,16 @@
 #define TURN_MESSAGES 256
 #define TURN_BYTES (1024 * 1024)
 
-/* What a descriptor counts as: closing one costs as much as reading that many bytes. Messages that
- * carry some are read one at a time too, since each batch opens all of its descriptors at once. */
+/* What a descriptor counts as: closing one costs as much as reading that many bytes. */
 #define FD_BYTES 4096
 
 /* Larger batches than this many bytes leave the cache before they are delivered. */
 #define BATCH_BYTES (512 * 1024)
 
 #define RETRY_DELAY (10 * 1000)
+
+/* With more descriptors than this still to be closed no more are taken in. */
+#define CLOSING_LIMIT 512
 
 typedef enum
 {
@@ -136,12 +138,13 @@ channel_break_errno (UsockChannel *self,
 }
 
 static void
-channel_read_later (UsockChannel *self)
+channel_read_later (UsockChannel *self,
+                    gint64        delay)
 {
   UsockSocket *socket = usock_channel_socket (self);
 
   socket->watch.ready &= ~USOCK_READY_IN;
-  self->read_retry_at = usock_reactor_get_time (socket->reactor) + RETRY_DELAY;
+  self->read_retry_at = usock_reactor_get_time (socket->reactor) + delay;
 }
 
 /* To a datagram socket: a peer has turned away, or somewhere in the network a message was refused.
@@ -179,7 +182,7 @@ channel_receive_failed (UsockChannel *self,
       usock_socket_record (socket, USOCK_IO_RECEIVE, errnum);
       /* A security module could say some of these again and again. */
       if (errnum != ECONNRESET && errnum != ECONNREFUSED)
-        channel_read_later (self);
+        channel_read_later (self, RETRY_DELAY);
       return;
     }
 
@@ -198,7 +201,7 @@ channel_receive_failed (UsockChannel *self,
     /* No event tells when there is memory again. */
     case ENOMEM:
     case ENOBUFS:
-      channel_read_later (self);
+      channel_read_later (self, RETRY_DELAY);
       break;
 
     default:
@@ -231,9 +234,14 @@ channel_fill_batch (UsockChannel *self,
                     Turn         *turn)
 {
   UsockSocket *socket = usock_channel_socket (self);
-  guint wanted = MAX (1, MIN (self->batch_size, turn->messages));
+  /* A batch opens the descriptors of all its messages at once, 253 each at the worst: where any
+   * may come, messages are read one by one. */
+  guint wanted = self->max_fds > 0 || self->wary
+                     ? 1
+                     : CLAMP (self->batch_size, 1, MAX (turn->messages, 1));
   gsize bytes = 0;
-  int n = usock_io_receive (socket->fd, turn->batch, self->read_buffer_size, wanted);
+  int n = usock_io_receive (socket->fd, turn->batch, self->read_buffer_size, wanted,
+                            USOCK_CHANNEL_GET_CLASS (self)->connectionless);
 
   self->batch_next = self->batch_count = 0;
   if (n < 0)
@@ -312,7 +320,7 @@ channel_take_control (UsockChannel   *self,
   incoming->has_control = FALSE;
   incoming->n_fds = control->n_fds;
   if (control->n_fds > 0)
-    self->batch_size = 1;
+    self->wary = TRUE;
 
   if (control->n_fds <= self->max_fds && !control->fds_lost)
     return;
@@ -354,7 +362,8 @@ channel_make_message (UsockChannel *self,
 }
 
 /* For those who get bytes only. A message that is not whole would look as if it were; a channel
- * that refuses descriptors misses none. */
+ * that refuses descriptors misses none. A datagram is dropped: anybody could send it, and must
+ * not be able to close the socket. */
 static gboolean
 channel_check_whole (UsockChannel *self,
                      Incoming     *incoming)
@@ -372,22 +381,24 @@ channel_check_whole (UsockChannel *self,
         usock_io_close_foreign (control.fds[i]);
     }
 
-  if (incoming->truncated)
+  if (!incoming->truncated && (!lost || self->max_fds == 0))
+    return TRUE;
+
+  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+    usock_socket_record (usock_channel_socket (self), USOCK_IO_RECEIVE, EMSGSIZE);
+  else if (incoming->truncated)
     usock_socket_fail (usock_channel_socket (self),
                        g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
                                     _("Could not receive from “%s”: a message of %zu"
                                       " bytes is longer than the read buffer of %u bytes"),
                                     usock_channel_peer (self), incoming->full_length,
                                     self->read_buffer_size));
-  else if (lost && self->max_fds > 0)
+  else
     usock_socket_fail (usock_channel_socket (self),
                        g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
                                     _("Could not receive from “%s”: the descriptors of a message "
                                       "of %zu bytes were lost"),
                                     usock_channel_peer (self), incoming->full_length));
-  else
-    return TRUE;
-
   return FALSE;
 }
 
@@ -640,8 +651,8 @@ channel_end_reached (UsockChannel *self)
     usock_channel_end (self);
 }
 
-/* Nobody listens, and the peer has hung up. If it left nothing behind, that is the end; else the
- * messages wait for somebody to take them. */
+/* Nobody listens, and the peer has hung up, or reads no more. If it left nothing behind, that is
+ * the end; else the messages wait for somebody to take them. */
 static void
 channel_look_for_end (UsockChannel *self)
 {
@@ -668,7 +679,8 @@ channel_after_reading (UsockChannel *self)
   UsockSocket *socket = usock_channel_socket (self);
   gboolean readable, busy;
 
-  if ((socket->watch.ready & USOCK_READY_HANGUP) && channel_get_takers (self) == 0)
+  if (((socket->watch.ready & USOCK_READY_HANGUP) || self->broken != NULL)
+      && channel_get_takers (self) == 0)
     channel_look_for_end (self);
 
   if (!channel_holds_messages (self) && !self->paused)
@@ -712,6 +724,11 @@ usock_channel_read (UsockChannel *self)
         {
           if (self->at_end || !(socket->watch.ready & USOCK_READY_IN))
             break;
+          if (self->wary && usock_io_count_closing () > CLOSING_LIMIT)
+            {
+              channel_read_later (self, 1000);
+              break;
+            }
           turn_borrow (self, &turn);
           channel_fill_batch (self, &turn);
           continue;

@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-
 /* Segments of one message that leave without being joined; the kernel takes 1024. */
 #define MESSAGE_IOV 64
 #define BATCH_IOV 128
@@ -247,11 +246,11 @@ channel_check_room (UsockChannel  *self,
 }
 
 /* Takes both references over. */
-static void
-channel_enqueue (UsockChannel   *self,
-                 UsockRoute     *route,
-                 UsockMessage   *message,
-                 UsockOperation *operation)
+void
+usock_channel_enqueue (UsockChannel   *self,
+                       UsockRoute     *route,
+                       UsockMessage   *message,
+                       UsockOperation *operation)
 {
   UsockSocket *socket = usock_channel_socket (self);
   guint64 cost = route->queue.cost;
@@ -337,10 +336,10 @@ usock_channel_send_on (UsockChannel    *self,
   if (!channel_check_room (self, route, length, n_fds, operation != NULL, error))
     return FALSE;
 
-  channel_enqueue (self, route,
-                   message != NULL ? usock_message_ref (message)
-                                   : usock_message_new (data, length),
-                   operation);
+  usock_channel_enqueue (self, route,
+                         message != NULL ? usock_message_ref (message)
+                                         : usock_message_new (data, length),
+                         operation);
   return TRUE;
 }
 
@@ -463,6 +462,8 @@ channel_pop_failed (UsockChannel *self,
     }
   else if (usock_channel_is_connected (self))
     USOCK_CHANNEL_GET_CLASS (self)->lost (self, route, error);
+  else if (self->lost == NULL)
+    self->lost = g_error_copy (error);
 }
 
 void
@@ -500,6 +501,29 @@ usock_channel_move_queued (UsockChannel *self,
     usock_queue_push (&to->queue, item.message, item.operation);
 }
 
+static void
+channel_fail_enders (UsockChannel *self,
+                     const GError *error)
+{
+  UsockQueueItem item;
+
+  while (usock_queue_pop (&self->enders, &item))
+    usock_channel_fail_operation (self, item.operation, g_error_copy (error));
+}
+
+static void
+channel_succeed_all (UsockChannel *self,
+                     UsockQueue   *waiting)
+{
+  UsockQueueItem item;
+
+  while (usock_queue_pop (waiting, &item))
+    {
+      usock_operation_return_pointer (item.operation, NULL, NULL);
+      usock_channel_complete (self, item.operation);
+    }
+}
+
 /* The oldest message will never be taken. Who waits for it is told; if nobody does, the channel
  * fails, or a datagram socket tells of the one message. A dead peer fails all that wait. */
 static void
@@ -518,6 +542,10 @@ channel_send_failed (UsockChannel *self,
     usock_channel_drop_route (self, route, error);
   else
     channel_pop_failed (self, route, error);
+
+  /* Who waits for the end waits for everything before it. */
+  if (self->lost != NULL)
+    channel_fail_enders (self, error);
 }
 
 /* Returns how many left, or a negative errno for the oldest one. */
@@ -634,22 +662,15 @@ void
 usock_channel_finish_writing (UsockChannel *self)
 {
   UsockSocket *socket = usock_channel_socket (self);
-  UsockQueueItem item;
 
-  if (!self->ending || self->ended || self->n_queued > 0
-      || !usock_channel_is_connected (self))
+  if (!self->ending || self->ended || self->n_queued > 0 || !usock_channel_is_connected (self))
     return;
 
   /* ENOTCONN: the peer is gone, and needs no telling. */
   usock_io_shutdown_writing (socket->fd);
   self->ended = TRUE;
   usock_watch_wake (&socket->watch);
-
-  while (usock_queue_pop (&self->enders, &item))
-    {
-      usock_operation_return_pointer (item.operation, NULL, NULL);
-      usock_channel_complete (self, item.operation);
-    }
+  channel_succeed_all (self, &self->enders);
 }
 
 /**
@@ -884,11 +905,11 @@ usock_channel_send_message_async (UsockChannel        *self,
     usock_channel_fail_operation (self, operation, error);
 }
 
-static gboolean
-channel_finish_operation (UsockChannel  *self,
-                          GAsyncResult  *result,
-                          gpointer       tag,
-                          GError       **error)
+gboolean
+usock_channel_finish_operation (UsockChannel  *self,
+                                GAsyncResult  *result,
+                                gpointer       tag,
+                                GError       **error)
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
 
@@ -913,249 +934,5 @@ usock_channel_send_message_finish (UsockChannel  *self,
                                    GAsyncResult  *result,
                                    GError       **error)
 {
-  return channel_finish_operation (self, result, usock_channel_send_message_async, error);
-}
-
-static void
-channel_mark_route (UsockChannel *self,
-                    UsockRoute   *route,
-                    gpointer      operation)
-{
-  if (route->queue.length > 0)
-    channel_enqueue (self, route, NULL, usock_operation_mark (operation));
-}
-
-/**
- * usock_channel_flush_async:
- * @self: a channel
- * @cancellable: (nullable): what may cancel the call
- * @callback: (scope async): what to call when it is done
- * @user_data: data for @callback
- *
- * Completes when the kernel has taken all messages that were accepted before
- * this call.
- *
- * Since: 1.0
- */
-void
-usock_channel_flush_async (UsockChannel        *self,
-                           GCancellable        *cancellable,
-                           GAsyncReadyCallback  callback,
-                           gpointer             user_data)
-{
-  UsockOperation *operation;
-
-  g_return_if_fail (USOCK_IS_CHANNEL (self));
-
-  operation = usock_channel_new_operation (self, usock_channel_flush_async, cancellable, callback,
-                                           user_data);
-  if (self->n_queued > 0)
-    {
-      USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_mark_route, operation);
-      g_object_unref (operation);
-      return;
-    }
-
-  usock_operation_return_pointer (operation, NULL, NULL);
-  usock_channel_complete (self, operation);
-}
-
-/**
- * usock_channel_flush_finish:
- * @self: a channel
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Ends [method@Usock.Channel.flush_async]. The errors are
- * `G_IO_ERROR_CANCELLED`, and those that ended the channel before.
- *
- * Returns: whether everything was sent
- *
- * Since: 1.0
- */
-gboolean
-usock_channel_flush_finish (UsockChannel  *self,
-                            GAsyncResult  *result,
-                            GError       **error)
-{
-  return channel_finish_operation (self, result, usock_channel_flush_async, error);
-}
-
-/**
- * usock_channel_end:
- * @self: a channel
- *
- * Ends our side: no more messages are accepted, those that wait are sent, and
- * then the peer sees the end, see shutdown(2). The peer's messages still come.
- * When both sides have ended, the channel closes.
- *
- * Since: 1.0
- */
-void
-usock_channel_end (UsockChannel *self)
-{
-  UsockSocket *socket;
-
-  g_return_if_fail (USOCK_IS_CHANNEL (self));
-
-  socket = usock_channel_socket (self);
-  if (self->ending || socket->state == USOCK_STATE_NEW || socket->state == USOCK_STATE_CLOSED
-      || !usock_socket_check (socket, NULL))
-    return;
-
-  self->ending = TRUE;
-  if (socket->state == USOCK_STATE_OPEN)
-    usock_socket_set_state (socket, USOCK_STATE_READ_ONLY);
-  else if (socket->state == USOCK_STATE_WRITE_ONLY)
-    usock_socket_set_state (socket, USOCK_STATE_CLOSING);
-  usock_channel_finish_writing (self);
-}
-
-/**
- * usock_channel_end_async:
- * @self: a channel
- * @cancellable: (nullable): what may cancel the call
- * @callback: (scope async): what to call when it is done
- * @user_data: data for @callback
- *
- * Ends our side as [method@Usock.Channel.end] does, and completes when
- * everything was sent and the end too. Cancelling stops the waiting only.
- *
- * Since: 1.0
- */
-void
-usock_channel_end_async (UsockChannel        *self,
-                         GCancellable        *cancellable,
-                         GAsyncReadyCallback  callback,
-                         gpointer             user_data)
-{
-  UsockOperation *operation;
-  GError *error = NULL;
-
-  g_return_if_fail (USOCK_IS_CHANNEL (self));
-
-  operation = usock_channel_new_operation (self, usock_channel_end_async, cancellable, callback,
-                                           user_data);
-  if (usock_channel_socket (self)->state == USOCK_STATE_NEW)
-    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
-                         _("Could not end: the channel is not connected"));
-  else if (self->ended)
-    {
-      usock_operation_return_pointer (operation, NULL, NULL);
-      usock_channel_complete (self, operation);
-      return;
-    }
-  else
-    usock_socket_check (usock_channel_socket (self), &error);
-
-  if (error != NULL)
-    {
-      usock_channel_fail_operation (self, operation, error);
-      return;
-    }
-
-  usock_queue_push (&self->enders, NULL, operation);
-  usock_channel_end (self);
-}
-
-/**
- * usock_channel_end_finish:
- * @self: a channel
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Ends [method@Usock.Channel.end_async]. The errors are
- * `G_IO_ERROR_CANCELLED`, and those that ended the channel before.
- *
- * Returns: whether our side has ended
- *
- * Since: 1.0
- */
-gboolean
-usock_channel_end_finish (UsockChannel  *self,
-                          GAsyncResult  *result,
-                          GError       **error)
-{
-  return channel_finish_operation (self, result, usock_channel_end_async, error);
-}
-
-/**
- * usock_channel_close_gracefully_async:
- * @self: a channel
- * @timeout: how long to take at the most, in milliseconds; 0 for ever
- * @cancellable: (nullable): what may cancel the call
- * @callback: (scope async): what to call when it is done
- * @user_data: data for @callback
- *
- * Closes so that nothing is lost: sends what waits, ends our side, and reads
- * until the peer has ended too, delivering what comes; if nobody listens any
- * more it is read all the same. Completes when the channel is closed.
- *
- * When @timeout is over, the channel fails with `G_IO_ERROR_TIMED_OUT`.
- * Cancelling stops the waiting, and leaves our side ended.
- *
- * Since: 1.0
- */
-void
-usock_channel_close_gracefully_async (UsockChannel        *self,
-                                      guint                timeout,
-                                      GCancellable        *cancellable,
-                                      GAsyncReadyCallback  callback,
-                                      gpointer             user_data)
-{
-  UsockSocket *socket;
-  UsockOperation *operation;
-  GError *error = NULL;
-
-  g_return_if_fail (USOCK_IS_CHANNEL (self));
-
-  socket = usock_channel_socket (self);
-  operation = usock_channel_new_operation (self, usock_channel_close_gracefully_async, cancellable,
-                                           callback, user_data);
-  if (self->closer != NULL)
-    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_PENDING,
-                         _("Could not close: the channel is being closed already"));
-  else
-    usock_socket_check (socket, &error);
-  if (error != NULL)
-    {
-      usock_channel_fail_operation (self, operation, error);
-      return;
-    }
-
-  self->closer = operation;
-  if (socket->state == USOCK_STATE_NEW)
-    {
-      usock_socket_close (socket);
-      return;
-    }
-
-  if (timeout > 0)
-    self->close_due = g_get_monotonic_time () + timeout * G_GINT64_CONSTANT (1000);
-  usock_channel_resume (self);
-  usock_channel_end (self);
-  usock_channel_schedule (self);
-  usock_watch_wake (&socket->watch);
-}
-
-/**
- * usock_channel_close_gracefully_finish:
- * @self: a channel
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Ends [method@Usock.Channel.close_gracefully_async]. Fails with
- * `G_IO_ERROR_TIMED_OUT`, `G_IO_ERROR_CANCELLED`, with `G_IO_ERROR_CLOSED` if the
- * channel was closed before, and with whatever error ended it meanwhile.
- *
- * Returns: whether everything was sent and the peer has ended
- *
- * Since: 1.0
- */
-gboolean
-usock_channel_close_gracefully_finish (UsockChannel  *self,
-                                       GAsyncResult  *result,
-                                       GError       **error)
-{
-  return channel_finish_operation (self, result, usock_channel_close_gracefully_async, error);
+  return usock_channel_finish_operation (self, result, usock_channel_send_message_async, error);
 }

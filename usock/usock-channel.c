@@ -5,12 +5,6 @@
 
 #include "usock-channel-private.h"
 
-#include <errno.h>
-
-/* How long a blocked sender waits before it tries by itself: the kernel gives no event when a
- * peer whose queue is full gives up reading. */
-#define BLOCKED_RETRY (1 * G_USEC_PER_SEC)
-
 #define READ_BUFFER_MAX (64 * 1024 * 1024)
 
 /**
@@ -64,453 +58,6 @@ typedef enum
 static GParamSpec *properties[PROP_ALLOW_HALF_OPEN + 1];
 guint usock_channel_signals[USOCK_CHANNEL_N_SIGNALS];
 
-/* Resets the idle timeout. Only the clock of the turn is stored: the deadline in the heap stays
- * where it is, and looks here when it comes. */
-void
-usock_channel_note_activity (UsockChannel *self)
-{
-  if (self->idle_timeout == 0)
-    return;
-
-  self->last_activity = usock_reactor_get_time (usock_channel_socket (self)->reactor);
-  if (self->idle_emitted)
-    {
-      self->idle_emitted = FALSE;
-      usock_channel_schedule (self);
-    }
-}
-
-static void
-channel_route_deadline (UsockChannel *self,
-                        UsockRoute   *route,
-                        gpointer      user_data)
-{
-  gint64 *next = user_data;
-
-  if (route->retry_at > 0 && (route->blocked || route->queue.length > 0))
-    *next = MIN (*next, route->retry_at);
-  if (route->queue.length == 0)
-    return;
-
-  if (!USOCK_CHANNEL_GET_CLASS (self)->connectionless)
-    *next = MIN (*next, usock_reactor_get_time (usock_channel_socket (self)->reactor)
-                            + BLOCKED_RETRY);
-  if (self->send_timeout > 0)
-    *next = MIN (*next, route->stalled_since + self->send_timeout * G_GINT64_CONSTANT (1000));
-}
-
-static gint64
-channel_next_deadline (UsockChannel *self)
-{
-  gint64 next = G_MAXINT64;
-
-  if (usock_channel_socket (self)->state == USOCK_STATE_CONNECTING)
-    next = MIN (next, self->connect_next);
-  if (self->idle_timeout > 0 && !self->idle_emitted && usock_channel_is_connected (self))
-    next = MIN (next, self->last_activity + self->idle_timeout * G_GINT64_CONSTANT (1000));
-  if (usock_channel_is_connected (self))
-    USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_route_deadline, &next);
-  if (self->read_retry_at > 0)
-    next = MIN (next, self->read_retry_at);
-  if (self->close_due > 0)
-    next = MIN (next, self->close_due);
-
-  return next;
-}
-
-/* Only ever moves the deadline closer. One that comes too early finds nothing to do, which costs
- * less than moving it whenever there is activity. */
-void
-usock_channel_schedule (UsockChannel *self)
-{
-  UsockWatch *watch = &usock_channel_socket (self)->watch;
-  gint64 next = channel_next_deadline (self);
-
-  if (next != G_MAXINT64 && (watch->deadline == -1 || next < watch->deadline))
-    usock_watch_set_deadline (watch, next);
-}
-
-static gboolean
-channel_complete_later (gpointer operation)
-{
-  usock_operation_complete (operation);
-  return G_SOURCE_REMOVE;
-}
-
-/* Takes a decided operation over. Its callback is called in the channel's turn, so that all
- * callbacks come in the order of their decisions and before `close`; a channel without turns
- * leaves it to the loop. */
-void
-usock_channel_complete (UsockChannel   *self,
-                        UsockOperation *operation)
-{
-  UsockSocket *socket = usock_channel_socket (self);
-
-  if (socket->watch.attached && !socket->finishing)
-    {
-      g_queue_push_tail (&self->completed, operation);
-      usock_watch_wake (&socket->watch);
-    }
-  else
-    usock_reactor_call_later (channel_complete_later, operation, g_object_unref);
-}
-
-/* Takes both over. */
-void
-usock_channel_fail_operation (UsockChannel   *self,
-                              UsockOperation *operation,
-                              GError         *error)
-{
-  usock_operation_return_error (operation, error);
-  usock_channel_complete (self, operation);
-}
-
-void
-usock_channel_run_completed (UsockChannel *self)
-{
-  UsockOperation *operation;
-
-  while ((operation = g_queue_pop_head (&self->completed)) != NULL)
-    {
-      usock_operation_complete (operation);
-      g_object_unref (operation);
-    }
-}
-
-/* In whatever thread cancels. */
-static void
-channel_cancelled (GCancellable *cancellable,
-                   UsockChannel *self)
-{
-  usock_watch_interrupt (&usock_channel_socket (self)->watch);
-}
-
-UsockOperation *
-usock_channel_new_operation (UsockChannel        *self,
-                             gpointer             tag,
-                             GCancellable        *cancellable,
-                             GAsyncReadyCallback  callback,
-                             gpointer             user_data)
-{
-  UsockOperation *operation = usock_operation_new (self, tag, callback, user_data);
-
-  if (usock_channel_socket (self)->reactor != NULL)
-    usock_operation_set_cancellable (operation, cancellable, G_CALLBACK (channel_cancelled));
-  return operation;
-}
-
-/* Takes the operation over. */
-void
-usock_channel_cancel_operation (UsockChannel   *self,
-                                UsockOperation *operation)
-{
-  usock_channel_fail_operation (self, operation,
-                                g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED,
-                                                     _("The operation was cancelled")));
-}
-
-static gboolean
-channel_remove_cancelled (const UsockQueueItem *item,
-                          gpointer              self)
-{
-  if (item->operation == NULL)
-    return FALSE;
-  if (usock_operation_is_decided (item->operation))
-    {
-      g_object_unref (item->operation);
-      return TRUE;
-    }
-  if (!usock_operation_is_cancelled (item->operation))
-    return FALSE;
-
-  if (item->message != NULL)
-    {
-      usock_message_unpin_fds (item->message);
-      usock_message_unref (item->message);
-    }
-  usock_channel_cancel_operation (self, item->operation);
-  return TRUE;
-}
-
-static gboolean
-channel_remove_queued (const UsockQueueItem *item,
-                       gpointer              self)
-{
-  if (!channel_remove_cancelled (item, self))
-    return FALSE;
-
-  USOCK_CHANNEL (self)->n_queued--;
-  USOCK_CHANNEL (self)->queued_cost -= item->cost;
-  return TRUE;
-}
-
-static void
-channel_sweep_route (UsockChannel *self,
-                     UsockRoute   *route,
-                     gpointer      user_data)
-{
-  usock_queue_filter (&route->queue, channel_remove_queued, self);
-}
-
-static void
-channel_sweep_cancelled (UsockChannel *self)
-{
-  usock_queue_filter (&self->receivers, channel_remove_cancelled, self);
-  USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_sweep_route, NULL);
-  usock_queue_filter (&self->enders, channel_remove_cancelled, self);
-
-  if (self->closer != NULL && usock_operation_is_cancelled (self->closer))
-    {
-      self->close_due = 0;
-      usock_channel_cancel_operation (self, g_steal_pointer (&self->closer));
-    }
-  if (self->connecting != NULL && usock_operation_is_cancelled (self->connecting)
-      && usock_channel_socket (self)->state == USOCK_STATE_CONNECTING)
-    usock_channel_cancel_connect (self);
-}
-
-static void
-channel_check_idle (UsockChannel *self,
-                    gint64        now)
-{
-  if (self->idle_timeout == 0 || self->idle_emitted || !usock_channel_is_connected (self)
-      || now < self->last_activity + self->idle_timeout * G_GINT64_CONSTANT (1000))
-    return;
-
-  self->idle_emitted = TRUE;
-  g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_TIMEOUT], 0);
-}
-
-static void
-channel_check_route_stall (UsockChannel *self,
-                           UsockRoute   *route,
-                           gpointer      user_data)
-{
-  gint64 *now = user_data;
-  GError *error;
-
-  if (route->queue.length == 0
-      || *now < route->stalled_since + self->send_timeout * G_GINT64_CONSTANT (1000))
-    return;
-
-  error = g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                       _("Could not send to “%s”: the peer has read nothing for %u milliseconds, "
-                         "and %u messages wait"),
-                       route->destination != NULL ? route->destination->label
-                                                  : usock_channel_peer (self),
-                       self->send_timeout, route->queue.length);
-  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless)
-    {
-      usock_channel_drop_route (self, route, error);
-      g_error_free (error);
-    }
-  else
-    usock_socket_fail (usock_channel_socket (self), error);
-}
-
-static void
-channel_check_stall (UsockChannel *self,
-                     gint64        now)
-{
-  if (self->send_timeout > 0 && self->n_queued > 0 && usock_channel_is_connected (self))
-    USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_check_route_stall, &now);
-}
-
-static void
-channel_check_close_due (UsockChannel *self,
-                         gint64        now)
-{
-  if (self->close_due == 0 || now < self->close_due)
-    return;
-
-  self->close_due = 0;
-  usock_socket_fail (usock_channel_socket (self),
-                     g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                                  _("Could not close the connection to “%s” in time: %u messages "
-                                    "were not sent"),
-                                  usock_channel_peer (self), self->n_queued));
-}
-
-static void
-channel_check_deadlines (UsockChannel *self)
-{
-  gint64 now = usock_reactor_get_time (usock_channel_socket (self)->reactor);
-
-  channel_check_close_due (self, now);
-  channel_check_stall (self, now);
-  channel_check_idle (self, now);
-}
-
-static void
-channel_is_route_blocked (UsockChannel *self,
-                          UsockRoute   *route,
-                          gpointer      user_data)
-{
-  *(gboolean *) user_data |= route->blocked;
-}
-
-/* Not while anybody is full: a program that sent again would be refused again, for ever. */
-static void
-channel_check_drain (UsockChannel *self)
-{
-  gboolean blocked = FALSE;
-
-  if (!self->needs_drain || self->n_queued > 0 || !usock_channel_is_connected (self))
-    return;
-
-  USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_is_route_blocked, &blocked);
-  if (blocked)
-    return;
-
-  self->needs_drain = FALSE;
-  g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_DRAIN], 0);
-}
-
-/* Nobody tells a datagram socket that no more will come: what is there counts. */
-static gboolean
-channel_is_over (UsockChannel *self)
-{
-  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless)
-    return self->closer != NULL && !usock_channel_is_wanted (self);
-
-  return usock_channel_socket (self)->state == USOCK_STATE_CLOSING;
-}
-
-/* A turn. Every emission may have closed the channel, or run a nested turn. */
-static void
-usock_channel_dispatch (UsockSocket *socket)
-{
-  UsockChannel *self = USOCK_CHANNEL (socket);
-  guint ready = socket->watch.ready;
-
-  socket->watch.ready &= USOCK_READY_IN | USOCK_READY_HANGUP;
-  if (ready & USOCK_READY_INTERRUPT)
-    channel_sweep_cancelled (self);
-  if (socket->state == USOCK_STATE_CONNECTING)
-    usock_channel_retry_connect (self);
-  if (self->announce)
-    usock_channel_announce (self);
-
-  if (ready & USOCK_READY_OUT)
-    {
-      self->route->blocked = FALSE;
-      usock_watch_want_writable (&socket->watch, FALSE);
-    }
-  if (self->n_queued > 0 || self->route->blocked)
-    usock_channel_flush (self, !USOCK_CHANNEL_GET_CLASS (self)->connectionless
-                                   && (ready & (USOCK_READY_HANGUP | USOCK_READY_DEADLINE)) != 0);
-
-  if (usock_channel_is_connected (self))
-    usock_channel_read (self);
-  usock_channel_run_completed (self);
-  channel_check_drain (self);
-  if (ready & USOCK_READY_DEADLINE)
-    channel_check_deadlines (self);
-
-  usock_channel_finish_writing (self);
-  usock_channel_run_completed (self);
-  if (self->ended && channel_is_over (self))
-    usock_socket_close (socket);
-  if (socket->state != USOCK_STATE_CLOSED)
-    usock_channel_schedule (self);
-}
-
-static gboolean
-usock_channel_wanted (UsockSocket *socket)
-{
-  UsockChannel *self = USOCK_CHANNEL (socket);
-
-  return self->completed.length > 0 || usock_channel_is_wanted (self);
-}
-
-static void
-usock_channel_closing (UsockSocket *socket)
-{
-  UsockChannel *self = USOCK_CHANNEL (socket);
-
-  if (socket->failure == NULL && usock_channel_is_connected (self))
-    usock_channel_flush (self, TRUE);
-  if (socket->failure != NULL && self->verdict == NULL)
-    self->verdict = g_error_copy (socket->failure);
-}
-
-static void
-channel_fail_queue (UsockChannel *self,
-                    UsockQueue   *queue,
-                    const GError *error)
-{
-  UsockQueueItem item;
-
-  while (usock_queue_pop (queue, &item))
-    if (item.operation != NULL)
-      {
-        usock_operation_return_error (item.operation, g_error_copy (error));
-        g_queue_push_tail (&self->completed, item.operation);
-      }
-}
-
-static void
-channel_decide_last (UsockChannel   *self,
-                     UsockOperation *operation,
-                     const GError   *error)
-{
-  if (operation == NULL)
-    return;
-
-  if (error != NULL)
-    usock_operation_return_error (operation, g_error_copy (error));
-  else
-    usock_operation_return_pointer (operation, NULL, NULL);
-  g_queue_push_tail (&self->completed, operation);
-}
-
-/* Everything that waits ends with the failure, or with CLOSED if the program closed. */
-static void
-usock_channel_finish (UsockSocket *socket)
-{
-  UsockChannel *self = USOCK_CHANNEL (socket);
-  g_autoptr (GError) error = NULL;
-
-  if (socket->failure != NULL)
-    error = g_error_copy (socket->failure);
-  else
-    g_set_error (&error, G_IO_ERROR, G_IO_ERROR_CLOSED,
-                 _("The connection to “%s” was closed by this program"),
-                 usock_channel_peer (self));
-
-  usock_channel_run_completed (self);
-  usock_channel_drop_queued (self, error);
-  channel_fail_queue (self, &self->enders, error);
-  channel_fail_queue (self, &self->receivers, error);
-  channel_decide_last (self, g_steal_pointer (&self->connecting), error);
-  channel_decide_last (self, g_steal_pointer (&self->closer), socket->failure);
-  usock_queue_clear (&self->inbox);
-  usock_channel_run_completed (self);
-}
-
-static void
-channel_clear_route (UsockChannel *self,
-                     UsockRoute   *route,
-                     gpointer      user_data)
-{
-  usock_queue_clear (&route->queue);
-}
-
-/* Nobody is left to call back. */
-static void
-usock_channel_orphaned (UsockSocket *socket)
-{
-  UsockChannel *self = USOCK_CHANNEL (socket);
-
-  USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_clear_route, NULL);
-  usock_queue_clear (&self->inbox);
-  usock_queue_clear (&self->enders);
-  usock_queue_clear (&self->receivers);
-  g_queue_clear_full (&self->completed, g_object_unref);
-  g_clear_object (&self->connecting);
-  g_clear_object (&self->closer);
-}
-
 static void
 usock_channel_each_route (UsockChannel   *self,
                           UsockRouteFunc  func,
@@ -534,6 +81,8 @@ usock_channel_lost (UsockChannel *self,
                     UsockRoute   *route,
                     const GError *error)
 {
+  if (self->lost == NULL)
+    self->lost = g_error_copy (error);
   usock_channel_break (self, g_error_copy (error));
 }
 
@@ -549,6 +98,7 @@ usock_channel_finalize (GObject *object)
   g_clear_pointer (&self->target, usock_name_free);
   g_clear_error (&self->broken);
   g_clear_error (&self->verdict);
+  g_clear_error (&self->lost);
 
   G_OBJECT_CLASS (usock_channel_parent_class)->finalize (object);
 }
@@ -983,8 +533,8 @@ usock_channel_resume (UsockChannel *self)
  * usock_channel_get_bytes_read:
  * @self: a channel
  *
- * Gets how many bytes of payload were received. The counter stays when the channel is closed, and its changes
- * are not notified.
+ * Gets how many bytes of payload were received. The counter
+ * stays when the channel is closed, and its changes are not notified.
  *
  * Returns: the count
  *
@@ -1002,8 +552,8 @@ usock_channel_get_bytes_read (UsockChannel *self)
  * usock_channel_get_bytes_written:
  * @self: a channel
  *
- * Gets how many bytes of payload the kernel has taken. The counter stays when the channel is closed, and its changes
- * are not notified.
+ * Gets how many bytes of payload the kernel has taken. The counter
+ * stays when the channel is closed, and its changes are not notified.
  *
  * Returns: the count
  *
@@ -1021,8 +571,8 @@ usock_channel_get_bytes_written (UsockChannel *self)
  * usock_channel_get_messages_read:
  * @self: a channel
  *
- * Gets how many messages were received. The counter stays when the channel is closed, and its changes
- * are not notified.
+ * Gets how many messages were received. The counter
+ * stays when the channel is closed, and its changes are not notified.
  *
  * Returns: the count
  *
@@ -1040,8 +590,8 @@ usock_channel_get_messages_read (UsockChannel *self)
  * usock_channel_get_messages_written:
  * @self: a channel
  *
- * Gets how many messages the kernel has taken. The counter stays when the channel is closed, and its changes
- * are not notified.
+ * Gets how many messages the kernel has taken. The counter
+ * stays when the channel is closed, and its changes are not notified.
  *
  * Returns: the count
  *

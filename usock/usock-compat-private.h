@@ -9,8 +9,7 @@
 
 G_BEGIN_DECLS
 
-/* GLib 2.74 has g_steal_fd() but not yet g_autofd and g_clear_fd(). */
-#if !GLIB_CHECK_VERSION(2, 76, 0)
+/* g_autofd is of GLib 2.76, and warns where less is asked for. */
 static inline void
 usock_compat_autofd_clear (int *fd)
 {
@@ -24,8 +23,5 @@ usock_compat_autofd_clear (int *fd)
 
 #undef g_autofd
 #define g_autofd __attribute__ ((cleanup (usock_compat_autofd_clear)))
-#else
-#include <glib/gstdio.h>
-#endif
 
 G_END_DECLS

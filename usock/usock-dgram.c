@@ -45,6 +45,13 @@
  * [property@Usock.Channel:queue-limit] of 0 nothing waits: sending fails with
  * `G_IO_ERROR_WOULD_BLOCK`, and the message stays with the caller.
  *
+ * ## Messages that are not whole
+ *
+ * A message that is longer than the [property@Usock.Channel:read-buffer-size]
+ * or brings more descriptors than [property@Usock.Channel:max-fds], which is
+ * not 0, is given flagged to who asks for a [struct@Usock.Message]. For anybody
+ * else it is dropped.
+ *
  * ## One exception
  *
  * The kernel empties the receive queue of a connected socket when a send
@@ -1080,7 +1087,7 @@ dgram_bind (UsockDgram  *self,
     }
 
   result = name->path != NULL
-               ? usock_path_claim (socket->fd, name, SOCK_DGRAM, self->mode, &self->claim)
+               ? usock_path_claim (socket->fd, name, self->mode, &self->claim)
                : usock_io_bind (socket->fd, name);
   if (result < 0)
     {

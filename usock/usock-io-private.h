@@ -140,7 +140,8 @@ guint            usock_io_batch_n_slots     (const UsockIoBatch    *batch);
 int              usock_io_receive           (int                    fd,
                                              UsockIoBatch          *batch,
                                              gsize                  max_length,
-                                             guint                  n_messages);
+                                             guint                  n_messages,
+                                             gboolean               with_senders);
 void             usock_io_batch_get         (UsockIoBatch          *batch,
                                              guint                  index,
                                              UsockIoPacket         *packet);
@@ -153,6 +154,7 @@ int              usock_io_peek_end          (int                    fd,
                                              gboolean              *at_end);
 
 void             usock_io_close_foreign     (int                    fd);
+guint            usock_io_count_closing     (void);
 
 #ifdef USOCK_FAULTS
 /* The next @nth call of that kind, and with @every also each @every th after it, fails. */

@@ -8,12 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/limits.h>
+#include <linux/major.h>
 #include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,6 +24,9 @@
 /* Newer than the headers of Debian 12. */
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83
+#endif
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 0x04
 #endif
 
 #define TIME_SPACE CMSG_SPACE (sizeof (struct timespec))
@@ -173,6 +178,10 @@ bind_renamed (int         fd,
   struct sockaddr_un native;
   char temporary[32];
   int result;
+
+  /* Looked at first, because a socket that is bound cannot be bound again. */
+  if (faccessat (directory, entry, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+    return -EADDRINUSE;
 
   g_snprintf (temporary, sizeof temporary, ".usock-%08x", g_random_int ());
   result = name_below (directory, temporary, &native);
@@ -398,26 +407,37 @@ typedef union
   struct sockaddr_storage storage;
 } NativeName;
 
+static int
+name_length (int       (*call) (int, struct sockaddr *, socklen_t *),
+             int         fd,
+             NativeName *name)
+{
+  socklen_t length = sizeof *name;
+
+  FAULT (USOCK_IO_GET_NAME);
+  return call (fd, &name->any, &length) == 0 ? (int) length : -errno;
+}
+
+static GSocketAddress *
+get_name (int (*call) (int, struct sockaddr *, socklen_t *),
+          int   fd)
+{
+  NativeName name = { 0 };
+  int length = name_length (call, fd, &name);
+
+  return length >= 0 ? usock_native_to_address (&name.any, length) : NULL;
+}
+
 GSocketAddress *
 usock_io_get_local_address (int fd)
 {
-  NativeName name = { 0 };
-  socklen_t length = sizeof name;
-
-  if (getsockname (fd, &name.any, &length) == -1)
-    return NULL;
-  return usock_native_to_address (&name.any, length);
+  return get_name (getsockname, fd);
 }
 
 GSocketAddress *
 usock_io_get_remote_address (int fd)
 {
-  NativeName name = { 0 };
-  socklen_t length = sizeof name;
-
-  if (getpeername (fd, &name.any, &length) == -1)
-    return NULL;
-  return usock_native_to_address (&name.any, length);
+  return get_name (getpeername, fd);
 }
 
 /* Not the same as an address that cannot be told: a peer may be known under a name of /proc. */
@@ -425,9 +445,8 @@ gboolean
 usock_io_peer_is_missing (int fd)
 {
   NativeName name = { 0 };
-  socklen_t length = sizeof name;
 
-  return getpeername (fd, &name.any, &length) == -1;
+  return name_length (getpeername, fd, &name) < 0;
 }
 
 gssize
@@ -483,7 +502,7 @@ control_append (char         *buffer,
   header->cmsg_type = type;
   header->cmsg_len = CMSG_LEN (length);
   memcpy (CMSG_DATA (header), data, length);
-  memset (CMSG_DATA (header) + length, 0, CMSG_SPACE (length) - CMSG_LEN (length));
+  memset (buffer + CMSG_LEN (length), 0, CMSG_SPACE (length) - CMSG_LEN (length));
   return CMSG_SPACE (length);
 }
 
@@ -542,7 +561,6 @@ usock_io_send (int                    fd,
   outgoing_fill (outgoing, &header);
   if (outgoing->n_fds > 0 || outgoing->credentials != NULL)
     {
-      memset (&control, 0, sizeof control.align);
       header.msg_control = control.buffer;
       header.msg_controllen = control_write (&control, outgoing);
     }
@@ -635,7 +653,6 @@ usock_io_batch_new (gsize slot_size)
       self->iov[i].iov_base = self->memory + i * stride;
       header->msg_iov = &self->iov[i];
       header->msg_iovlen = 1;
-      header->msg_name = &self->names[i];
       header->msg_control = self->controls[i];
     }
   batch_reset (self, 0, n_slots);
@@ -669,7 +686,8 @@ int
 usock_io_receive (int           fd,
                   UsockIoBatch *self,
                   gsize         max_length,
-                  guint         n_messages)
+                  guint         n_messages,
+                  gboolean      with_senders)
 {
   guint n = MIN (n_messages, self->n_slots);
   int result;
@@ -679,7 +697,10 @@ usock_io_receive (int           fd,
 
   batch_reset (self, 0, self->n_dirty);
   for (guint i = 0; i < n; i++)
-    self->iov[i].iov_len = max_length;
+    {
+      self->iov[i].iov_len = max_length;
+      self->headers[i].msg_hdr.msg_name = with_senders ? &self->names[i] : NULL;
+    }
 
   result = RETRY (recvmmsg (fd, self->headers, n, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC,
                             NULL));
@@ -687,12 +708,22 @@ usock_io_receive (int           fd,
   return result;
 }
 
+/* Tells the time by its type: a single descriptor, or the credentials, may take as many bytes. */
+static gboolean
+control_is_time (struct msghdr *message)
+{
+  const struct cmsghdr *first = CMSG_FIRSTHDR (message);
+
+  return message->msg_controllen == TIME_SPACE && first->cmsg_level == SOL_SOCKET
+         && first->cmsg_type == SCM_TIMESTAMPNS;
+}
+
 void
 usock_io_batch_get (UsockIoBatch  *self,
                     guint          index,
                     UsockIoPacket *packet)
 {
-  const struct mmsghdr *header = &self->headers[index];
+  struct mmsghdr *header = &self->headers[index];
   gsize controls = header->msg_hdr.msg_controllen;
 
   packet->data = self->iov[index].iov_base;
@@ -700,7 +731,18 @@ usock_io_batch_get (UsockIoBatch  *self,
   packet->length = MIN (header->msg_len, self->iov[index].iov_len);
   packet->truncated = (header->msg_hdr.msg_flags & MSG_TRUNC) != 0;
   packet->is_end = header->msg_len == 0 && controls == 0;
-  packet->has_control = controls > TIME_SPACE || (header->msg_hdr.msg_flags & MSG_CTRUNC) != 0;
+  packet->has_control = (controls > 0 && !control_is_time (&header->msg_hdr))
+                        || (header->msg_hdr.msg_flags & MSG_CTRUNC) != 0;
+}
+
+static int
+control_get_fd (const struct cmsghdr *header,
+                gsize                 index)
+{
+  int fd;
+
+  memcpy (&fd, CMSG_DATA (header) + index * sizeof fd, sizeof fd);
+  return fd;
 }
 
 static void
@@ -712,9 +754,8 @@ control_take_fds (UsockIoControl       *control,
   /* The kernel merges what was sent; more than fits is not to be had, but would not be kept. */
   for (gsize i = 0; i < n; i++)
     {
-      int fd;
+      int fd = control_get_fd (header, i);
 
-      memcpy (&fd, CMSG_DATA (header) + i * sizeof fd, sizeof fd);
       if (control->n_fds < USOCK_IO_FDS_MAX)
         control->fds[control->n_fds++] = fd;
       else
@@ -745,6 +786,9 @@ usock_io_batch_get_control (UsockIoBatch   *self,
 
       if (header->cmsg_type == SCM_RIGHTS)
         control_take_fds (control, header);
+      /* Nobody here asked for one, but whoever made the socket may have. */
+      else if (header->cmsg_type == SCM_PIDFD)
+        close (control_get_fd (header, 0));
       else if (header->cmsg_type == SCM_CREDENTIALS)
         {
           struct ucred native;
@@ -771,8 +815,20 @@ usock_io_batch_get_sender (UsockIoBatch *self,
                                self->headers[index].msg_hdr.msg_namelen);
 }
 
-/* Looks without taking. Peeking with a control buffer would install descriptors, each time anew;
- * this one has room for the time alone, which comes first. */
+static void
+control_drop_copies (struct msghdr *message)
+{
+  for (struct cmsghdr *header = CMSG_FIRSTHDR (message); header != NULL;
+       header = CMSG_NXTHDR (message, header))
+    if (header->cmsg_level == SOL_SOCKET
+        && (header->cmsg_type == SCM_RIGHTS || header->cmsg_type == SCM_PIDFD))
+      for (gsize i = 0; i < (header->cmsg_len - CMSG_LEN (0)) / sizeof (int); i++)
+        close (control_get_fd (header, i));
+}
+
+/* Looks without taking. Peeking with a control buffer installs descriptors, each time anew; this
+ * one has room for the time alone, which comes first. Where no markers are set, descriptors may
+ * come instead; the queue has them still, so closing these copies never blocks. */
 int
 usock_io_peek_end (int       fd,
                    gboolean *at_end)
@@ -792,8 +848,10 @@ usock_io_peek_end (int       fd,
   header.msg_control = &control;
   header.msg_controllen = sizeof control;
 
-  result = RETRY (recvmsg (fd, &header, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT));
+  result = RETRY (recvmsg (fd, &header, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
   *at_end = result == 0 && header.msg_controllen == 0;
+  if (result >= 0)
+    control_drop_copies (&header);
   return result;
 }
 
@@ -804,15 +862,32 @@ close_in_thread (gpointer data,
   close (GPOINTER_TO_INT (data) - 1);
 }
 
-static void
-close_later (int fd)
+/* A forked child has the pool but not its thread, nor any thread of GLib's shared ones. */
+static GThreadPool *
+get_closer (void)
 {
+  static GMutex lock;
   static GThreadPool *closer = NULL;
+  static pid_t closer_pid = 0;
+  GThreadPool *result;
 
-  if (g_once_init_enter (&closer))
-    g_once_init_leave (&closer, g_thread_pool_new (close_in_thread, NULL, 1, FALSE, NULL));
+  g_mutex_lock (&lock);
+  if (closer_pid != getpid ())
+    {
+      closer = g_thread_pool_new (close_in_thread, NULL, 1, TRUE, NULL);
+      closer_pid = getpid ();
+    }
+  result = closer;
+  g_mutex_unlock (&lock);
 
-  g_thread_pool_push (closer, GINT_TO_POINTER (fd + 1), NULL);
+  return result;
+}
+
+/* How many descriptors wait to be closed, so that who receives them can wait too. */
+guint
+usock_io_count_closing (void)
+{
+  return g_thread_pool_unprocessed (get_closer ());
 }
 
 /* A descriptor that a stranger gave may block whoever closes it: a TCP socket that lingers, a
@@ -824,6 +899,7 @@ usock_io_close_foreign (int fd)
   struct stat info;
 
   if (fstat (fd, &info) == -1 || S_ISFIFO (info.st_mode) || S_ISDIR (info.st_mode)
+      || (S_ISCHR (info.st_mode) && major (info.st_rdev) == MEM_MAJOR)
       || (S_ISREG (info.st_mode) && fcntl (fd, F_GET_SEALS) != -1))
     {
       close (fd);
@@ -832,5 +908,5 @@ usock_io_close_foreign (int fd)
 
   if (S_ISSOCK (info.st_mode))
     setsockopt (fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
-  close_later (fd);
+  g_thread_pool_push (get_closer (), GINT_TO_POINTER (fd + 1), NULL);
 }

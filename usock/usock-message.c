@@ -5,6 +5,7 @@
 
 #include "usock-message-private.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -83,15 +84,18 @@ message_new (GBytes *bytes)
   return self;
 }
 
-/* Marks the slot before the descriptor leaves it, so that no descriptor is ever closed twice. */
+/* Marks the slot before the descriptor leaves it, so that no descriptor is ever closed twice.
+ * Negative is why there is none: -ENOENT or -EBUSY. */
 static int
 message_steal_fd (UsockMessage *self,
                   guint         index)
 {
-  int fd = -1;
+  int fd = -ENOENT;
 
   g_mutex_lock (&message_lock);
-  if (self->n_pins == 0)
+  if (self->fds[index] != -1 && self->n_pins > 0)
+    fd = -EBUSY;
+  else if (self->fds[index] != -1)
     {
       fd = self->fds[index];
       self->fds[index] = -1;
@@ -101,7 +105,6 @@ message_steal_fd (UsockMessage *self,
   return fd;
 }
 
-/* A NUL stands behind what the data signal shows, also where it was put aside before. */
 UsockMessage *
 usock_message_new_received (gconstpointer data,
                             gsize         length,
@@ -112,8 +115,9 @@ usock_message_new_received (gconstpointer data,
 
   if (length > 0)
     memcpy (copy, data, length);
-  copy[length] = '\0';
+  copy[length] = '\0'; /* promised to those who get the bytes */
   self = message_new (g_bytes_new_take (copy, length));
+
   self->full_length = full_length;
   self->frozen = self->received = TRUE;
 
@@ -407,7 +411,8 @@ usock_message_append_fd (UsockMessage  *self,
  * @error: return location for an error
  *
  * Adds @fd itself, which saves a duplicate. The errors are those of
- * [method@Usock.Message.append_fd].
+ * [method@Usock.Message.append_fd], and `G_IO_ERROR_INVALID_ARGUMENT` if the
+ * message owns @fd already.
  *
  * Returns: whether it was added
  *
@@ -441,6 +446,14 @@ usock_message_append_fd_owned (UsockMessage  *self,
       usock_error_set_errno (error, errno, _("Could not add descriptor %d to a message"), fd);
       return FALSE;
     }
+
+  for (guint i = 0; i < self->n_fds; i++)
+    if (self->fds[i] == fd)
+      {
+        g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                     _("Could not add descriptor %d to a message: it is the message’s already"), fd);
+        return FALSE;
+      }
 
   self->fds = g_renew (int, self->fds, self->n_fds + 1);
   self->fds[self->n_fds++] = fd;
@@ -744,13 +757,21 @@ usock_message_get_fd_kind (UsockMessage *self,
 {
   struct stat info;
   UsockFdKind kind;
+  int fd;
 
   g_return_val_if_fail (self != NULL, USOCK_FD_KIND_OTHER);
 
-  if (index >= self->n_fds || self->fds[index] == -1 || fstat (self->fds[index], &info) == -1)
+  if (index >= self->n_fds)
     return USOCK_FD_KIND_OTHER;
 
-  kind = message_kind_by_name (self->fds[index]);
+  /* Not looked at under the lock: fstat() may have to wait for a server. */
+  g_mutex_lock (&message_lock);
+  fd = self->fds[index];
+  g_mutex_unlock (&message_lock);
+  if (fd == -1 || fstat (fd, &info) == -1)
+    return USOCK_FD_KIND_OTHER;
+
+  kind = message_kind_by_name (fd);
   if (kind != USOCK_FD_KIND_OTHER)
     return kind;
 
@@ -806,15 +827,15 @@ usock_message_take_fd (UsockMessage  *self,
     }
 
   fd = message_steal_fd (self, index);
-  if (fd == -1 && self->fds[index] != -1)
+  if (fd == -EBUSY)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
                  _("Could not take descriptor %u of a message: it waits to be sent"), index);
-  else if (fd == -1)
+  else if (fd == -ENOENT)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
                  _("Could not take descriptor %u of a message: it was taken or closed before"),
                  index);
 
-  return fd;
+  return MAX (fd, -1);
 }
 
 /**
@@ -844,7 +865,7 @@ usock_message_take_fds (UsockMessage *self,
     {
       int fd = message_steal_fd (self, i);
 
-      if (fd != -1)
+      if (fd >= 0)
         fds[(*n_fds)++] = fd;
     }
 
@@ -870,7 +891,7 @@ usock_message_close_fds (UsockMessage *self)
     {
       int fd = message_steal_fd (self, i);
 
-      if (fd != -1)
+      if (fd >= 0)
         self->close_fd (fd);
     }
 }

@@ -16,7 +16,6 @@ typedef struct _UsockPath UsockPath;
 
 int         usock_path_claim    (int               fd,
                                  const UsockName  *name,
-                                 int               socket_type,
                                  guint             mode,
                                  UsockPath       **path);
 void        usock_path_release  (UsockPath        *self,

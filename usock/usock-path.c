@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,68 +23,121 @@ struct _UsockPath
   ino_t inode;
 };
 
-/* A socket of another type is told EPROTOTYPE by every living owner, one that does not listen
- * yet or whose backlog is full included, and ECONNREFUSED when nobody has the path. The owner
- * notices nothing; a probe of its own type would be a connection to it. */
-static gboolean
-path_is_stale (const UsockName *name,
-               int              socket_type)
+/* Returns 0 if the path is stale. A datagram socket that connects tells what is there without
+ * anybody noticing: living owners of another type answer EPROTOTYPE, those that do not listen yet
+ * or whose backlog is full included; a datagram socket lets it connect; and ECONNREFUSED is that
+ * nobody has the path. */
+static int
+path_look (const UsockName *name)
 {
-  g_autofd int probe
-      = usock_io_socket (AF_UNIX, socket_type == SOCK_DGRAM ? SOCK_STREAM : SOCK_DGRAM, 0);
+  g_autofd int probe = -1;
+  struct stat info;
+  int result;
 
-  return probe >= 0 && usock_io_connect (probe, name) == -ECONNREFUSED;
+  if (lstat (name->path, &info) == -1)
+    return -errno;
+  if (!S_ISSOCK (info.st_mode))
+    return -EADDRINUSE;
+
+  probe = usock_io_socket (AF_UNIX, SOCK_DGRAM, 0);
+  if (probe < 0)
+    return probe;
+
+  result = usock_io_connect (probe, name);
+  if (result == -ENOENT)
+    return result;
+
+  return result == -ECONNREFUSED ? 0 : -EADDRINUSE;
+}
+
+/* A directory and a name in it, since the path of the lock may be longer than a path may be. */
+typedef struct
+{
+  char *entry;
+  int directory;
+  int fd;
+  gboolean ours;
+} PathLock;
+
+static int
+path_lock_open (PathLock   *self,
+                const char *path)
+{
+  g_autofree char *parent = g_path_get_dirname (path);
+  const char *entry = strrchr (path, '/') + 1;
+
+  self->fd = -1;
+  self->directory = open (parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (self->directory == -1)
+    return -errno;
+
+  self->entry = g_strdup_printf ("%.*s.lock", NAME_MAX - (int) strlen (".lock"), entry);
+  self->fd = openat (self->directory, self->entry,
+                     O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
+  return self->fd == -1 ? -errno : 0;
+}
+
+/* Who holds the lock removes the file with it. One who opened it before holds a lock on nothing
+ * then, and has to start again. What has a content is another program's file. */
+static int
+path_lock_hold (PathLock *self)
+{
+  struct stat ours, theirs;
+
+  if (flock (self->fd, LOCK_EX | LOCK_NB) == -1 || fstat (self->fd, &ours) == -1
+      || fstatat (self->directory, self->entry, &theirs, AT_SYMLINK_NOFOLLOW) == -1
+      || ours.st_ino != theirs.st_ino || ours.st_dev != theirs.st_dev)
+    return -EADDRINUSE;
+
+  self->ours = S_ISREG (ours.st_mode) && ours.st_size == 0;
+  return 0;
+}
+
+static void
+path_lock_release (PathLock *self)
+{
+  if (self->ours)
+    unlinkat (self->directory, self->entry, 0);
+  if (self->fd != -1)
+    close (self->fd);
+  if (self->directory != -1)
+    close (self->directory);
+  g_free (self->entry);
 }
 
 static int
-path_lock_open (const char *lock_path)
+path_replace (int              fd,
+              const UsockName *name)
 {
-  struct stat ours, theirs;
-  int fd = open (lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+  int result = path_look (name);
 
-  if (fd == -1)
-    return -errno;
+  if (result == 0 && unlink (name->path) == -1)
+    result = -errno;
 
-  /* Who holds the lock removes the file with it. One who opened it before holds a lock on
-   * nothing then, and has to start again. */
-  if (flock (fd, LOCK_EX | LOCK_NB) == -1 || fstat (fd, &ours) == -1
-      || lstat (lock_path, &theirs) == -1 || ours.st_ino != theirs.st_ino
-      || ours.st_dev != theirs.st_dev)
-    {
-      close (fd);
-      return -EADDRINUSE;
-    }
-
-  return fd;
+  return result == 0 || result == -ENOENT ? usock_io_bind (fd, name) : result;
 }
 
 /* Two that find the same stale path would both remove it, and the second the first one's new
  * socket; so this is done under a lock. Who cannot have it is told that the path is in use. */
 static int
 path_take_over (int              fd,
-                const UsockName *name,
-                int              socket_type)
+                const UsockName *name)
 {
-  g_autofree char *lock_path = g_strconcat (name->path, ".lock", NULL);
-  g_autofd int lock = -1;
-  struct stat info;
-  int result;
+  PathLock lock = { 0 };
+  int result = path_look (name);
 
-  if (lstat (name->path, &info) == -1)
-    return errno == ENOENT ? usock_io_bind (fd, name) : -errno;
-  if (!S_ISSOCK (info.st_mode) || !path_is_stale (name, socket_type))
-    return -EADDRINUSE;
+  if (result == -ENOENT)
+    return usock_io_bind (fd, name);
+  if (result < 0)
+    return result;
 
-  lock = path_lock_open (lock_path);
-  if (lock < 0)
-    return lock;
+  result = path_lock_open (&lock, name->path);
+  if (result == 0)
+    result = path_lock_hold (&lock);
+  if (result == 0)
+    result = path_replace (fd, name);
 
-  result = -EADDRINUSE;
-  if (lstat (name->path, &info) == 0 && S_ISSOCK (info.st_mode)
-      && path_is_stale (name, socket_type))
-    result = unlink (name->path) == 0 ? usock_io_bind (fd, name) : -errno;
-
-  unlink (lock_path);
+  path_lock_release (&lock);
   return result;
 }
 
@@ -92,7 +147,6 @@ path_take_over (int              fd,
 int
 usock_path_claim (int               fd,
                   const UsockName  *name,
-                  int               socket_type,
                   guint             mode,
                   UsockPath       **path)
 {
@@ -106,14 +160,20 @@ usock_path_claim (int               fd,
 
   result = usock_io_bind (fd, name);
   if (result == -EADDRINUSE)
-    result = path_take_over (fd, name, socket_type);
+    result = path_take_over (fd, name);
   if (result < 0)
     return result;
 
+  /* Not through a symbolic link that somebody may have put in its place. */
   if (lstat (name->path, &info) == -1)
     return -errno;
-  if ((info.st_mode & 07777) != mode && chmod (name->path, mode) == -1)
-    return -errno;
+  if ((info.st_mode & 07777) != mode
+      && fchmodat (AT_FDCWD, name->path, mode, AT_SYMLINK_NOFOLLOW) == -1)
+    {
+      result = -errno;
+      unlink (name->path);
+      return result;
+    }
 
   self = g_new0 (UsockPath, 1);
   self->path = g_strdup (name->path);

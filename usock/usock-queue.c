@@ -57,8 +57,15 @@ usock_queue_peek (UsockQueue *self,
   return &self->items[(self->head + index) & (self->capacity - 1)];
 }
 
-/* Hands both references to the caller. An empty queue keeps no memory: there may be ten thousand
- * idle sockets. */
+/* There may be ten thousand sockets that are idle, and were busy once. */
+static void
+queue_shrink (UsockQueue *self)
+{
+  if (self->length == 0 && self->capacity > 64)
+    usock_queue_clear (self);
+}
+
+/* Hands both references to the caller. */
 gboolean
 usock_queue_pop (UsockQueue     *self,
                  UsockQueueItem *item)
@@ -71,9 +78,7 @@ usock_queue_pop (UsockQueue     *self,
   self->length--;
   self->cost -= item->cost;
 
-  if (self->length == 0 && self->capacity > 64)
-    usock_queue_clear (self);
-
+  queue_shrink (self);
   return TRUE;
 }
 
@@ -97,6 +102,7 @@ usock_queue_filter (UsockQueue       *self,
     }
 
   self->length = kept;
+  queue_shrink (self);
 }
 
 void

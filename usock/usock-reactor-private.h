@@ -65,6 +65,7 @@ UsockReactor *usock_reactor_acquire       (void);
 UsockReactor *usock_reactor_ref           (UsockReactor          *self);
 void          usock_reactor_unref         (UsockReactor          *self);
 gboolean      usock_reactor_is_usable     (UsockReactor          *self);
+gboolean      usock_reactor_is_inherited  (UsockReactor          *self);
 
 void          usock_watch_init            (UsockWatch            *watch,
                                            UsockReactor          *reactor,

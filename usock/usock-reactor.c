@@ -296,9 +296,17 @@ reactor_dispatch (GSource     *source,
                   GSourceFunc  callback,
                   gpointer     user_data)
 {
-  UsockReactor *self = usock_reactor_ref (((ReactorSource *) source)->reactor);
+  UsockReactor *self = ((ReactorSource *) source)->reactor;
   guint n;
 
+  /* Another source may have forked after this one was found ready. */
+  if (!usock_reactor_is_usable (self))
+    {
+      g_source_set_ready_time (source, -1);
+      return G_SOURCE_CONTINUE;
+    }
+
+  usock_reactor_ref (self);
   if (g_source_query_unix_fd (source, self->poll_tag) != 0)
     reactor_collect_events (self);
   if (self->heap->len > 0)
@@ -481,6 +489,13 @@ usock_reactor_is_usable (UsockReactor *self)
   return self->source != NULL && self->generation == fork_generation;
 }
 
+/* Whether it is the parent's, and this process a forked child. */
+gboolean
+usock_reactor_is_inherited (UsockReactor *self)
+{
+  return self->generation != fork_generation;
+}
+
 void
 usock_watch_init (UsockWatch            *watch,
                   UsockReactor          *reactor,
@@ -504,20 +519,11 @@ usock_watch_attach (UsockWatch *watch)
   g_queue_push_tail_link (&watch->reactor->attached, &watch->attached_link);
 }
 
-void
-usock_watch_detach (UsockWatch *watch)
+/* Interrupts come to watches that are not attached, too. */
+static void
+reactor_forget_interrupt (UsockWatch *watch)
 {
   UsockReactor *self = watch->reactor;
-
-  if (!watch->attached)
-    return;
-
-  usock_watch_remove_fd (watch);
-  usock_watch_set_deadline (watch, -1);
-  usock_watch_sample (watch, FALSE);
-  reactor_unqueue (watch);
-  g_queue_unlink (&self->attached, &watch->attached_link);
-  watch->attached = FALSE;
 
   g_mutex_lock (&self->lock);
   for (UsockWatch **link = &self->interrupted; watch->interrupted && *link != NULL;)
@@ -531,12 +537,34 @@ usock_watch_detach (UsockWatch *watch)
   g_mutex_unlock (&self->lock);
 }
 
+/* Also right before the owner of a watch goes that was never attached. */
+void
+usock_watch_detach (UsockWatch *watch)
+{
+  reactor_forget_interrupt (watch);
+  if (!watch->attached)
+    return;
+
+  usock_watch_remove_fd (watch);
+  usock_watch_set_deadline (watch, -1);
+  usock_watch_sample (watch, FALSE);
+  reactor_unqueue (watch);
+  for (Frame *frame = watch->reactor->frames; frame != NULL; frame = frame->outer)
+    if (frame->watch == watch)
+      frame->watch = NULL;
+  g_queue_unlink (&watch->reactor->attached, &watch->attached_link);
+  watch->attached = FALSE;
+}
+
 static int
 reactor_control (UsockWatch *watch,
                  int         operation,
                  int         fd)
 {
   struct epoll_event event = { 0 };
+
+  if (usock_reactor_is_inherited (watch->reactor))
+    return -EPERM;
 
   event.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (watch->writable_wanted ? EPOLLOUT : 0);
   event.data.ptr = watch;
@@ -567,7 +595,7 @@ usock_watch_remove_fd (UsockWatch *watch)
   if (watch->fd == -1)
     return;
 
-  if (watch->reactor->generation == fork_generation && !watch->resting)
+  if (!watch->resting)
     reactor_control (watch, EPOLL_CTL_DEL, watch->fd);
   watch->fd = -1;
   watch->resting = FALSE;

@@ -154,7 +154,8 @@ server_take_connection (UsockServer *self,
   g_signal_emit (self, signals[SIGNAL_CONNECTION], 0, channel);
 }
 
-/* Without descriptors, or memory, connections stay in the backlog and make no further event. One
+/* Without descriptors, or memory, connections stay in the backlog and make no further event; and
+ * what has no remedy, like a listener that somebody shut down, must not be asked without end. One
  * error is told for the whole time it lasts. */
 static void
 server_exhausted (UsockServer *self,
@@ -195,7 +196,8 @@ server_accept (UsockServer *self)
     {
       int fd;
 
-      if (socket->state != USOCK_STATE_LISTENING || !usock_server_wanted (socket))
+      if (socket->state != USOCK_STATE_LISTENING || !usock_server_wanted (socket)
+          || usock_reactor_is_inherited (socket->reactor))
         return;
 
       fd = usock_io_accept (socket->fd);
@@ -206,10 +208,10 @@ server_accept (UsockServer *self)
         }
       else if (fd == -EAGAIN)
         socket->watch.ready &= ~USOCK_READY_IN;
-      else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM)
-        server_exhausted (self, -fd);
-      else
+      else if (fd == -ECONNABORTED || fd == -EPROTO)
         usock_socket_record (socket, USOCK_IO_ACCEPT, -fd); /* of that one connection */
+      else
+        server_exhausted (self, -fd);
     }
 }
 
@@ -259,11 +261,13 @@ usock_server_closing (UsockSocket *socket)
   server_release_path (USOCK_SERVER (socket));
 }
 
+/* Only a forked child comes here with a claim, which is its parent's. */
 static void
 usock_server_finalize (GObject *object)
 {
   UsockServer *self = USOCK_SERVER (object);
 
+  self->unlink_on_close = FALSE;
   server_release_path (self);
   g_free (self->path);
 
@@ -581,7 +585,7 @@ server_bind (UsockServer     *self,
 
   *call = USOCK_IO_BIND;
   result = name->path != NULL
-               ? usock_path_claim (socket->fd, name, socket->type, self->mode, &self->claim)
+               ? usock_path_claim (socket->fd, name, self->mode, &self->claim)
                : usock_io_bind (socket->fd, name);
   if (result < 0)
     return result;

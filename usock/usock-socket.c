@@ -116,16 +116,18 @@ socket_close_fd (UsockSocket *self)
   self->fd = -1;
 }
 
+/* In a nested main loop, whose handler waits for one of the other callbacks, only those go on. */
 static void
 socket_finish (UsockSocket *self)
 {
   g_autoptr (GError) failure = NULL;
-
-  if (self->finishing)
-    return;
+  gboolean nested = self->finishing;
 
   self->finishing = TRUE;
   USOCK_SOCKET_GET_CLASS (self)->finish (self);
+  if (nested)
+    return;
+
   socket_notify_state (self);
 
   failure = g_steal_pointer (&self->failure);
@@ -166,11 +168,13 @@ socket_orphaned (UsockWatch *watch)
 {
   UsockSocket *self = socket_from_watch (watch);
 
-  if (self->state != USOCK_STATE_CLOSED)
+  self->orphaned = TRUE;
+  if (self->state != USOCK_STATE_CLOSED && !usock_reactor_is_inherited (self->reactor))
     USOCK_SOCKET_GET_CLASS (self)->closing (self);
   socket_close_fd (self);
   self->state = USOCK_STATE_CLOSED;
   USOCK_SOCKET_GET_CLASS (self)->orphaned (self);
+  self->orphaned = FALSE;
   socket_release (self);
 }
 
@@ -238,6 +242,8 @@ usock_socket_finalize (GObject *object)
   UsockSocket *self = USOCK_SOCKET (object);
 
   socket_close_fd (self);
+  if (self->reactor != NULL)
+    usock_watch_detach (&self->watch);
   g_clear_pointer (&self->reactor, usock_reactor_unref);
   g_clear_error (&self->failure);
   g_clear_object (&self->local_address);
@@ -547,7 +553,7 @@ usock_socket_record (UsockSocket *self,
   self->error_number = errnum;
 }
 
-/* Takes the error over. */
+/* Takes the error over; without one it is a plain close. */
 void
 usock_socket_fail (UsockSocket *self,
                    GError      *error)

@@ -9,7 +9,7 @@
 
 typedef struct _Bench Bench;
 
-/* Does @count operations and returns the seconds they took. */
+/* Does @count operations and returns how many seconds one took at best. */
 typedef double (*Sample) (const Bench *bench,
                           guint        count);
 
@@ -31,6 +31,7 @@ struct _Bench
   guint count;
   guint n_idle;
   gboolean compare_times; /* else rates */
+  gboolean share; /* one processor for both sides, else one each */
   Variant variants[MAX_VARIANTS]; /* the first is what the others are measured against */
 };
 
@@ -42,38 +43,65 @@ typedef struct
   pid_t pid;
   int *idle;
   guint n_idle;
-  gint64 begin;
 } Peer;
 
-typedef void (*Role) (int          fd,
-                      const Bench *bench,
-                      guint        count);
+/* Times stretches of a run, each so short that now and then nothing else gets the processor. */
+typedef struct
+{
+  guint n_left;
+  guint step;
+  guint n_begin;
+  gint64 begin;
+  double best;
+} Pace;
+
+/* Returns the pace at which it received, if it did. */
+typedef double (*Role) (int          fd,
+                        const Bench *bench,
+                        guint        count);
+
+void            pace_start         (Pace        *self,
+                                    guint        count,
+                                    guint        step);
+void            pace_measure       (Pace        *self);
+
+static inline void
+pace_count (Pace  *self,
+            guint  n)
+{
+  self->n_left -= n;
+  if (self->n_begin - self->n_left >= self->step)
+    pace_measure (self);
+}
 
 void            peer_start         (Peer        *self,
                                     Role         role,
                                     const Bench *bench,
                                     guint        count);
 void            peer_go            (Peer        *self);
-double          peer_seconds       (Peer        *self);
-void            peer_wait          (Peer        *self);
+double          peer_wait          (Peer        *self);
 void            peer_stop          (Peer        *self);
 UsockChannel   *peer_adopt         (int         *fd);
 GSocket        *peer_adopt_gsocket (int         *fd);
 
-void            role_send          (int          fd,
+double          role_send          (int          fd,
                                     const Bench *bench,
                                     guint        count);
-void            role_send_fds      (int          fd,
+double          role_send_fds      (int          fd,
                                     const Bench *bench,
                                     guint        count);
-void            role_receive       (int          fd,
+double          role_receive       (int          fd,
                                     const Bench *bench,
                                     guint        count);
-void            role_ping          (int          fd,
+double          role_ping          (int          fd,
                                     const Bench *bench,
                                     guint        count);
 
 extern guint8 *bench_payload;
+
+/* A queue holds some hundred messages: what it held before a stretch must not count for much. */
+#define STRETCH_ONE_WAY 5000
+#define STRETCH_ECHO 100
 
 double receive_raw     (const Bench *bench, guint count);
 double receive_data    (const Bench *bench, guint count);

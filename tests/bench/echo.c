@@ -11,18 +11,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static gint64 n_left;
+static Pace pace;
 
-static double
+static void
 run_until_echoed (Peer *peer)
 {
-  double seconds;
-
   peer_go (peer);
-  while (n_left > 0)
+  while (pace.n_left > 0)
     g_main_context_iteration (NULL, TRUE);
-  seconds = peer_seconds (peer);
-  return seconds;
 }
 
 static void
@@ -40,34 +36,33 @@ echo_raw (const Bench *bench,
           guint count)
 {
   int epoll = epoll_create1 (EPOLL_CLOEXEC);
-  double seconds;
   Peer peer;
 
-  n_left = count;
+  pace_start (&pace, count, STRETCH_ECHO);
   peer_start (&peer, role_ping, bench, count);
   watch (epoll, peer.fd);
   for (guint i = 0; i < peer.n_idle; i++)
     watch (epoll, peer.idle[i]);
 
   peer_go (&peer);
-  while (n_left > 0)
+  while (pace.n_left > 0)
     {
       struct epoll_event events[64];
       int n = epoll_wait (epoll, events, G_N_ELEMENTS (events), -1);
 
-      for (int i = 0; i < n; i++, n_left--)
+      for (int i = 0; i < n; i++)
         {
           int fd = events[i].data.fd;
           gssize length = recv (fd, bench_payload, bench->size, MSG_DONTWAIT);
 
           if (length < 0 || send (fd, bench_payload, length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
             g_error ("echo: %s", g_strerror (errno));
+          pace_count (&pace, 1);
         }
     }
-  seconds = peer_seconds (&peer);
   close (epoll);
   peer_stop (&peer);
-  return seconds;
+  return pace.best;
 }
 
 static void
@@ -79,7 +74,7 @@ data_cb (UsockChannel *channel,
 
   if (!usock_channel_send (channel, bytes->data, bytes->len, &error))
     g_error ("%s", error->message);
-  n_left--;
+  pace_count (&pace, 1);
 }
 
 static UsockChannel *
@@ -103,20 +98,19 @@ echo_usock (const Bench *bench,
             guint count)
 {
   g_autoptr (GPtrArray) channels = g_ptr_array_new_with_free_func (close_usock);
-  double seconds;
   Peer peer;
 
-  n_left = count;
+  pace_start (&pace, count, STRETCH_ECHO);
   peer_start (&peer, role_ping, bench, count);
   g_ptr_array_add (channels, open_usock (&peer.fd));
   for (guint i = 0; i < peer.n_idle; i++)
     g_ptr_array_add (channels, open_usock (&peer.idle[i]));
 
-  seconds = run_until_echoed (&peer);
+  run_until_echoed (&peer);
   g_ptr_array_set_size (channels, 0);
   usock_run_until_closed (NULL);
   peer_stop (&peer);
-  return seconds;
+  return pace.best;
 }
 
 static gboolean
@@ -130,7 +124,7 @@ gsocket_readable_cb (GSocket *socket,
 
   if (length < 0 || g_socket_send (socket, data, length, NULL, NULL) < 0)
     g_error ("GSocket fails to echo");
-  n_left--;
+  pace_count (&pace, 1);
   return TRUE;
 }
 
@@ -159,17 +153,16 @@ echo_gsocket (const Bench *bench,
               guint count)
 {
   g_autoptr (GPtrArray) sources = g_ptr_array_new_with_free_func (close_gsocket);
-  double seconds;
   Peer peer;
 
-  n_left = count;
+  pace_start (&pace, count, STRETCH_ECHO);
   peer_start (&peer, role_ping, bench, count);
   g_ptr_array_add (sources, open_gsocket (&peer.fd, bench));
   for (guint i = 0; i < peer.n_idle; i++)
     g_ptr_array_add (sources, open_gsocket (&peer.idle[i], bench));
 
-  seconds = run_until_echoed (&peer);
+  run_until_echoed (&peer);
   g_ptr_array_set_size (sources, 0);
   peer_stop (&peer);
-  return seconds;
+  return pace.best;
 }

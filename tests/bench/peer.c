@@ -33,8 +33,7 @@ close_all (int *fds,
     close (fds[i]);
 }
 
-/* Where a process runs decides more than what it does, so it is not left to chance. Who takes
- * turns shares a processor: waking another one costs more than all that is measured. */
+/* Where a process runs decides more than what it does, so it is not left to chance. */
 static void
 pin (gboolean last)
 {
@@ -63,14 +62,15 @@ play (Peer *self,
   char byte = 0;
 
   prctl (PR_SET_PDEATHSIG, SIGKILL);
-  pin (!bench->compare_times);
+  pin (!bench->share);
   close (self->fd);
   close (self->control);
   close_all (self->idle, self->n_idle);
   if (read (control, &byte, 1) == 1)
     {
-      role (fd, bench, count);
-      if (write (control, &byte, 1) == 1)
+      double pace = role (fd, bench, count);
+
+      if (write (control, &pace, sizeof pace) == sizeof pace)
         /* The idle connections stay until the measuring process hangs up. */
         while (read (control, &byte, 1) > 0)
           ;
@@ -110,25 +110,19 @@ peer_go (Peer *self)
 {
   char byte = 0;
 
-  self->begin = g_get_monotonic_time ();
   if (write (self->control, &byte, 1) != 1)
     g_error ("the peer is gone");
 }
 
+/* Waits until the peer has done its part, and returns its pace. */
 double
-peer_seconds (Peer *self)
-{
-  return (g_get_monotonic_time () - self->begin) / (double) G_USEC_PER_SEC;
-}
-
-/* Waits until the peer has done its part. */
-void
 peer_wait (Peer *self)
 {
-  char byte;
+  double pace;
 
-  if (read (self->control, &byte, 1) != 1)
+  if (read (self->control, &pace, sizeof pace) != sizeof pace)
     g_error ("the peer failed");
+  return pace;
 }
 
 void
@@ -170,6 +164,32 @@ peer_adopt_gsocket (int *fd)
   return socket;
 }
 
+/* The first stretch is not measured: it has the start in it. */
+void
+pace_start (Pace *self,
+            guint count,
+            guint step)
+{
+  *self = (Pace){
+    .n_left = count,
+    .step = MIN (step, MAX (count / 4, 1)),
+    .n_begin = count,
+    .best = G_MAXDOUBLE,
+  };
+}
+
+void
+pace_measure (Pace *self)
+{
+  gint64 now = g_get_monotonic_time ();
+  guint n = self->n_begin - self->n_left;
+
+  if (self->begin > 0)
+    self->best = MIN (self->best, (now - self->begin) / (double) G_USEC_PER_SEC / n);
+  self->begin = now;
+  self->n_begin = self->n_left;
+}
+
 static void
 check (gssize result,
        gsize expected)
@@ -178,16 +198,17 @@ check (gssize result,
     _exit (1);
 }
 
-void
+double
 role_send (int fd,
            const Bench *bench,
            guint count)
 {
   for (guint i = 0; i < count; i++)
     check (send (fd, bench_payload, bench->size, MSG_NOSIGNAL), bench->size);
+  return 0;
 }
 
-void
+double
 role_send_fds (int fd,
                const Bench *bench,
                guint count)
@@ -208,18 +229,26 @@ role_send_fds (int fd,
   memcpy (CMSG_DATA (&control.header), &fd, sizeof fd);
   for (guint i = 0; i < count; i++)
     check (sendmsg (fd, &message, MSG_NOSIGNAL), bench->size);
+  return 0;
 }
 
-void
+double
 role_receive (int fd,
               const Bench *bench,
               guint count)
 {
-  for (guint i = 0; i < count; i++)
-    check (recv (fd, bench_payload, bench->size, 0), bench->size);
+  Pace pace;
+
+  pace_start (&pace, count, STRETCH_ONE_WAY);
+  while (pace.n_left > 0)
+    {
+      check (recv (fd, bench_payload, bench->size, 0), bench->size);
+      pace_count (&pace, 1);
+    }
+  return pace.best;
 }
 
-void
+double
 role_ping (int fd,
            const Bench *bench,
            guint count)
@@ -229,4 +258,5 @@ role_ping (int fd,
       check (send (fd, bench_payload, bench->size, MSG_NOSIGNAL), bench->size);
       check (recv (fd, bench_payload, bench->size, 0), bench->size);
     }
+  return 0;
 }

@@ -9,18 +9,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static gint64 n_left;
+static Pace pace;
 
-static double
+static void
 run_until_received (Peer *peer)
 {
-  double seconds;
-
   peer_go (peer);
-  while (n_left > 0)
+  while (pace.n_left > 0)
     g_main_context_iteration (NULL, TRUE);
-  seconds = peer_seconds (peer);
-  return seconds;
 }
 
 double
@@ -28,16 +24,15 @@ receive_raw (const Bench *bench,
              guint count)
 {
   Peer peer;
-  double seconds;
 
+  pace_start (&pace, count, STRETCH_ONE_WAY);
   peer_start (&peer, role_send, bench, count);
   peer_go (&peer);
-  for (guint i = 0; i < count; i++)
+  for (; pace.n_left > 0; pace_count (&pace, 1))
     if (recv (peer.fd, bench_payload, bench->size, 0) != (gssize) bench->size)
       g_error ("a message is missing");
-  seconds = peer_seconds (&peer);
   peer_stop (&peer);
-  return seconds;
+  return pace.best;
 }
 
 static void
@@ -45,7 +40,7 @@ data_cb (UsockChannel *channel,
          GByteArray *bytes,
          gpointer user_data)
 {
-  n_left--;
+  pace_count (&pace, 1);
 }
 
 static void
@@ -53,7 +48,7 @@ message_cb (UsockChannel *channel,
             UsockMessage *message,
             gpointer user_data)
 {
-  n_left--;
+  pace_count (&pace, 1);
 }
 
 static void
@@ -61,7 +56,7 @@ batch_cb (UsockChannel *channel,
           GPtrArray *messages,
           gpointer user_data)
 {
-  n_left -= messages->len;
+  pace_count (&pace, messages->len);
 }
 
 static void
@@ -75,7 +70,8 @@ received_cb (GObject *object,
 
   if (message == NULL)
     g_error ("a message is missing: %s", error ? error->message : "the end came first");
-  if (--n_left > 0)
+  pace_count (&pace, 1);
+  if (pace.n_left > 0)
     usock_channel_receive_async (channel, NULL, received_cb, NULL);
 }
 
@@ -88,9 +84,8 @@ receive_usock (const Bench *bench,
 {
   g_autoptr (UsockChannel) channel = NULL;
   Peer peer;
-  double seconds;
 
-  n_left = count;
+  pace_start (&pace, count, STRETCH_ONE_WAY);
   peer_start (&peer, role, bench, count);
   channel = peer_adopt (&peer.fd);
   usock_channel_set_max_fds (channel, role == role_send_fds ? 1 : 0);
@@ -98,11 +93,11 @@ receive_usock (const Bench *bench,
     g_signal_connect (channel, signal, callback, NULL);
   else
     usock_channel_receive_async (channel, NULL, received_cb, NULL);
-  seconds = run_until_received (&peer);
+  run_until_received (&peer);
   usock_socket_close (USOCK_SOCKET (channel));
   usock_run_until_closed (NULL);
   peer_stop (&peer);
-  return seconds;
+  return pace.best;
 }
 
 double
@@ -142,19 +137,18 @@ run_gsocket (const Bench *bench,
   g_autoptr (GSocket) socket = NULL;
   g_autoptr (GSource) source = NULL;
   Peer peer;
-  double seconds;
 
-  n_left = count;
+  pace_start (&pace, count, STRETCH_ONE_WAY);
   peer_start (&peer, role, bench, count);
   socket = peer_adopt_gsocket (&peer.fd);
   source = g_socket_create_source (socket, G_IO_IN, NULL);
   g_source_set_callback (source, G_SOURCE_FUNC (callback), (gpointer) bench, NULL);
   g_source_attach (source, NULL);
-  seconds = run_until_received (&peer);
+  run_until_received (&peer);
   g_source_destroy (source);
   g_socket_close (socket, NULL);
   peer_stop (&peer);
-  return seconds;
+  return pace.best;
 }
 
 static gboolean
@@ -166,8 +160,8 @@ gsocket_readable_cb (GSocket *socket,
   gssize length = g_socket_receive (socket, (char *) bench_payload, bench->size, NULL, NULL);
 
   if (length == (gssize) bench->size)
-    n_left--;
-  return n_left > 0;
+    pace_count (&pace, 1);
+  return pace.n_left > 0;
 }
 
 double
@@ -190,12 +184,12 @@ fds_raw (const Bench *bench,
          guint count)
 {
   struct iovec vector = { bench_payload, bench->size };
-  double seconds;
   Peer peer;
 
+  pace_start (&pace, count, STRETCH_ONE_WAY);
   peer_start (&peer, role_send_fds, bench, count);
   peer_go (&peer);
-  for (guint i = 0; i < count; i++)
+  for (; pace.n_left > 0; pace_count (&pace, 1))
     {
       union
       {
@@ -213,9 +207,8 @@ fds_raw (const Bench *bench,
           || close (take_fd (&message)) < 0)
         g_error ("a descriptor is missing");
     }
-  seconds = peer_seconds (&peer);
   peer_stop (&peer);
-  return seconds;
+  return pace.best;
 }
 
 static void
@@ -228,7 +221,7 @@ message_with_fd_cb (UsockChannel *channel,
 
   if (fd < 0 || close (fd) < 0)
     g_error ("a descriptor is missing: %s", error ? error->message : "it was closed");
-  n_left--;
+  pace_count (&pace, 1);
 }
 
 double
@@ -256,12 +249,12 @@ gsocket_fd_cb (GSocket *socket,
       g_autofree int *fds = g_unix_fd_message_steal_fds (G_UNIX_FD_MESSAGE (messages[0]), NULL);
 
       close (fds[0]);
-      n_left--;
+      pace_count (&pace, 1);
     }
   for (int i = 0; i < n_messages; i++)
     g_object_unref (messages[i]);
   g_free (messages);
-  return n_left > 0;
+  return pace.n_left > 0;
 }
 
 double

@@ -13,12 +13,10 @@
 static double
 finish (Peer *peer)
 {
-  double seconds;
+  double pace = peer_wait (peer);
 
-  peer_wait (peer);
-  seconds = peer_seconds (peer);
   peer_stop (peer);
-  return seconds;
+  return pace;
 }
 
 double
@@ -103,7 +101,7 @@ run_usock (const Bench *bench,
   gboolean drained;
   guint64 mark;
   Peer peer;
-  double seconds;
+  double pace;
 
   peer_start (&peer, role_receive, bench, count);
   channel = peer_adopt (&peer.fd);
@@ -119,12 +117,11 @@ run_usock (const Bench *bench,
     }
   while (usock_channel_get_queued_bytes (channel) > 0)
     g_main_context_iteration (NULL, TRUE);
-  peer_wait (&peer);
-  seconds = peer_seconds (&peer);
+  pace = peer_wait (&peer);
   usock_socket_close (USOCK_SOCKET (channel));
   usock_run_until_closed (NULL);
   peer_stop (&peer);
-  return seconds;
+  return pace;
 }
 
 double

@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 
 // What the GJS tests share: test() adds one, which may be async; run() runs them all and reports
-// in TAP. Whoever hangs fails after 60 seconds (30 times that under valgrind).
+// in TAP. Whoever hangs fails after 180 seconds (30 times that under valgrind).
 
 import GLib from 'gi://GLib';
 import System from 'system';
 
-const PATIENCE = 60 * (GLib.getenv('USOCK_TEST_SLOW') ? 30 : 1);
+const PATIENCE = 180 * (GLib.getenv('USOCK_TEST_SLOW') ? 30 : 1);
 const tests = [];
 
 export function test(name, body) {

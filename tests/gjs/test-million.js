@@ -11,6 +11,7 @@ import Usock from 'gi://Usock?version=1';
 import {equal, run} from './tap.js';
 import {Log, testSocket} from './fixture.js';
 
+// As much as fits in the queue, so that nobody waits for room.
 const IN_FLIGHT = 64;
 
 // What is kept for a while survives some collections and so is swept later.
@@ -29,19 +30,20 @@ function allocate(i) {
 
 // A number of its own in each message, so that no message can stand for another.
 class Stream {
-    constructor(fixture, total) {
+    constructor(fixture, total, size = 64) {
         [this.sender, this.receiver] = fixture.pair();
         this.total = total;
+        this.size = size;
         this.sent = 0;
         this.received = 0;
-        this.view = new Uint32Array(16);
         this.fill(IN_FLIGHT);
     }
 
     fill(count) {
         for (let i = 0; i < count && this.sent < this.total; i++) {
-            this.view[0] = this.sent;
-            this.sender.send(new Uint8Array(this.view.buffer));
+            const words = new Uint32Array(this.size / 4);
+            words[0] = this.sent;
+            this.sender.send(words);
             if (++this.sent === this.total)
                 this.sender.end();
         }
@@ -49,7 +51,7 @@ class Stream {
 
     count(data) {
         const number = new Uint32Array(data.buffer, data.byteOffset, 1)[0];
-        if (number !== this.received || data.length !== 64)
+        if (number !== this.received || data.length !== this.size)
             throw new Error(`message ${this.received} is ${number}, ${data.length} bytes long`);
         allocate(this.received++);
         if (this.received % IN_FLIGHT === 0)
@@ -57,8 +59,8 @@ class Stream {
     }
 }
 
-async function signalled(fixture, signal, total, bytesOf) {
-    const stream = new Stream(fixture, total);
+async function signalled(fixture, signal, total, bytesOf, size) {
+    const stream = new Stream(fixture, total, size);
     let problem = null;
     stream.receiver.connect(signal, (_channel, value) => {
         try {
@@ -91,6 +93,15 @@ testSocket('200,000 through for await', async fixture => {
     for await (const message of stream.receiver)
         stream.count(message.data);
     equal(stream.received, 200_000);
+});
+
+testSocket('5,000 large ones through data and through for await', async fixture => {
+    const size = 200 * 1024;
+    await signalled(fixture, 'data', 5000, data => [data], size);
+    const stream = new Stream(fixture, 5000, size);
+    for await (const message of stream.receiver)
+        stream.count(message.data);
+    equal(stream.received, 5000);
 });
 
 testSocket('20,000 connections', async fixture => {

@@ -6,6 +6,7 @@
 A driver is called with the path of our own peer. Each of its cases is a function that raises
 when the other program and ours do not agree."""
 
+import base64
 import contextlib
 import os
 import shutil
@@ -65,18 +66,42 @@ def expect_success(process):
     assert code == 0, f'{process.args} exited with {code}'
 
 
-def wait_for_listener(path):
-    """Connecting would be seen by the program; what listens is told apart without it."""
+def wait_for_socket(path, matches):
+    """Connecting would be seen by the program; the kernel's table is not."""
     deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), open('/proc/net/unix', encoding='utf-8') as table:
-            # Field 3 holds the flags: 0x10000 is set while the socket accepts connections.
             for line in table:
                 words = line.split()
-                if words[-1] == path and int(words[3], 16) & 0x10000:
+                if words[-1] == path and matches(words):
                     return
         time.sleep(0.005)
-    raise AssertionError(f'nobody listens on {path}')
+    raise AssertionError(f'nobody is on {path}')
+
+
+def wait_for_listener(path):
+    # Field 3 holds the flags: 0x10000 is set while the socket accepts connections.
+    wait_for_socket(path, lambda words: int(words[3], 16) & 0x10000)
+
+
+def wait_for_receiver(path):
+    # Field 4 holds the type: SOCK_DGRAM. A zero byte of a name is shown as “@”.
+    wait_for_socket(path.replace('\\x00', '@'), lambda words: int(words[4], 16) == 2)
+
+
+@contextlib.contextmanager
+def printing(path, n_messages):
+    """Our receiver of datagrams. Afterwards the list has of each message the sender, the number
+    of descriptors and the payload."""
+    messages = []
+    with start(peer, path, 'print', n_messages, stdout=subprocess.PIPE) as receiver:
+        wait_for_receiver(path)
+        yield messages
+        output, _ = receiver.communicate(timeout=DEADLINE)
+        expect_success(receiver)
+    for line in output.decode().splitlines():
+        sender, n_fds, payload = line.split('\t')
+        messages.append((sender, int(n_fds), base64.b64decode(payload)))
 
 
 def exchange(our_end, n_messages, longest, end_first):

@@ -111,7 +111,8 @@ test_unnamed (void)
 static void
 test_long_path (void)
 {
-  g_autofree char *folder = g_build_filename (path_of (""), g_strnfill (200, 'd'), NULL);
+  g_autofree char *name_of_200 = g_strnfill (200, 'd');
+  g_autofree char *folder = g_build_filename (path_of (""), name_of_200, NULL);
   autofd directory = -1;
   autofd fd = new_socket ();
   autofd client = new_socket ();

@@ -366,6 +366,18 @@ class TestAsyncio(TestAwait):
 
         asyncio.run(main())
 
+    def test_spawn(self):
+        first, second = self.pair()
+
+        async def main():
+            tasks = [Usock.spawn(self.receive(second)), Usock.spawn(second.receive())]
+            self.assertIsInstance(tasks[0], asyncio.Task)
+            first.send(b'x')
+            first.send(b'y')
+            return [(await task).data for task in tasks]
+
+        self.assertEqual(asyncio.run(main()), [b'x', b'y'])
+
     def test_pump(self):
         first, second = self.pair()
 

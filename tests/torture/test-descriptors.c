@@ -104,7 +104,7 @@ receive_hostile (UsockTest *test,
                  guint max_fds,
                  Tally *tally)
 {
-  const guint n = torture_scaled (5000, 100000);
+  const guint n = torture_scaled (1500, 100000);
   pid_t pid = torture_fork (test, play_hostile, GUINT_TO_POINTER (n));
   Stream stream = { 0 };
   Heartbeat heartbeat;
@@ -120,7 +120,8 @@ receive_hostile (UsockTest *test,
   heartbeat_stop (&heartbeat);
   g_assert_no_error (stream.error);
   g_assert_cmpuint (tally->n_plain, ==, n / 10);
-  g_assert_cmpuint (tally->most_fds, <=, n_fds + 4 + max_fds);
+  /* One message of them, and those that wait for the thread that closes what may block. */
+  g_assert_cmpuint (tally->most_fds, <=, n_fds + 4 + max_fds + 253 + 512);
   torture_reap (pid);
   stream_clear (&stream);
 }

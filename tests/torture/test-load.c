@@ -133,7 +133,10 @@ test_crowd (UsockTest *test,
   usock_test_no_error (usock_server_listen_on_path (server, path, 0, &error));
   pid = torture_fork (test, play_crowd, &crowd);
   begin = g_get_monotonic_time ();
-  usock_test_wait_until (counted.n_received == crowd.n_clients * crowd.n_messages);
+  /* Patience is for progress, not for all of it. */
+  for (guint tenth = 1; tenth <= 10; tenth++)
+    usock_test_wait_until (counted.n_received
+                           >= (guint64) crowd.n_clients * crowd.n_messages * tenth / 10);
   g_test_message ("%u messages of %u clients took %" G_GINT64_FORMAT " ms", counted.n_received,
                   crowd.n_clients, (g_get_monotonic_time () - begin) / 1000);
   g_assert_cmpuint (usock_server_get_n_connections (server), ==, crowd.n_clients);

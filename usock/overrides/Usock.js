@@ -5,24 +5,36 @@
 //
 // GJS before 1.82 drops callbacks while its garbage collector sweeps in slices: the handler is not
 // called, the promise never settles, and since no script runs the collector never gets on. It
-// happens when many wrappers of boxed values or objects were made. So there is a collection, which
-// is not done in slices, after every so many deliveries, in each way by which something is
-// delivered. A program that makes tens of thousands of such objects between two deliveries can
-// still get there.
+// happens when many wrappers of boxed values or objects were made, or much memory was taken. So
+// there is a collection, which is not done in slices, after every so many messages and bytes, in
+// each way by which they come and go. A program that makes tens of thousands of such objects, or
+// takes tens of megabytes, between two messages can still get there.
 
 const {Gio, GLib, GObject} = imports.gi;
 const System = imports.system;
 
-const DELIVERIES_PER_COLLECTION = 2000;
-const DELIVERIES = ['data', 'message', 'batch', 'connection'];
+const MESSAGES_PER_COLLECTION = 2000;
+const BYTES_PER_COLLECTION = 16 << 20;
+
+// What counts as how many messages and bytes, by the signal that brings it.
+const DELIVERIES = {
+    data: bytes => passed(1, bytes.length),
+    datagram: bytes => passed(1, bytes.length),
+    message: () => passed(1, 0),
+    batch: batch => passed(batch.length, batch.reduce((sum, bytes) => sum + bytes.length, 0)),
+    connection: () => passed(1, 0),
+};
 
 const dropsCallbacks = System.version < 18190;
-let deliveries = 0;
+let messagesPassed = 0;
+let bytesPassed = 0;
 
-function delivered(count = 1) {
-    deliveries += count;
-    if (dropsCallbacks && deliveries >= DELIVERIES_PER_COLLECTION) {
-        deliveries = 0;
+function passed(nMessages, nBytes) {
+    messagesPassed += nMessages;
+    bytesPassed += nBytes;
+    if (dropsCallbacks &&
+        (messagesPassed >= MESSAGES_PER_COLLECTION || bytesPassed >= BYTES_PER_COLLECTION)) {
+        messagesPassed = bytesPassed = 0;
         System.gc();
     }
 }
@@ -69,6 +81,17 @@ function whole(message, {offset, length, fds}) {
         throw new TypeError(
             'a Usock.Message is sent whole, with the descriptors that are in it');
     }
+    return message;
+}
+
+function asMessage(Usock, data, options = {}) {
+    if (data instanceof Usock.Message)
+        return whole(data, options);
+    const content = slice(asBytes(data), options.offset, options.length);
+    passed(0, content.length);
+    const message = Usock.Message.new(content);
+    for (const fd of asFds(options.fds ?? []))
+        message.append_fd(fd);
     return message;
 }
 
@@ -120,7 +143,9 @@ function patchMessage(Usock) {
     Object.defineProperties(Usock.Message.prototype, {
         data: {
             get() {
-                return this.get_data();
+                const data = this.get_data();
+                passed(0, data.length);
+                return data;
             },
         },
         text: {
@@ -136,6 +161,12 @@ function patchMessage(Usock) {
                 }
             },
         },
+        // Who sent a datagram, as text to answer to; null if the sender has no name.
+        sender: {
+            get() {
+                return this.get_sender();
+            },
+        },
     });
     Usock.Message.new_from_text = text => Usock.Message.new(text);
 }
@@ -146,13 +177,14 @@ function patchSocket(Usock) {
     for (const name of ['connect', 'connect_after']) {
         const connect = GObject.Object.prototype[name];
         Usock.Socket.prototype[name] = function (signal, handler) {
-            if (!DELIVERIES.includes(signal) || typeof handler !== 'function')
+            const count = Object.hasOwn(DELIVERIES, signal) ? DELIVERIES[signal] : null;
+            if (count === null || typeof handler !== 'function')
                 return connect.call(this, signal, handler);
-            return connect.call(this, signal, function (...args) {
+            return connect.call(this, signal, (emitter, value, ...rest) => {
                 try {
-                    return handler.apply(this, args);
+                    return handler(emitter, value, ...rest);
                 } finally {
-                    delivered(signal === 'batch' ? args[1].length : 1);
+                    count(value);
                 }
             });
         };
@@ -187,33 +219,27 @@ function patchSending(Usock) {
     const {send, send_with_fds, send_message, send_messages} = prototype;
     promisify(prototype, 'send_message', 1);
 
-    function asMessage(data, options = {}) {
-        if (data instanceof Usock.Message)
-            return whole(data, options);
-        const message = Usock.Message.new(slice(asBytes(data), options.offset, options.length));
-        for (const fd of asFds(options.fds ?? []))
-            message.append_fd(fd);
-        return message;
-    }
-
     // Sends a Uint8Array or another view, an ArrayBuffer, a string as UTF-8, a GLib.Bytes or a
     // Usock.Message. offset and length count bytes. fds are numbers or objects with a get_fd();
     // they stay the caller's.
     prototype.send = function (data, options = undefined) {
-        if (options === undefined && (typeof data === 'string' || data instanceof Uint8Array))
+        if (options === undefined && (typeof data === 'string' || data instanceof Uint8Array)) {
+            passed(0, data.length);
             return send.call(this, data);
+        }
         const {offset, length, fds} = options ?? {};
         if (data instanceof Usock.Message)
             return send_message.call(this, whole(data, {offset, length, fds}));
-        const bytes = slice(asBytes(data), offset, length);
+        const content = slice(asBytes(data), offset, length);
+        passed(0, content.length);
         return fds === undefined
-            ? send.call(this, bytes)
-            : send_with_fds.call(this, bytes, asFds(fds));
+            ? send.call(this, content)
+            : send_with_fds.call(this, content, asFds(fds));
     };
 
     // Sends like send(), but waits for room: when it resolves, the kernel has the message.
     prototype.send_async = async function (data, {cancellable = null, ...options} = {}) {
-        await this.send_message_async(asMessage(data, options), cancellable);
+        await this.send_message_async(asMessage(Usock, data, options), cancellable);
     };
 
     prototype.send_text = function (text) {
@@ -223,7 +249,7 @@ function patchSending(Usock) {
         return this.send(data, {fds});
     };
     prototype.send_messages = function (messages) {
-        return send_messages.call(this, Array.from(messages, item => asMessage(item)));
+        return send_messages.call(this, Array.from(messages, item => asMessage(Usock, item)));
     };
 }
 
@@ -236,7 +262,7 @@ function patchReceiving(Usock) {
         const message = await call(
             callback => receive_async.call(this, cancellable, callback),
             result => receive_finish.call(this, result));
-        delivered();
+        passed(1, 0);
         return message;
     };
     prototype.receive_async = function (...args) {
@@ -287,6 +313,48 @@ function patchEnding(Usock) {
     };
     prototype.close_gracefully = function (timeout, cancellable = null) {
         return this.close_gracefully_async(timeout, cancellable);
+    };
+}
+
+// A destination is a text as in Usock.address_parse(), the sender of a message for one, a Gio.File
+// or a Gio.SocketAddress.
+function patchDatagrams(Usock) {
+    const {prototype} = Usock.Dgram;
+    const {bind_to_path, send_to, send_message_to_all} = prototype;
+    const asText = destination => asPath(destination, 'Could not send to');
+    promisify(prototype, 'send_message_to', 2);
+
+    prototype.bind_to_path = function (path) {
+        return bind_to_path.call(this, asPath(path, 'Could not bind to'));
+    };
+    // Receives on a path, a Gio.File or a Gio.SocketAddress.
+    prototype.bind = function (where) {
+        return where instanceof Gio.SocketAddress
+            ? this.bind_to_address(where)
+            : this.bind_to_path(where);
+    };
+
+    // Sends to a destination what send() takes.
+    prototype.send_to = function (data, destination, options = {}) {
+        if (destination instanceof Gio.SocketAddress)
+            return this.send_message_to(asMessage(Usock, data, options), destination);
+        if (options.fds !== undefined || data instanceof Usock.Message)
+            return this.send_message_to_all(asMessage(Usock, data, options), [destination]) === 1;
+        const content = slice(asBytes(data), options.offset, options.length);
+        passed(0, content.length);
+        return send_to.call(this, content, asText(destination));
+    };
+    // Sends like send_to(), but waits for room: when it resolves, the receiver has the message.
+    prototype.send_to_async = async function (data, destination, options = {}) {
+        const {cancellable = null, ...rest} = options;
+        const address = destination instanceof Gio.SocketAddress
+            ? destination
+            : Usock.address_parse(asText(destination));
+        await this.send_message_to_async(asMessage(Usock, data, rest), address, cancellable);
+    };
+    // Returns how many accepted it, and throws only if none did.
+    prototype.send_message_to_all = function (message, destinations) {
+        return send_message_to_all.call(this, message, Array.from(destinations, asText));
     };
 }
 
@@ -348,15 +416,21 @@ function _init() {
     patchSending(Usock);
     patchReceiving(Usock);
     patchEnding(Usock);
+    patchDatagrams(Usock);
     patchServer(Usock);
 
     // Returns two channels that are connected with each other.
-    Usock.Seqpacket.pair = function () {
-        const [, first, second] = Usock.Seqpacket.new_pair();
-        return [first, second];
-    };
+    for (const type of [Usock.Seqpacket, Usock.Dgram]) {
+        type.pair = function () {
+            const [, first, second] = type.new_pair();
+            return [first, second];
+        };
+    }
 
-    const {address_parse, run_until_closed} = Usock;
+    const {address_parse, notify, run_until_closed} = Usock;
     Usock.address_parse = text => address_parse(refuseNul(text, 'Could not parse the address'));
+    // Tells the service manager. fds are numbers or objects with a get_fd(), for FDSTORE=1.
+    Usock.notify = (state, fds = []) =>
+        notify(refuseNul(state, 'Could not notify the service manager of'), asFds(fds));
     Usock.run_until_closed = (context = null) => run_until_closed(context);
 }

@@ -89,6 +89,18 @@ def _as_listen_path(path):
     return _refuse_nul(os.fsdecode(path), 'Could not listen on')
 
 
+def _as_bind_path(path):
+    return _refuse_nul(os.fsdecode(path), 'Could not bind to')
+
+
+def _as_destination(text):
+    return _refuse_nul(os.fsdecode(text), 'Could not send to')
+
+
+def _as_destination_address(where):
+    return where if isinstance(where, Gio.SocketAddress) else address_parse(os.fsdecode(where))
+
+
 @export
 def address_parse(text):
     return Usock.address_parse(_refuse_nul(text, 'Could not parse the address'))
@@ -317,8 +329,8 @@ class Task(_Awaitable):
             else:
                 try:
                     if not isinstance(call, _Awaitable):
-                        raise TypeError('Usock.run() and Usock.spawn() await what Usock offers; '
-                                        'what awaits anything else is for asyncio')
+                        raise TypeError('Usock.run() and Usock.spawn() await what usock offers; '
+                                        'a coroutine that awaits more is for asyncio.run()')
                     self._call = call
                     call._begin(self._step)
                     return
@@ -350,8 +362,14 @@ class Task(_Awaitable):
 
 @export
 def spawn(coroutine):
-    """Starts a coroutine; whoever iterates the GMainContext drives it on."""
-    return Task(coroutine)
+    """Starts a coroutine, which whoever iterates the GMainContext drives on. Under asyncio it
+    becomes a task of asyncio's."""
+    loop = _asyncio_loop()
+    return loop.create_task(_awaited(coroutine)) if loop else Task(coroutine)
+
+
+async def _awaited(awaitable):
+    return await awaitable
 
 
 @export
@@ -487,6 +505,11 @@ class Message(Usock.Message):
     def text(self):
         return self.get_data().decode()
 
+    @property
+    def sender(self):
+        """Who sent a datagram, as text to answer to. None if the sender has no name."""
+        return self.get_sender()
+
     def __bytes__(self):
         return self.get_data()
 
@@ -533,14 +556,20 @@ def _whole(message, offset, length, fds):
     return message
 
 
-def _awaitable(name, *prepare):
+def _as_message(data, offset, length, fds):
+    if isinstance(data, Usock.Message):
+        return _whole(data, offset, length, fds)
+    return Message(_slice(_as_bytes(data), offset, length), fds or ())
+
+
+def _awaitable(name, *prepare, of=Usock.Channel):
     """Makes NAME_async() return something to await when it is given no callback.
 
     There is a function in prepare for each argument, which makes it fit.
     """
     n_args = len(prepare)
-    start = getattr(Usock.Channel, name + '_async')
-    finish = getattr(Usock.Channel, name + '_finish')
+    start = getattr(of, name + '_async')
+    finish = getattr(of, name + '_finish')
 
     def method(self, *args, **kwargs):
         args = [fit(arg) for fit, arg in zip(prepare, args)] + list(args[n_args:])
@@ -599,11 +628,7 @@ class Channel(Usock.Channel):
 
     def send_async(self, data, offset=0, length=None, fds=None, cancellable=None):
         """Sends like send(), but waits for room. Await it: then the kernel has the message."""
-        if isinstance(data, Usock.Message):
-            message = _whole(data, offset, length, fds)
-        else:
-            message = Message(_slice(_as_bytes(data), offset, length), fds or ())
-        return self.send_message_async(message, cancellable)
+        return self.send_message_async(_as_message(data, offset, length, fds), cancellable)
 
     def send_text(self, text):
         return Usock.Channel.send(self, text.encode())
@@ -682,6 +707,52 @@ class Seqpacket(Usock.Seqpacket):
 
 @export
 @override
+class Dgram(Usock.Dgram):
+    """Datagrams. A destination is a text as in Usock.address_parse(), the sender of a message for
+    one, or a Gio.SocketAddress."""
+
+    @staticmethod
+    def pair():
+        """Returns two sockets that are connected with each other."""
+        _, first, second = Usock.Dgram.new_pair()
+        return first, second
+
+    def bind_to_path(self, path):
+        return Usock.Dgram.bind_to_path(self, _as_bind_path(path))
+
+    def bind(self, where):
+        """Receives on a path or a Gio.SocketAddress."""
+        if isinstance(where, Gio.SocketAddress):
+            return self.bind_to_address(where)
+        return self.bind_to_path(where)
+
+    def send_to(self, data, destination, offset=0, length=None, fds=None):
+        """Sends to a destination what send() takes."""
+        if isinstance(destination, Gio.SocketAddress):
+            message = _as_message(data, offset, length, fds)
+            return self.send_message_to(message, destination)
+        if fds is not None or isinstance(data, Usock.Message):
+            message = _as_message(data, offset, length, fds)
+            return self.send_message_to_all(message, [destination]) == 1
+        data = _slice(_as_bytes(data), offset, length)
+        return Usock.Dgram.send_to(self, data, _as_destination(destination))
+
+    def send_to_async(self, data, destination, offset=0, length=None, fds=None, cancellable=None):
+        """Sends like send_to(), but waits for room. Await it: then the receiver has the message."""
+        return self.send_message_to_async(_as_message(data, offset, length, fds), destination,
+                                          cancellable)
+
+    def send_message_to_all(self, message, destinations):
+        """Returns how many accepted it, which raises only if none did."""
+        return Usock.Dgram.send_message_to_all(self, message,
+                                               [_as_destination(text) for text in destinations])
+
+    send_message_to_async = _awaitable('send_message_to', _same, _as_destination_address,
+                                       of=Usock.Dgram)
+
+
+@export
+@override
 class Server(Usock.Server):
     """A server. `async for channel in server` accepts: leaving the loop closes those channels
     that it did not hand out, but not the server."""
@@ -708,6 +779,13 @@ class Server(Usock.Server):
             for handler in handlers:
                 self.disconnect(handler)
             accepted.close()
+
+
+@export
+def notify(state, fds=()):
+    """Tells the service manager. fds are numbers or objects with a fileno(), for FDSTORE=1."""
+    return Usock.notify(_refuse_nul(state, 'Could not notify the service manager of'),
+                        _as_fds(fds))
 
 
 @export

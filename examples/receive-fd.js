@@ -1,0 +1,27 @@
+#!/usr/bin/gjs -m
+// SPDX-FileCopyrightText: 2026 The usock developers
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// Waits for one open file, tells who sent it, and prints what is in it: receive-fd.js PATH
+
+import Gio from 'gi://Gio';
+import System from 'system';
+import Usock from 'gi://Usock?version=1';
+
+async function receive(path) {
+    const server = new Usock.Server({max_fds: 1, pass_credentials: true});
+    server.listen(path);
+    for await (const channel of server) {
+        for await (const message of channel)
+            return message;
+    }
+    throw new Error('the sender has gone');
+}
+
+const message = await receive(System.programArgs[0]);
+const sender = message.get_credentials();
+const stream = new Gio.UnixInputStream({fd: message.take_fd(0), close_fd: true});
+const contents = new Gio.DataInputStream({base_stream: stream});
+const [line] = contents.read_upto('', 0, null);
+contents.close(null);
+print(`from user ${sender.get_unix_user()}, process ${sender.get_unix_pid()}: ${line.trimEnd()}`);

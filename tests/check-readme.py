@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: 2026 The usock developers
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+"""Runs the programs of README.md as they are typed there: check-readme.py README
+
+Of each language the first block is a server and the second a client; every client is to get its
+answer from every server."""
+
+import contextlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'interop'))
+from interop import wait_for_listener  # noqa: E402
+
+DEADLINE = 60
+PATH = 'echo.socket'
+
+
+def blocks(text, language):
+    return re.findall(rf'^```{language}\n(.*?)^```$', text, re.MULTILINE | re.DOTALL)
+
+
+def write_programs(text, directory):
+    """Returns the servers and the clients: what to run, by language."""
+    compile_c, = blocks(text, 'sh')
+    programs = {'server': {}, 'client': {}}
+    for language, extension in (('python', 'py'), ('js', 'js'), ('c', 'c')):
+        sources = blocks(text, language)
+        assert len(sources) == 2, f'{len(sources)} blocks of {language}'
+        for role, source in zip(('server', 'client'), sources):
+            name = f'{role}.{extension}'
+            with open(os.path.join(directory, name), 'w', encoding='utf-8') as file:
+                file.write(source)
+            if language == 'c':
+                command = compile_c.replace('client', role)
+                assert shlex.split(command)[0] == 'cc', command
+                subprocess.run(command, shell=True, cwd=directory, check=True)
+            programs[role][language] = {
+                'python': [sys.executable, name], 'js': ['gjs', '-m', name], 'c': ['./' + role],
+            }[language]
+    return programs['server'], programs['client']
+
+
+@contextlib.contextmanager
+def serving(command, directory):
+    process = subprocess.Popen(command, cwd=directory)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def main():
+    with open(sys.argv[1], encoding='utf-8') as file:
+        text = file.read()
+    with tempfile.TemporaryDirectory(prefix='usock-') as directory:
+        servers, clients = write_programs(text, directory)
+        # Each server is killed, and leaves its path behind; the next takes it over.
+        for language, server in servers.items():
+            with serving(server, directory):
+                wait_for_listener(os.path.join(os.path.realpath(directory), PATH))
+                for other, client in clients.items():
+                    answer = subprocess.run(client, cwd=directory, timeout=DEADLINE, check=True,
+                                            stdout=subprocess.PIPE, encoding='utf-8').stdout
+                    assert answer == 'hello\n', f'{other} got {answer!r} from {language}'
+
+
+main()

@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: 2026 The usock developers
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+"""The examples with datagrams, in each language: with each other, systemd-notify and logger."""
+
+import os
+import signal
+import subprocess
+import sys
+
+from interop import DEADLINE, expect_success, need, run, start, wait_for_receiver
+
+NOTIFY = need('systemd-notify')
+LOGGER = need('logger')
+BUILD = sys.argv[1]
+SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'examples')
+LANGUAGES = ('C', 'GJS', 'Python')
+
+
+def example(language, name):
+    return {
+        'C': [os.path.join(BUILD, name)],
+        'GJS': ['gjs', '-m', os.path.join(SOURCE, name + '.js')],
+        'Python': [sys.executable, os.path.join(SOURCE, name + '.py')],
+    }[language]
+
+
+def line_of(process):
+    return process.stdout.readline().decode().rstrip('\n')
+
+
+def receivers(name, path):
+    for language in LANGUAGES:
+        with start(*example(language, name), path, stdout=subprocess.PIPE) as process:
+            wait_for_receiver(path)
+            yield process
+            process.send_signal(signal.SIGTERM)
+
+
+def notify_receiver(path):
+    for receiver in receivers('notify-receiver', path):
+        with start(NOTIFY, '--status=at work', env=dict(os.environ, NOTIFY_SOCKET=path)) as sender:
+            expect_success(sender)
+            # systemd-notify speaks for the process that started it.
+            for text in ('STATUS=at work', 'BARRIER=1'):
+                pid, _, state = line_of(receiver).partition(': ')
+                assert pid in (str(sender.pid), str(os.getpid())) and state == text, (pid, state)
+
+
+def syslog_receiver(path):
+    for receiver in receivers('syslog-receiver', path):
+        with start(LOGGER, '--socket', path, '--priority', 'daemon.warning', 'grüße') as sender:
+            expect_success(sender)
+        line = line_of(receiver)
+        assert line.startswith('facility 3, severity 4: ') and line.endswith(': grüße'), line
+
+
+def request_and_reply(path):
+    questions = ['hello', 'grüße']
+    for _ in receivers('dgram-server', path):
+        for language in LANGUAGES:
+            with start(*example(language, 'dgram-client'), path, *questions,
+                       stdout=subprocess.PIPE) as client:
+                answers, _ = client.communicate(timeout=DEADLINE)
+                expect_success(client)
+            assert answers.decode().split() == [text.upper() for text in questions], answers
+
+
+def nobody_answers(path):
+    for language in LANGUAGES:
+        with start(*example(language, 'dgram-client'), path, 'hello',
+                   stderr=subprocess.PIPE) as client:
+            _, problem = client.communicate(timeout=DEADLINE)
+            assert client.returncode != 0 and path in problem.decode(), problem
+
+
+run(notify_receiver, syslog_receiver, request_and_reply, nobody_answers)

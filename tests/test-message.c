@@ -1,0 +1,602 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "usock-test.h"
+#include "usock/usock-message-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define MOST_FDS 253
+
+static gboolean
+is_open (int fd)
+{
+  return fcntl (fd, F_GETFD) != -1;
+}
+
+static int
+open_null (void)
+{
+  int fd = open ("/dev/null", O_RDWR | O_CLOEXEC);
+
+  g_assert_cmpint (fd, >=, 0);
+  return fd;
+}
+
+static void
+assert_payload (UsockMessage *message, const char *expected, gsize expected_length)
+{
+  gsize length;
+  const guint8 *data = usock_message_get_data (message, &length);
+
+  g_assert_cmpmem (data, length, expected, expected_length);
+  g_assert_cmpuint (usock_message_get_length (message), ==, expected_length);
+  g_assert_cmpuint (usock_message_get_full_length (message), ==, expected_length);
+  g_assert_cmpuint (g_bytes_get_size (usock_message_get_bytes (message)), ==, expected_length);
+}
+
+static void
+test_new (UsockTest *test, gconstpointer data)
+{
+  char buffer[] = "a\0b";
+  g_autoptr (GBytes) bytes = g_bytes_new_static ("static", 6);
+  g_autoptr (UsockMessage) copied = usock_message_new ((guint8 *) buffer, 3);
+  g_autoptr (UsockMessage) referred = usock_message_new_from_bytes (bytes);
+  g_autoptr (UsockMessage) text = usock_message_new_from_text ("tëxt");
+  g_autoptr (UsockMessage) empty = usock_message_new (NULL, 0);
+  g_autofree char *none = NULL;
+
+  buffer[0] = 'x';
+  assert_payload (copied, "a\0b", 3);
+  assert_payload (referred, "static", 6);
+  g_assert_true (usock_message_get_data (referred, NULL) == g_bytes_get_data (bytes, NULL));
+  assert_payload (text, "tëxt", 5);
+  assert_payload (empty, "", 0);
+  usock_test_no_error (none = usock_message_dup_text (empty, &error));
+  g_assert_cmpstr (none, ==, "");
+
+  g_assert_cmpint (usock_message_get_flags (copied), ==, USOCK_MESSAGE_FLAGS_NONE);
+  g_assert_cmpint (usock_message_get_timestamp (copied), ==, 0);
+  g_assert_null (usock_message_get_sender (copied));
+  g_assert_null (usock_message_get_credentials (copied));
+  g_assert_cmpuint (usock_message_get_n_fds (copied), ==, 0);
+}
+
+static void
+test_boxed (UsockTest *test, gconstpointer data)
+{
+  UsockMessage *message = usock_message_new_from_text ("x");
+  UsockMessage *other = g_boxed_copy (USOCK_TYPE_MESSAGE, message);
+
+  g_assert_true (other == message);
+  g_boxed_free (USOCK_TYPE_MESSAGE, other);
+  assert_payload (message, "x", 1);
+  usock_message_unref (message);
+}
+
+static void
+test_segments (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("ab");
+  g_autoptr (GBytes) middle = g_bytes_new_static ("\0", 1);
+  g_autoptr (GBytes) nothing = g_bytes_new (NULL, 0);
+  g_autoptr (GBytes) end = g_bytes_new_static ("cd", 2);
+  struct iovec iov[4];
+
+  usock_message_append_bytes (message, middle);
+  assert_payload (message, "ab\0", 3);
+  /* Joined bytes are of no more use. */
+  usock_message_append_bytes (message, nothing);
+  usock_message_append_bytes (message, end);
+  assert_payload (message, "ab\0cd", 5);
+
+  memset (iov, 0xff, sizeof iov);
+  g_assert_cmpuint (usock_message_get_iov (message, iov, 3), ==, 4);
+  g_assert_cmpint (iov[0].iov_len, ==, -1);
+  g_assert_cmpuint (usock_message_get_iov (message, iov, 4), ==, 4);
+  g_assert_cmpmem (iov[0].iov_base, iov[0].iov_len, "ab", 2);
+  g_assert_true (iov[1].iov_base == g_bytes_get_data (middle, NULL));
+  g_assert_cmpuint (iov[2].iov_len, ==, 0);
+  g_assert_true (iov[3].iov_base == g_bytes_get_data (end, NULL));
+}
+
+static void
+test_many_segments (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new (NULL, 0);
+  g_autoptr (GString) expected = g_string_new (NULL);
+
+  for (guint i = 0; i < 3000; i++)
+    {
+      g_autoptr (GBytes) bytes = g_bytes_new (&i, i % (sizeof i + 1));
+
+      g_string_append_len (expected, (char *) &i, i % (sizeof i + 1));
+      usock_message_append_bytes (message, bytes);
+    }
+
+  assert_payload (message, expected->str, expected->len);
+  g_assert_cmpuint (usock_message_get_iov (message, NULL, 0), ==, 3001);
+}
+
+static void
+test_freeze (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("ab");
+  g_autoptr (GBytes) more = g_bytes_new_static ("c", 1);
+  g_autoptr (GCredentials) credentials = g_credentials_new ();
+  g_autoptr (GError) copied = NULL;
+  g_autoptr (GError) owned = NULL;
+
+  usock_message_freeze (message);
+
+  g_test_expect_message ("Usock", G_LOG_LEVEL_CRITICAL, "*append_bytes*frozen*");
+  usock_message_append_bytes (message, more);
+  g_test_expect_message ("Usock", G_LOG_LEVEL_CRITICAL, "*set_credentials*frozen*");
+  usock_message_set_credentials (message, credentials);
+  g_test_assert_expected_messages ();
+
+  g_assert_false (usock_message_append_fd (message, STDERR_FILENO, &copied));
+  g_assert_error (copied, G_IO_ERROR, G_IO_ERROR_BUSY);
+  g_assert_false (usock_message_append_fd_owned (message, STDERR_FILENO, &owned));
+  g_assert_error (owned, G_IO_ERROR, G_IO_ERROR_BUSY);
+
+  assert_payload (message, "ab", 2);
+  g_assert_null (usock_message_get_credentials (message));
+  g_assert_cmpuint (usock_message_get_n_fds (message), ==, 0);
+}
+
+static void
+test_text (UsockTest *test, gconstpointer data)
+{
+  static const struct
+  {
+    const char *bytes;
+    gsize length;
+    const char *place;
+  } bad[] = {
+    { "a\0b", 3, "byte 1 of 3" },        { "\0", 1, "byte 0 of 1" },
+    { "ab\0", 3, "byte 2 of 3" },        { "\xff", 1, "byte 0 of 1" },
+    { "abc\xe2\x82", 5, "byte 3 of 5" }, { "\xc0\x80", 2, "byte 0" },
+    { "\xed\xa0\x80", 3, "byte 0" },
+  };
+  g_autoptr (UsockMessage) good = usock_message_new_from_text ("日本");
+  g_autofree char *text = NULL;
+
+  usock_test_no_error (text = usock_message_dup_text (good, &error));
+  g_assert_cmpstr (text, ==, "日本");
+
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autoptr (UsockMessage) message = usock_message_new ((guint8 *) bad[i].bytes, bad[i].length);
+      g_autoptr (GError) error = NULL;
+
+      g_assert_null (usock_message_dup_text (message, &error));
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA);
+      g_assert_nonnull (strstr (error->message, bad[i].place));
+    }
+}
+
+static void
+test_append_fd_copies (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new (NULL, 0);
+  int fd = open_null ();
+  int taken;
+
+  usock_test_no_error (usock_message_append_fd (message, fd, &error));
+  g_assert_cmpuint (usock_message_get_n_fds (message), ==, 1);
+  close (fd);
+
+  usock_test_no_error ((taken = usock_message_take_fd (message, 0, &error)) != -1);
+  g_assert_cmpint (taken, >, STDERR_FILENO);
+  g_assert_cmpint (fcntl (taken, F_GETFD), ==, FD_CLOEXEC);
+  close (taken);
+}
+
+static void
+test_append_fd_owned (UsockTest *test, gconstpointer data)
+{
+  UsockMessage *message = usock_message_new (NULL, 0);
+  int fds[2] = { open_null (), open_null () };
+
+  usock_test_no_error (usock_message_append_fd_owned (message, fds[0], &error));
+  usock_test_no_error (usock_message_append_fd_owned (message, fds[1], &error));
+  g_assert_cmpint (usock_message_take_fd (message, 1, NULL), ==, fds[1]);
+  usock_message_unref (message);
+  g_assert_false (is_open (fds[0]));
+  g_assert_true (is_open (fds[1]));
+  close (fds[1]);
+}
+
+/* Two owners would close it twice, and the second time it may be somebody else's. */
+static void
+test_append_fd_owned_twice (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new (NULL, 0);
+  g_autoptr (GError) refused = NULL;
+  int fd = open_null ();
+
+  usock_test_no_error (usock_message_append_fd_owned (message, fd, &error));
+  g_assert_false (usock_message_append_fd_owned (message, fd, &refused));
+  g_assert_error (refused, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+  g_assert_cmpuint (usock_message_get_n_fds (message), ==, 1);
+  g_assert_true (is_open (fd));
+}
+
+static void
+test_append_bad_fd (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new (NULL, 0);
+  int closed = open_null ();
+
+  close (closed);
+  for (guint i = 0; i < 4; i++)
+    {
+      int fd = i & 1 ? closed : -1;
+      g_autoptr (GError) error = NULL;
+
+      if (i & 2)
+        g_assert_false (usock_message_append_fd (message, fd, &error));
+      else
+        g_assert_false (usock_message_append_fd_owned (message, fd, &error));
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+    }
+  g_assert_cmpuint (usock_message_get_n_fds (message), ==, 0);
+}
+
+static void
+test_append_too_many (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new (NULL, 0);
+  g_autoptr (GError) copied = NULL;
+  g_autoptr (GError) owned = NULL;
+  int fd = open_null ();
+
+  for (guint i = 0; i < MOST_FDS; i++)
+    usock_test_no_error (usock_message_append_fd (message, fd, &error));
+
+  g_assert_false (usock_message_append_fd (message, fd, &copied));
+  g_assert_error (copied, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+  g_assert_false (usock_message_append_fd_owned (message, fd, &owned));
+  g_assert_error (owned, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+  g_assert_cmpuint (usock_message_get_n_fds (message), ==, MOST_FDS);
+  g_assert_true (is_open (fd));
+  close (fd);
+}
+
+static void
+test_take_twice (UsockTest *test, gconstpointer data)
+{
+  UsockMessage *message = usock_message_new (NULL, 0);
+  int fd = open_null ();
+  int again;
+  g_autoptr (GError) twice = NULL;
+  g_autoptr (GError) beyond = NULL;
+  g_autofree gint *rest = NULL;
+  gsize n_fds = 77;
+
+  usock_test_no_error (usock_message_append_fd_owned (message, fd, &error));
+  g_assert_cmpint (usock_message_take_fd (message, 0, NULL), ==, fd);
+  close (fd);
+  /* The number has a new owner, who must not lose it. */
+  again = open_null ();
+  g_assert_cmpint (again, ==, fd);
+
+  g_assert_cmpint (usock_message_take_fd (message, 0, &twice), ==, -1);
+  g_assert_error (twice, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_assert_cmpint (usock_message_take_fd (message, 1, &beyond), ==, -1);
+  g_assert_error (beyond, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+  g_assert_cmpint (usock_message_take_fd (message, 0, NULL), ==, -1);
+  rest = usock_message_take_fds (message, &n_fds);
+  g_assert_nonnull (rest);
+  g_assert_cmpuint (n_fds, ==, 0);
+  g_assert_cmpuint (usock_message_get_n_fds (message), ==, 1);
+  usock_message_close_fds (message);
+  usock_message_unref (message);
+  g_assert_true (is_open (again));
+  close (again);
+}
+
+static void
+test_take_all (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new (NULL, 0);
+  g_autofree gint *taken = NULL;
+  int fds[5];
+  gsize n_fds;
+
+  for (guint i = 0; i < 5; i++)
+    {
+      fds[i] = open_null ();
+      usock_test_no_error (usock_message_append_fd_owned (message, fds[i], &error));
+    }
+
+  g_assert_cmpint (usock_message_take_fd (message, 2, NULL), ==, fds[2]);
+  taken = usock_message_take_fds (message, &n_fds);
+  g_assert_cmpuint (n_fds, ==, 4);
+  g_assert_cmpint (taken[1], ==, fds[1]);
+  g_assert_cmpint (taken[2], ==, fds[3]);
+  for (guint i = 0; i < 5; i++)
+    g_assert_cmpint (close (fds[i]), ==, 0);
+}
+
+static void
+test_close (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new (NULL, 0);
+  g_autoptr (GError) refused = NULL;
+  int fd = open_null ();
+
+  usock_test_no_error (usock_message_append_fd_owned (message, fd, &error));
+  usock_message_close_fds (message);
+  g_assert_false (is_open (fd));
+  fd = open_null ();
+  usock_message_close_fds (message);
+  g_assert_true (is_open (fd));
+  close (fd);
+
+  g_assert_cmpint (usock_message_take_fd (message, 0, &refused), ==, -1);
+  g_assert_error (refused, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_assert_cmpint (usock_message_get_fd_kind (message, 0), ==, USOCK_FD_KIND_OTHER);
+}
+
+static guint n_closed;
+
+static void
+count_close (int fd)
+{
+  n_closed++;
+  close (fd);
+}
+
+static void
+test_received_fds (UsockTest *test, gconstpointer data)
+{
+  UsockMessage *message = usock_message_new_received ("x", 1, 1);
+  int fds[3] = { open_null (), open_null (), open_null () };
+
+  n_closed = 0;
+  usock_message_receive_fds (message, fds, 3, count_close);
+  g_assert_cmpint (usock_message_take_fd (message, 1, NULL), ==, fds[1]);
+  usock_message_close_fds (message);
+  g_assert_cmpuint (n_closed, ==, 2);
+  usock_message_unref (message);
+  g_assert_cmpuint (n_closed, ==, 2);
+  close (fds[1]);
+}
+
+/* Each queue that the message stands in has its own pin. */
+static void
+test_pins (UsockTest *test, gconstpointer data)
+{
+  UsockMessage *message = usock_message_new (NULL, 0);
+  g_autoptr (GError) refused = NULL;
+  g_autofree gint *none = NULL;
+  gsize n_fds;
+  int fd = open_null ();
+
+  usock_test_no_error (usock_message_append_fd_owned (message, fd, &error));
+  usock_message_freeze (message);
+  usock_message_pin_fds (message);
+  usock_message_pin_fds (message);
+
+  g_assert_cmpint (usock_message_take_fd (message, 0, &refused), ==, -1);
+  g_assert_error (refused, G_IO_ERROR, G_IO_ERROR_BUSY);
+  none = usock_message_take_fds (message, &n_fds);
+  g_assert_cmpuint (n_fds, ==, 0);
+  usock_message_close_fds (message);
+  g_assert_true (is_open (fd));
+  g_assert_cmpint (usock_message_get_fd_kind (message, 0), ==, USOCK_FD_KIND_DEVICE);
+
+  usock_message_unpin_fds (message);
+  usock_message_close_fds (message);
+  g_assert_true (is_open (fd));
+  usock_message_unpin_fds (message);
+  usock_message_close_fds (message);
+  g_assert_false (is_open (fd));
+  usock_message_unref (message);
+}
+
+static void
+test_pinned_to_the_end (UsockTest *test, gconstpointer data)
+{
+  UsockMessage *message = usock_message_new (NULL, 0);
+  int fd = open_null ();
+
+  usock_test_no_error (usock_message_append_fd_owned (message, fd, &error));
+  usock_message_pin_fds (message);
+  usock_message_unref (message);
+  g_assert_false (is_open (fd));
+}
+
+static void
+assert_kind (int fd, UsockFdKind kind)
+{
+  g_autoptr (UsockMessage) message = usock_message_new (NULL, 0);
+
+  g_assert_cmpint (fd, >=, 0);
+  usock_test_no_error (usock_message_append_fd_owned (message, fd, &error));
+  g_assert_cmpint (usock_message_get_fd_kind (message, 0), ==, kind);
+  g_assert_cmpint (usock_message_get_fd_kind (message, 1), ==, USOCK_FD_KIND_OTHER);
+}
+
+static void
+test_kinds (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *file = usock_test_path (test, "memfd:x");
+  g_autofree char *fifo = usock_test_path (test, "fifo");
+  int pipes[2];
+  int pidfd;
+
+  g_assert_cmpint (pipe2 (pipes, O_CLOEXEC), ==, 0);
+  g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
+
+  assert_kind (open (file, O_RDWR | O_CREAT | O_CLOEXEC, 0600), USOCK_FD_KIND_FILE);
+  assert_kind (open (file, O_PATH | O_CLOEXEC), USOCK_FD_KIND_FILE);
+  assert_kind (open (test->directory, O_RDONLY | O_CLOEXEC), USOCK_FD_KIND_DIRECTORY);
+  assert_kind (open (test->directory, O_PATH | O_CLOEXEC), USOCK_FD_KIND_DIRECTORY);
+  assert_kind (socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), USOCK_FD_KIND_SOCKET);
+  assert_kind (usock_test_take (test, 0), USOCK_FD_KIND_SOCKET);
+  assert_kind (pipes[0], USOCK_FD_KIND_PIPE);
+  assert_kind (pipes[1], USOCK_FD_KIND_PIPE);
+  assert_kind (open (fifo, O_RDWR | O_CLOEXEC), USOCK_FD_KIND_PIPE);
+  assert_kind (open_null (), USOCK_FD_KIND_DEVICE);
+  assert_kind (memfd_create ("x", MFD_CLOEXEC), USOCK_FD_KIND_MEMFD);
+  assert_kind (memfd_create ("x", MFD_CLOEXEC | MFD_ALLOW_SEALING), USOCK_FD_KIND_MEMFD);
+  pidfd = syscall (SYS_pidfd_open, getpid (), 0);
+  /* valgrind does not know the call. */
+  if (pidfd != -1 || errno != ENOSYS)
+    assert_kind (pidfd, USOCK_FD_KIND_PIDFD);
+  assert_kind (eventfd (0, EFD_CLOEXEC), USOCK_FD_KIND_OTHER);
+}
+
+static void
+test_credentials (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new (NULL, 0);
+  g_autoptr (GCredentials) own = g_credentials_new ();
+  UsockCredentials native = { 0 };
+
+  g_assert_false (usock_message_peek_credentials (message, &native));
+  usock_message_set_credentials (message, own);
+  g_assert_true (usock_message_get_credentials (message) == own);
+  g_assert_true (usock_message_peek_credentials (message, &native));
+  g_assert_cmpint (native.pid, ==, getpid ());
+  g_assert_cmpint (native.uid, ==, getuid ());
+  g_assert_cmpint (native.gid, ==, getgid ());
+  usock_message_set_credentials (message, NULL);
+  g_assert_null (usock_message_get_credentials (message));
+}
+
+/* Who passes on a received message does not claim to be its sender; and who is not known is not
+ * “nobody”. */
+static void
+test_received (UsockTest *test, gconstpointer data)
+{
+  static const UsockCredentials known = { 1, 2, 3 };
+  static const UsockCredentials unknown = { 0, 65534, 65534 };
+  g_autoptr (UsockMessage) message = usock_message_new_received ("abc", 3, 10);
+  g_autoptr (UsockMessage) foreign = usock_message_new_received (NULL, 0, 0);
+  UsockCredentials native;
+
+  g_assert_cmpint (usock_message_get_data (message, NULL)[3], ==, '\0');
+
+  usock_message_receive_info (message, USOCK_MESSAGE_FLAGS_TRUNCATED, &known, 42, "@x");
+  g_assert_cmpuint (usock_message_get_length (message), ==, 3);
+  g_assert_cmpuint (usock_message_get_full_length (message), ==, 10);
+  g_assert_cmpint (usock_message_get_flags (message), ==, USOCK_MESSAGE_FLAGS_TRUNCATED);
+  g_assert_cmpint (usock_message_get_timestamp (message), ==, 42);
+  g_assert_cmpstr (usock_message_get_sender (message), ==, "@x");
+  g_assert_cmpint (g_credentials_get_unix_pid (usock_message_get_credentials (message), NULL), ==,
+                   1);
+  g_assert_cmpint (g_credentials_get_unix_user (usock_message_get_credentials (message), NULL), ==,
+                   2);
+  g_assert_false (usock_message_peek_credentials (message, &native));
+
+  usock_message_receive_info (foreign, 0, &unknown, 0, NULL);
+  g_assert_null (usock_message_get_credentials (foreign));
+}
+
+typedef struct
+{
+  UsockMessage *message;
+  gint n_started;
+  gint n_taken;
+} Race;
+
+/* Each looks, takes, and closes what it got: a descriptor that two got would be closed twice. */
+static gpointer
+race_thread (gpointer data)
+{
+  Race *race = data;
+
+  g_atomic_int_inc (&race->n_started);
+  while (g_atomic_int_get (&race->n_started) < 4)
+    g_thread_yield ();
+
+  for (guint i = 0; i < MOST_FDS; i++)
+    {
+      UsockFdKind kind = usock_message_get_fd_kind (race->message, i);
+      g_autoptr (GError) error = NULL;
+      int fd;
+
+      g_assert_true (kind == USOCK_FD_KIND_DEVICE || kind == USOCK_FD_KIND_OTHER);
+      fd = usock_message_take_fd (race->message, i, &error);
+      if (fd == -1)
+        g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+      else
+        {
+          g_atomic_int_inc (&race->n_taken);
+          g_assert_cmpint (close (fd), ==, 0);
+        }
+    }
+  assert_payload (race->message, "ab", 2);
+  usock_message_unref (race->message);
+  return NULL;
+}
+
+static void
+test_threads (UsockTest *test, gconstpointer data)
+{
+  int null = open_null ();
+
+  for (guint round = 0; round < 20; round++)
+    {
+      g_autoptr (UsockMessage) message = usock_message_new_from_text ("a");
+      g_autoptr (GBytes) end = g_bytes_new_static ("b", 1);
+      Race race = { message };
+      GThread *threads[4];
+
+      usock_message_append_bytes (message, end);
+      for (guint i = 0; i < MOST_FDS; i++)
+        usock_test_no_error (usock_message_append_fd (message, null, &error));
+
+      for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+        {
+          usock_message_ref (message);
+          threads[i] = g_thread_new ("race", race_thread, &race);
+        }
+      for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+        g_thread_join (threads[i]);
+      g_assert_cmpint (race.n_taken, ==, MOST_FDS);
+    }
+  close (null);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  usock_test_add ("/usock/message/new", test_new);
+  usock_test_add ("/usock/message/boxed", test_boxed);
+  usock_test_add ("/usock/message/segments", test_segments);
+  usock_test_add ("/usock/message/many-segments", test_many_segments);
+  usock_test_add ("/usock/message/freeze", test_freeze);
+  usock_test_add ("/usock/message/text", test_text);
+  usock_test_add ("/usock/message/append-fd-copies", test_append_fd_copies);
+  usock_test_add ("/usock/message/append-fd-owned", test_append_fd_owned);
+  usock_test_add ("/usock/message/append-fd-owned-twice", test_append_fd_owned_twice);
+  usock_test_add ("/usock/message/append-bad-fd", test_append_bad_fd);
+  usock_test_add ("/usock/message/append-too-many", test_append_too_many);
+  usock_test_add ("/usock/message/take-twice", test_take_twice);
+  usock_test_add ("/usock/message/take-all", test_take_all);
+  usock_test_add ("/usock/message/close", test_close);
+  usock_test_add ("/usock/message/received-fds", test_received_fds);
+  usock_test_add ("/usock/message/pins", test_pins);
+  usock_test_add ("/usock/message/pinned-to-the-end", test_pinned_to_the_end);
+  usock_test_add ("/usock/message/kinds", test_kinds);
+  usock_test_add ("/usock/message/credentials", test_credentials);
+  usock_test_add ("/usock/message/received", test_received);
+  usock_test_add ("/usock/message/threads", test_threads);
+
+  return g_test_run ();
+}

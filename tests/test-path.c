@@ -1,0 +1,515 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "usock-test.h"
+#include "usock/usock-io-private.h"
+#include "usock/usock-path-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <linux/limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int
+open_socket (int type)
+{
+  int fd = usock_io_socket (AF_UNIX, type, 0);
+
+  g_assert_cmpint (fd, >=, 0);
+  return fd;
+}
+
+static int
+claim (int fd, const char *path, guint mode, UsockPath **claimed)
+{
+  g_autoptr (UsockName) name = NULL;
+
+  usock_test_no_error (name = usock_name_new_for_path (path, &error));
+  return usock_path_claim (fd, name, mode, claimed);
+}
+
+/* Leaves a socket file that nobody has open. */
+static void
+make_stale (const char *path, int type)
+{
+  g_autoptr (UsockName) name = NULL;
+  int fd = open_socket (type);
+
+  usock_test_no_error (name = usock_name_new_for_path (path, &error));
+  g_assert_cmpint (usock_io_bind (fd, name), ==, 0);
+  close (fd);
+}
+
+static gboolean
+exists (const char *path)
+{
+  struct stat info;
+
+  return lstat (path, &info) == 0;
+}
+
+static void
+assert_no_lock (const char *path)
+{
+  g_autofree char *lock = g_strconcat (path, ".lock", NULL);
+
+  g_assert_false (exists (lock));
+}
+
+static void
+assert_refused (const char *path, int type, int errnum)
+{
+  UsockPath *claimed = (gpointer) -1;
+  int fd = open_socket (type);
+
+  g_assert_cmpint (claim (fd, path, 0600, &claimed), ==, -errnum);
+  g_assert_null (claimed);
+  close (fd);
+}
+
+static void
+assert_taken_over (const char *path, int type)
+{
+  UsockPath *claimed = NULL;
+  int fd = open_socket (type);
+
+  g_assert_cmpint (claim (fd, path, 0600, &claimed), ==, 0);
+  g_assert_nonnull (claimed);
+  assert_refused (path, type, EADDRINUSE);
+  usock_path_release (claimed, TRUE);
+  g_assert_false (exists (path));
+  close (fd);
+}
+
+static void
+test_fresh (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "x");
+
+  assert_taken_over (path, SOCK_SEQPACKET);
+  assert_no_lock (path);
+  g_assert_false (exists (path));
+}
+
+static void
+test_keep (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "x");
+  UsockPath *claimed;
+  int fd = open_socket (SOCK_SEQPACKET);
+
+  g_assert_cmpint (claim (fd, path, 0600, &claimed), ==, 0);
+  usock_path_release (claimed, FALSE);
+  g_assert_true (exists (path));
+  close (fd);
+}
+
+static void
+test_mode (UsockTest *test, gconstpointer data)
+{
+  static const mode_t masks[] = { 0000, 0022, 0077, 0777 };
+  static const guint modes[] = { 0600, 0660, 0666, 0777, 0622, 0000, 01777 };
+  g_autofree char *entry = g_strnfill (NAME_MAX, 'x');
+  g_autofree char *short_path = usock_test_path (test, "x");
+  g_autofree char *long_path = usock_test_path (test, entry);
+  const char *paths[] = { short_path, long_path };
+
+  for (guint i = 0; i < G_N_ELEMENTS (masks); i++)
+    for (guint j = 0; j < G_N_ELEMENTS (modes); j++)
+      for (guint k = 0; k < G_N_ELEMENTS (paths); k++)
+        {
+          int fd = open_socket (SOCK_SEQPACKET);
+          mode_t before = umask (masks[i]);
+          UsockPath *claimed;
+          struct stat info;
+
+          g_assert_cmpint (claim (fd, paths[k], modes[j], &claimed), ==, 0);
+          g_assert_cmpint (umask (before), ==, masks[i]);
+          g_assert_cmpint (lstat (paths[k], &info), ==, 0);
+          g_assert_cmphex (info.st_mode, ==, S_IFSOCK | modes[j]);
+          usock_path_release (claimed, TRUE);
+          close (fd);
+        }
+}
+
+static void
+test_stale (UsockTest *test, gconstpointer data)
+{
+  static const int types[] = { SOCK_SEQPACKET, SOCK_STREAM, SOCK_DGRAM };
+  g_autofree char *path = usock_test_path (test, "x");
+
+  for (guint i = 0; i < 3; i++)
+    for (guint j = 0; j < 3; j++)
+      {
+        make_stale (path, types[i]);
+        assert_taken_over (path, types[j]);
+        assert_no_lock (path);
+      }
+}
+
+/* The names of the lock, and the lock's path, are longer than those they are for. */
+static void
+test_stale_long (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (GString) path = g_string_new (test->directory);
+  g_autofree char *parent = NULL;
+  g_autofree char *entry = g_strnfill (NAME_MAX, 'x');
+  GDir *directory;
+
+  for (gsize length = 90; length <= NAME_MAX; length += 15)
+    {
+      g_autofree char *name = g_strnfill (length, 'x');
+      g_autofree char *short_path = usock_test_path (test, name);
+
+      make_stale (short_path, SOCK_SEQPACKET);
+      assert_taken_over (short_path, SOCK_SEQPACKET);
+    }
+
+  while (path->len + 201 < PATH_MAX - 1 - NAME_MAX - 1)
+    g_string_append_printf (path, "/%0200d", 0);
+  g_string_append_printf (path, "/%0*d", (int) (PATH_MAX - 1 - NAME_MAX - 2 - path->len), 0);
+  g_assert_cmpint (g_mkdir_with_parents (path->str, 0700), ==, 0);
+  parent = g_strdup (path->str);
+  g_string_append_printf (path, "/%s", entry);
+  g_assert_cmpuint (path->len, ==, PATH_MAX - 1);
+
+  make_stale (path->str, SOCK_SEQPACKET);
+  assert_taken_over (path->str, SOCK_SEQPACKET);
+
+  directory = g_dir_open (parent, 0, NULL);
+  g_assert_null (g_dir_read_name (directory));
+  g_dir_close (directory);
+}
+
+static void
+test_live (UsockTest *test, gconstpointer data)
+{
+  static const int types[] = { SOCK_SEQPACKET, SOCK_STREAM, SOCK_DGRAM };
+  g_autofree char *path = usock_test_path (test, "x");
+
+  for (guint i = 0; i < 3; i++)
+    for (guint listens = 0; listens < (types[i] == SOCK_DGRAM ? 1 : 2); listens++)
+      {
+        UsockPath *claimed;
+        struct stat before, after;
+        int fd = open_socket (types[i]);
+
+        g_assert_cmpint (claim (fd, path, 0600, &claimed), ==, 0);
+        if (listens)
+          g_assert_cmpint (usock_io_listen (fd, 10), ==, 0);
+        g_assert_cmpint (lstat (path, &before), ==, 0);
+        for (guint j = 0; j < 3; j++)
+          assert_refused (path, types[j], EADDRINUSE);
+
+        /* Who was asked notices nothing. */
+        if (listens)
+          g_assert_cmpint (usock_io_accept (fd), ==, -EAGAIN);
+        g_assert_cmpint (lstat (path, &after), ==, 0);
+        g_assert_cmpuint (after.st_ino, ==, before.st_ino);
+        assert_no_lock (path);
+        usock_path_release (claimed, TRUE);
+        close (fd);
+      }
+}
+
+static void
+test_full_backlog (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "x");
+  g_autoptr (UsockName) name = NULL;
+  int fd = open_socket (SOCK_SEQPACKET);
+  int clients[2] = { open_socket (SOCK_SEQPACKET), open_socket (SOCK_SEQPACKET) };
+  UsockPath *claimed;
+
+  usock_test_no_error (name = usock_name_new_for_path (path, &error));
+  g_assert_cmpint (claim (fd, path, 0600, &claimed), ==, 0);
+  g_assert_cmpint (listen (fd, 0), ==, 0);
+  g_assert_cmpint (usock_io_connect (clients[0], name), ==, 0);
+  g_assert_cmpint (usock_io_connect (clients[1], name), ==, -EAGAIN);
+  assert_refused (path, SOCK_SEQPACKET, EADDRINUSE);
+
+  usock_path_release (claimed, TRUE);
+  close (fd);
+  close (clients[0]);
+  close (clients[1]);
+}
+
+static void
+test_no_socket (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "x");
+  g_autofree char *stale = usock_test_path (test, "stale");
+  g_autofree char *content = NULL;
+  g_autofree char *target = NULL;
+
+  usock_test_no_error (g_file_set_contents (path, "precious", -1, &error));
+  assert_refused (path, SOCK_SEQPACKET, EADDRINUSE);
+  usock_test_no_error (g_file_get_contents (path, &content, NULL, &error));
+  g_assert_cmpstr (content, ==, "precious");
+  g_assert_cmpint (unlink (path), ==, 0);
+
+  g_assert_cmpint (mkdir (path, 0700), ==, 0);
+  assert_refused (path, SOCK_SEQPACKET, EADDRINUSE);
+  g_assert_cmpint (rmdir (path), ==, 0);
+
+  g_assert_cmpint (mkfifo (path, 0600), ==, 0);
+  assert_refused (path, SOCK_SEQPACKET, EADDRINUSE);
+  g_assert_cmpint (unlink (path), ==, 0);
+
+  /* Dangling at first. */
+  g_assert_cmpint (symlink (stale, path), ==, 0);
+  assert_refused (path, SOCK_SEQPACKET, EADDRINUSE);
+  g_assert_false (exists (stale));
+  make_stale (stale, SOCK_SEQPACKET);
+  assert_refused (path, SOCK_SEQPACKET, EADDRINUSE);
+  g_assert_true (exists (stale));
+  target = g_file_read_link (path, NULL);
+  g_assert_cmpstr (target, ==, stale);
+  assert_no_lock (path);
+}
+
+static void
+test_missing_directory (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "missing/x");
+
+  assert_refused (path, SOCK_SEQPACKET, ENOENT);
+}
+
+/* Whether somebody is there cannot be known then, so nothing is touched. */
+static void
+test_cannot_ask (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "x");
+
+  make_stale (path, SOCK_SEQPACKET);
+  for (guint nth = 1; nth <= 2; nth++)
+    {
+      UsockPath *claimed;
+      int fd = open_socket (SOCK_SEQPACKET);
+
+      usock_io_fault_add (USOCK_IO_SOCKET, EMFILE, nth, 0);
+      g_assert_cmpint (claim (fd, path, 0600, &claimed), ==, -EMFILE);
+      usock_io_fault_add (USOCK_IO_CONNECT, EACCES, nth, 0);
+      g_assert_cmpint (claim (fd, path, 0600, &claimed), ==, -EADDRINUSE);
+      g_assert_true (exists (path));
+      assert_no_lock (path);
+      close (fd);
+    }
+  usock_io_fault_clear ();
+  assert_taken_over (path, SOCK_SEQPACKET);
+}
+
+static void
+test_locked (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "x");
+  g_autofree char *lock_path = usock_test_path (test, "x.lock");
+  int lock = open (lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+  make_stale (path, SOCK_SEQPACKET);
+  g_assert_cmpint (flock (lock, LOCK_EX | LOCK_NB), ==, 0);
+  assert_refused (path, SOCK_SEQPACKET, EADDRINUSE);
+  g_assert_true (exists (lock_path));
+  g_assert_true (exists (path));
+
+  /* One that a killed process left is in nobody's way. */
+  close (lock);
+  assert_taken_over (path, SOCK_SEQPACKET);
+  assert_no_lock (path);
+}
+
+/* A file of that name may be another program's. */
+static void
+test_foreign_lock_file (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "x");
+  g_autofree char *lock_path = usock_test_path (test, "x.lock");
+  g_autofree char *target = usock_test_path (test, "target");
+  g_autofree char *content = NULL;
+
+  make_stale (path, SOCK_SEQPACKET);
+  usock_test_no_error (g_file_set_contents (lock_path, "precious", -1, &error));
+  assert_taken_over (path, SOCK_SEQPACKET);
+  usock_test_no_error (g_file_get_contents (lock_path, &content, NULL, &error));
+  g_assert_cmpstr (content, ==, "precious");
+  g_assert_cmpint (unlink (lock_path), ==, 0);
+
+  make_stale (path, SOCK_SEQPACKET);
+  g_assert_cmpint (symlink (target, lock_path), ==, 0);
+  assert_refused (path, SOCK_SEQPACKET, ELOOP);
+  g_assert_false (exists (target));
+  g_assert_true (exists (path));
+}
+
+static void
+test_release_replaced (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "x");
+  g_autofree char *next_path = usock_test_path (test, "next");
+
+  for (guint round = 0; round < 100; round++)
+    {
+      int fds[2] = { open_socket (SOCK_SEQPACKET), open_socket (SOCK_SEQPACKET) };
+      UsockPath *claims[2];
+      struct stat info;
+
+      g_assert_cmpint (claim (fds[0], path, 0600, &claims[0]), ==, 0);
+      g_assert_cmpint (claim (fds[1], next_path, 0600, &claims[1]), ==, 0);
+      g_assert_cmpint (rename (next_path, path), ==, 0);
+      usock_path_release (claims[0], TRUE);
+      close (fds[0]);
+      g_assert_cmpint (lstat (path, &info), ==, 0);
+      usock_path_release (claims[1], TRUE);
+      close (fds[1]);
+      g_assert_cmpint (unlink (path), ==, 0);
+    }
+}
+
+static void
+test_release_gone (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "x");
+
+  for (guint replaced = 0; replaced < 2; replaced++)
+    {
+      int fd = open_socket (SOCK_SEQPACKET);
+      UsockPath *claimed;
+
+      g_assert_cmpint (claim (fd, path, 0600, &claimed), ==, 0);
+      g_assert_cmpint (unlink (path), ==, 0);
+      if (replaced)
+        usock_test_no_error (g_file_set_contents (path, "precious", -1, &error));
+      usock_path_release (claimed, TRUE);
+      close (fd);
+      g_assert_cmpint (exists (path), ==, replaced);
+    }
+}
+
+#define RACERS 8
+#define ROUNDS 200
+
+typedef struct
+{
+  gint round;
+  gint n_claimed;
+  gint n_refused;
+  gint n_failed;
+  gint n_released;
+} Race;
+
+static void
+wait_for (gint *counter, gint value)
+{
+  while (g_atomic_int_get (counter) < value)
+    sched_yield ();
+}
+
+/* Owners keep the path until everybody has tried, and leave a stale one for the next round. */
+static void
+race_child (Race *race, UsockName *name)
+{
+  for (gint round = 1; round <= ROUNDS; round++)
+    {
+      int fd = usock_io_socket (AF_UNIX, SOCK_SEQPACKET, 0);
+      UsockPath *claimed;
+      int result;
+
+      wait_for (&race->round, round);
+      result = usock_path_claim (fd, name, 0600, &claimed);
+      if (result == 0 && usock_io_listen (fd, 0) == 0)
+        g_atomic_int_inc (&race->n_claimed);
+      else if (result == -EADDRINUSE)
+        g_atomic_int_inc (&race->n_refused);
+      else
+        g_atomic_int_inc (&race->n_failed);
+
+      wait_for (&race->n_refused, round * (RACERS - 1));
+      if (result == 0)
+        usock_path_release (claimed, round % 5 == 0);
+      close (fd);
+      g_atomic_int_inc (&race->n_released);
+    }
+}
+
+static void
+test_race (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "x");
+  g_autoptr (UsockName) name = NULL;
+  Race *race = mmap (NULL, sizeof *race, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  gint64 deadline = usock_test_deadline () + 60 * G_USEC_PER_SEC;
+  pid_t children[RACERS];
+
+  g_assert_true (race != MAP_FAILED);
+  make_stale (path, SOCK_SEQPACKET);
+  usock_test_no_error (name = usock_name_new_for_path (path, &error));
+  for (guint i = 0; i < RACERS; i++)
+    {
+      children[i] = fork ();
+      if (children[i] == 0)
+        {
+          alarm (600);
+          race_child (race, name);
+          _exit (0);
+        }
+    }
+
+  for (gint round = 1; round <= ROUNDS; round++)
+    {
+      g_atomic_int_set (&race->round, round);
+      while (g_atomic_int_get (&race->n_released) < round * RACERS
+             && g_atomic_int_get (&race->n_failed) == 0
+             && g_atomic_int_get (&race->n_claimed) <= round && g_get_monotonic_time () < deadline)
+        sched_yield ();
+      if (race->n_claimed != round || race->n_refused != round * (RACERS - 1))
+        {
+          for (guint i = 0; i < RACERS; i++)
+            kill (children[i], SIGKILL);
+          g_error ("After round %d: %d owners, %d refused, %d failed", round, race->n_claimed,
+                   race->n_refused, race->n_failed);
+        }
+    }
+
+  for (guint i = 0; i < RACERS; i++)
+    {
+      int status;
+
+      g_assert_cmpint (waitpid (children[i], &status, 0), ==, children[i]);
+      g_assert_cmpint (status, ==, 0);
+    }
+  assert_no_lock (path);
+  munmap (race, sizeof *race);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  usock_test_add ("/usock/path/fresh", test_fresh);
+  usock_test_add ("/usock/path/keep", test_keep);
+  usock_test_add ("/usock/path/mode", test_mode);
+  usock_test_add ("/usock/path/stale", test_stale);
+  usock_test_add ("/usock/path/stale-long", test_stale_long);
+  usock_test_add ("/usock/path/live", test_live);
+  usock_test_add ("/usock/path/full-backlog", test_full_backlog);
+  usock_test_add ("/usock/path/no-socket", test_no_socket);
+  usock_test_add ("/usock/path/missing-directory", test_missing_directory);
+  usock_test_add ("/usock/path/cannot-ask", test_cannot_ask);
+  usock_test_add ("/usock/path/locked", test_locked);
+  usock_test_add ("/usock/path/foreign-lock-file", test_foreign_lock_file);
+  usock_test_add ("/usock/path/release-replaced", test_release_replaced);
+  usock_test_add ("/usock/path/release-gone", test_release_gone);
+  usock_test_add ("/usock/path/race", test_race);
+
+  return g_test_run ();
+}

@@ -1,0 +1,260 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "usock-channel-private.h"
+
+static void
+channel_mark_route (UsockChannel *self,
+                    UsockRoute   *route,
+                    gpointer      operation)
+{
+  if (route->queue.length > 0)
+    usock_channel_enqueue (self, route, NULL, usock_operation_mark (operation));
+}
+
+/**
+ * usock_channel_flush_async:
+ * @self: a channel
+ * @cancellable: (nullable): what may cancel the call
+ * @callback: (scope async): what to call when it is done
+ * @user_data: data for @callback
+ *
+ * Completes when the kernel has taken all messages that were accepted before
+ * this call.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_flush_async (UsockChannel        *self,
+                           GCancellable        *cancellable,
+                           GAsyncReadyCallback  callback,
+                           gpointer             user_data)
+{
+  UsockOperation *operation;
+
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  operation = usock_channel_new_operation (self, usock_channel_flush_async, cancellable, callback,
+                                           user_data);
+  if (self->lost != NULL)
+    {
+      usock_channel_fail_operation (self, operation, g_error_copy (self->lost));
+      return;
+    }
+  if (self->n_queued > 0)
+    {
+      USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_mark_route, operation);
+      g_object_unref (operation);
+      return;
+    }
+
+  usock_operation_return_pointer (operation, NULL, NULL);
+  usock_channel_complete (self, operation);
+}
+
+/**
+ * usock_channel_flush_finish:
+ * @self: a channel
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@Usock.Channel.flush_async]. The errors are
+ * `G_IO_ERROR_CANCELLED`, and the one for which a message was not sent.
+ *
+ * Returns: whether everything was sent
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_flush_finish (UsockChannel  *self,
+                            GAsyncResult  *result,
+                            GError       **error)
+{
+  return usock_channel_finish_operation (self, result, usock_channel_flush_async, error);
+}
+
+/**
+ * usock_channel_end:
+ * @self: a channel
+ *
+ * Ends our side: no more messages are accepted, those that wait are sent, and
+ * then the peer sees the end, see shutdown(2). The peer's messages still come.
+ * When both sides have ended, the channel closes.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_end (UsockChannel *self)
+{
+  UsockSocket *socket;
+
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  socket = usock_channel_socket (self);
+  if (self->ending || socket->state == USOCK_STATE_NEW || socket->state == USOCK_STATE_CLOSED
+      || !usock_socket_check (socket, NULL))
+    return;
+
+  self->ending = TRUE;
+  if (socket->state == USOCK_STATE_OPEN)
+    usock_socket_set_state (socket, USOCK_STATE_READ_ONLY);
+  else if (socket->state == USOCK_STATE_WRITE_ONLY)
+    usock_socket_set_state (socket, USOCK_STATE_CLOSING);
+  usock_channel_finish_writing (self);
+}
+
+/**
+ * usock_channel_end_async:
+ * @self: a channel
+ * @cancellable: (nullable): what may cancel the call
+ * @callback: (scope async): what to call when it is done
+ * @user_data: data for @callback
+ *
+ * Ends our side as [method@Usock.Channel.end] does, and completes when
+ * everything was sent and the end too. Cancelling stops the waiting only.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_end_async (UsockChannel        *self,
+                         GCancellable        *cancellable,
+                         GAsyncReadyCallback  callback,
+                         gpointer             user_data)
+{
+  UsockOperation *operation;
+  GError *error = NULL;
+
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  operation = usock_channel_new_operation (self, usock_channel_end_async, cancellable, callback,
+                                           user_data);
+  if (usock_channel_socket (self)->state == USOCK_STATE_NEW)
+    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
+                         _("Could not end: the channel is not connected"));
+  else if (self->lost != NULL)
+    error = g_error_copy (self->lost);
+  else if (self->ended)
+    {
+      usock_operation_return_pointer (operation, NULL, NULL);
+      usock_channel_complete (self, operation);
+      return;
+    }
+  else
+    usock_socket_check (usock_channel_socket (self), &error);
+
+  if (error != NULL)
+    {
+      usock_channel_fail_operation (self, operation, error);
+      return;
+    }
+
+  usock_queue_push (&self->enders, NULL, operation);
+  usock_channel_end (self);
+}
+
+/**
+ * usock_channel_end_finish:
+ * @self: a channel
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@Usock.Channel.end_async]. The errors are
+ * `G_IO_ERROR_CANCELLED`, and those that ended the channel before.
+ *
+ * Returns: whether our side has ended
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_end_finish (UsockChannel  *self,
+                          GAsyncResult  *result,
+                          GError       **error)
+{
+  return usock_channel_finish_operation (self, result, usock_channel_end_async, error);
+}
+
+/**
+ * usock_channel_close_gracefully_async:
+ * @self: a channel
+ * @timeout: how long to take at the most, in milliseconds; 0 for ever
+ * @cancellable: (nullable): what may cancel the call
+ * @callback: (scope async): what to call when it is done
+ * @user_data: data for @callback
+ *
+ * Closes so that nothing is lost: sends what waits, ends our side, and reads
+ * until the peer has ended too, delivering what comes; if nobody listens any
+ * more it is read all the same. Completes when the channel is closed.
+ *
+ * When @timeout is over, the channel fails with `G_IO_ERROR_TIMED_OUT`.
+ * Cancelling stops the waiting, and leaves our side ended.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_close_gracefully_async (UsockChannel        *self,
+                                      guint                timeout,
+                                      GCancellable        *cancellable,
+                                      GAsyncReadyCallback  callback,
+                                      gpointer             user_data)
+{
+  UsockSocket *socket;
+  UsockOperation *operation;
+  GError *error = NULL;
+
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  socket = usock_channel_socket (self);
+  operation = usock_channel_new_operation (self, usock_channel_close_gracefully_async, cancellable,
+                                           callback, user_data);
+  if (self->closer != NULL)
+    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_PENDING,
+                         _("Could not close: the channel is being closed already"));
+  else
+    usock_socket_check (socket, &error);
+  if (error != NULL)
+    {
+      usock_channel_fail_operation (self, operation, error);
+      return;
+    }
+
+  /* There is nothing to lose: closed at once is closed gracefully. */
+  if (socket->state == USOCK_STATE_NEW)
+    {
+      usock_socket_close (socket);
+      usock_operation_return_pointer (operation, NULL, NULL);
+      usock_channel_complete (self, operation);
+      return;
+    }
+
+  self->closer = operation;
+  if (timeout > 0)
+    self->close_due = g_get_monotonic_time () + timeout * G_GINT64_CONSTANT (1000);
+  usock_channel_resume (self);
+  usock_channel_end (self);
+  usock_channel_schedule (self);
+  usock_watch_wake (&socket->watch);
+}
+
+/**
+ * usock_channel_close_gracefully_finish:
+ * @self: a channel
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@Usock.Channel.close_gracefully_async]. Fails with
+ * `G_IO_ERROR_TIMED_OUT`, `G_IO_ERROR_CANCELLED`, with `G_IO_ERROR_CLOSED` if the
+ * channel was closed before, and with whatever error ended it meanwhile.
+ *
+ * Returns: whether everything was sent and the peer has ended
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_close_gracefully_finish (UsockChannel  *self,
+                                       GAsyncResult  *result,
+                                       GError       **error)
+{
+  return usock_channel_finish_operation (self, result, usock_channel_close_gracefully_async, error);
+}
