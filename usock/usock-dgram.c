@@ -79,8 +79,8 @@ struct _UsockDgram
   gboolean bound;     /* has a name */
   gboolean paired;    /* has a peer that needs none */
   gboolean connected;
-  gboolean scattered; /* has sent to others than its peer */
-  gboolean announce; /* bound, and the signal still to come */
+  gboolean scattered; /* has sent to more than one */
+  gboolean announce;  /* bound, and the signal still to come */
   guint receive_buffer_size;
   guint send_buffer_size;
 };
@@ -214,28 +214,6 @@ usock_dgram_each_route (UsockChannel   *channel,
     func (channel, list->pdata[i], user_data);
 }
 
-/* Takes @destination over. The route is the socket's. */
-static DgramRoute *
-dgram_find_route (UsockDgram *self,
-                  UsockName  *destination)
-{
-  g_autofree char *text = usock_name_to_text (destination);
-  DgramRoute *route = g_hash_table_lookup (self->routes, text);
-
-  if (route != NULL)
-    {
-      usock_name_free (destination);
-      route_ref (route);
-    }
-  else
-    route = route_new (self, destination, text);
-
-  g_clear_pointer (&self->recent, route_unref);
-  g_clear_pointer (&self->recent_text, g_free);
-  self->recent = route;
-  return route;
-}
-
 static void
 dgram_keep_route (UsockDgram *self,
                   DgramRoute *route)
@@ -249,7 +227,6 @@ route_unblock (DgramRoute *route)
 {
   route->base.blocked = FALSE;
   route->base.retry_at = 0;
-  route->woken = TRUE;
   route->waits_for_own = route->may_move = FALSE;
   if (route->waiter != NULL)
     usock_waiter_arm (route->waiter, FALSE);
@@ -257,8 +234,11 @@ route_unblock (DgramRoute *route)
 }
 
 static void
-route_has_room (gpointer route)
+route_has_room (gpointer user_data)
 {
+  DgramRoute *route = user_data;
+
+  route->woken = TRUE;
   route_unblock (route);
 }
 
@@ -352,7 +332,8 @@ route_wait (DgramRoute *route)
   else
     {
       route_wait_for_own (route);
-      route_retry_own (route);
+      if (route->dgram->scattered)
+        route_retry_own (route);
     }
 }
 
@@ -396,6 +377,71 @@ usock_dgram_lost (UsockChannel *channel,
   failure->error = g_error_copy (error);
   g_queue_push_tail (&self->failures, failure);
   usock_watch_wake (&USOCK_SOCKET (self)->watch);
+}
+
+static void
+dgram_own_room (UsockChannel *channel,
+                UsockRoute   *base,
+                gpointer      woken)
+{
+  DgramRoute *route = (DgramRoute *) base;
+
+  if (!route->waits_for_own)
+    return;
+
+  route->woken = GPOINTER_TO_INT (woken);
+  route_unblock (route);
+}
+
+/* With one destination the whole send buffer is its own, and empties with it. From now on others
+ * may keep it. */
+static void
+dgram_scatter (UsockDgram *self)
+{
+  if (self->scattered)
+    return;
+
+  self->scattered = TRUE;
+  usock_dgram_each_route (USOCK_CHANNEL (self), dgram_own_room, NULL);
+}
+
+/* Takes @destination over. The route is the socket's. */
+static DgramRoute *
+dgram_find_route (UsockDgram *self,
+                  UsockName  *destination)
+{
+  g_autofree char *text = usock_name_to_text (destination);
+  DgramRoute *route = g_hash_table_lookup (self->routes, text);
+
+  if (route != NULL)
+    {
+      usock_name_free (destination);
+      route_ref (route);
+    }
+  else
+    route = route_new (self, destination, text);
+
+  if (self->connected || (self->recent != NULL && !g_str_equal (self->recent->text, text)))
+    dgram_scatter (self);
+  g_clear_pointer (&self->recent, route_unref);
+  g_clear_pointer (&self->recent_text, g_free);
+  self->recent = route;
+  return route;
+}
+
+/* Who does not read keeps what we sent him in our send buffer, and leaves nothing to others. */
+static gboolean
+usock_dgram_expand (UsockChannel *channel)
+{
+  UsockDgram *self = USOCK_DGRAM (channel);
+  int fd = USOCK_SOCKET (self)->fd;
+
+  if (!self->scattered || self->send_buffer_size > 0 || USOCK_SOCKET (self)->family != AF_UNIX
+      || usock_io_get_room (fd) != USOCK_IO_FULL || !usock_io_grow_buffer (fd))
+    return FALSE;
+
+  usock_dgram_each_route (channel, dgram_own_room, NULL);
+  return TRUE;
 }
 
 /* The kernel forgets a peer that is gone. Another may have its path by now. */
@@ -515,7 +561,8 @@ dgram_leave_peer (UsockDgram *self)
   else if (peer->base.queue.length > 0 || peer->congested)
     dgram_move_peer (self);
 
-  self->scattered |= self->connected;
+  if (self->connected)
+    dgram_scatter (self);
   g_clear_pointer (&channel->target, usock_name_free);
   g_clear_pointer (&peer->waiter, usock_waiter_free);
   peer->base.retry_at = 0;
@@ -567,6 +614,8 @@ usock_dgram_connect (UsockChannel  *channel,
   self->peer->text = usock_name_to_text (target);
   channel->target = g_steal_pointer (&owned);
   self->connected = TRUE;
+  if (self->recent != NULL)
+    dgram_scatter (self);
   dgram_check_stows (self);
   channel->announce = TRUE;
   usock_watch_wake (&socket->watch);
@@ -626,17 +675,6 @@ dgram_check_congestion (UsockDgram *self)
     dgram_emit_congestion (self, list->pdata[i]);
 }
 
-static void
-dgram_own_room (UsockChannel *channel,
-                UsockRoute   *base,
-                gpointer      user_data)
-{
-  DgramRoute *route = (DgramRoute *) base;
-
-  if (route->waits_for_own)
-    route_unblock (route);
-}
-
 /* With nothing in the queue there is nothing to try with. Where nothing tells of room either, it
  * is left to the next send to find out. */
 static void
@@ -674,7 +712,7 @@ usock_dgram_dispatch (UsockSocket *socket)
     {
       socket->watch.ready &= ~USOCK_READY_OUT;
       usock_watch_want_writable (&socket->watch, FALSE);
-      usock_dgram_each_route (channel, dgram_own_room, NULL);
+      usock_dgram_each_route (channel, dgram_own_room, GINT_TO_POINTER (TRUE));
     }
   usock_dgram_each_route (channel, dgram_retry_empty, &now);
 
@@ -819,6 +857,7 @@ usock_dgram_class_init (UsockDgramClass *class)
   channel_class->connect = usock_dgram_connect;
   channel_class->each_route = usock_dgram_each_route;
   channel_class->blocked = usock_dgram_blocked;
+  channel_class->expand = usock_dgram_expand;
   channel_class->repair = usock_dgram_repair;
   channel_class->lost = usock_dgram_lost;
 
@@ -1204,7 +1243,6 @@ dgram_send_on (UsockDgram      *self,
   if (!dgram_open (self, name_family (route->base.destination), route->text, error))
     return FALSE;
 
-  self->scattered = TRUE;
   route_ref (route);
   sent = usock_channel_send_on (USOCK_CHANNEL (self), &route->base, message, data, length,
                                 operation, error);
