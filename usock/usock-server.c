@@ -3,21 +3,7 @@
 
 #include "config.h"
 
-#include "usock-server.h"
-
-#include <errno.h>
-
-#include "usock-channel-private.h"
-#include "usock-compat-private.h"
-#include "usock-path-private.h"
-#include "usock-seqpacket.h"
-
-/* How many connections one turn takes. Then it is the others' turn. */
-#define TURN_ACCEPTS 64
-
-/* How long to leave the backlog alone when the process has no descriptors left, in ms. */
-#define EXHAUSTED_DELAY_FIRST 10
-#define EXHAUSTED_DELAY_LAST 1000
+#include "usock-server-private.h"
 
 /**
  * UsockServer:
@@ -46,27 +32,6 @@
  *
  * Since: 1.0
  */
-struct _UsockServer
-{
-  UsockSocket parent_instance;
-
-  UsockPath *claim;
-  char *path;
-  guint mode;
-  gboolean unlink_on_close;
-
-  gboolean announce; /* listening, and the signal still to come */
-  gint64 retry_at;   /* out of descriptors until then */
-  guint retry_delay;
-  guint n_connections;
-
-  guint max_fds;
-  gboolean pass_credentials;
-  gboolean allow_half_open;
-  guint read_buffer_size;
-  guint64 queue_limit;
-};
-
 struct _UsockServerClass
 {
   UsockSocketClass parent_class;
@@ -88,132 +53,8 @@ typedef enum
   PROP_QUEUE_LIMIT,
 } UsockServerProperty;
 
-enum
-{
-  SIGNAL_LISTENING,
-  SIGNAL_CONNECTION,
-  N_SIGNALS,
-};
-
 static GParamSpec *properties[PROP_QUEUE_LIMIT + 1];
-static guint signals[N_SIGNALS];
-
-/* What a connection sends before it is accepted is subject to the listener's options. */
-static int
-server_prepare_fd (UsockServer *self,
-                   int          fd)
-{
-  int result = usock_io_refuse_fds (fd, self->max_fds == 0);
-
-  return result < 0 ? result : usock_io_set_credentials (fd, self->pass_credentials);
-}
-
-static void
-server_connection_closed (UsockSocket *connection,
-                          gpointer     user_data)
-{
-  UsockServer *self = user_data;
-
-  self->n_connections--;
-  usock_watch_wake (&USOCK_SOCKET (self)->watch);
-}
-
-static UsockChannel *
-server_new_channel (UsockServer *self)
-{
-  UsockChannel *channel = USOCK_CHANNEL (usock_seqpacket_new ());
-
-  usock_channel_set_max_fds (channel, self->max_fds);
-  usock_channel_set_pass_credentials (channel, self->pass_credentials);
-  usock_channel_set_allow_half_open (channel, self->allow_half_open);
-  usock_channel_set_read_buffer_size (channel, self->read_buffer_size);
-  usock_channel_set_queue_limit (channel, self->queue_limit);
-  return channel;
-}
-
-static void
-server_take_connection (UsockServer *self,
-                        int          fd)
-{
-  UsockSocket *socket = USOCK_SOCKET (self);
-  g_autoptr (UsockChannel) channel = server_new_channel (self);
-  g_autoptr (GError) error = NULL;
-  g_autofd int owned = fd;
-
-  usock_socket_join (USOCK_SOCKET (channel), socket);
-  usock_socket_set_label (USOCK_SOCKET (channel), socket->label);
-  if (!usock_channel_accept (channel, fd, &error))
-    {
-      usock_socket_emit_error (socket, error);
-      return;
-    }
-
-  owned = -1;
-  self->n_connections++;
-  usock_socket_set_closed (USOCK_SOCKET (channel), server_connection_closed, self);
-  g_signal_emit (self, signals[SIGNAL_CONNECTION], 0, channel);
-}
-
-/* Without descriptors, or memory, connections stay in the backlog and make no further event; and
- * what has no remedy, like a listener that somebody shut down, must not be asked without end. One
- * error is told for the whole time it lasts. */
-static void
-server_exhausted (UsockServer *self,
-                  int          errnum)
-{
-  UsockSocket *socket = USOCK_SOCKET (self);
-  gboolean first = self->retry_delay == 0;
-  g_autoptr (GError) error = NULL;
-
-  self->retry_delay = first ? EXHAUSTED_DELAY_FIRST
-                            : MIN (self->retry_delay * 2, EXHAUSTED_DELAY_LAST);
-  self->retry_at = g_get_monotonic_time () + self->retry_delay * G_GINT64_CONSTANT (1000);
-  usock_watch_set_deadline (&socket->watch, self->retry_at);
-  socket->watch.ready &= ~USOCK_READY_IN;
-
-  usock_socket_record (socket, USOCK_IO_ACCEPT, errnum);
-  if (!first)
-    return;
-
-  usock_error_set_errno (&error, errnum, _("Could not accept a connection on “%s”"),
-                         socket->label);
-  usock_socket_emit_error (socket, error);
-}
-
-static gboolean
-usock_server_wanted (UsockSocket *socket)
-{
-  return (socket->watch.ready & USOCK_READY_IN) != 0
-         && g_signal_has_handler_pending (socket, signals[SIGNAL_CONNECTION], 0, FALSE);
-}
-
-static void
-server_accept (UsockServer *self)
-{
-  UsockSocket *socket = USOCK_SOCKET (self);
-
-  for (guint n = 0; n < TURN_ACCEPTS; n++)
-    {
-      int fd;
-
-      if (socket->state != USOCK_STATE_LISTENING || !usock_server_wanted (socket)
-          || usock_reactor_is_inherited (socket->reactor))
-        return;
-
-      fd = usock_io_accept (socket->fd);
-      if (fd >= 0)
-        {
-          self->retry_delay = 0;
-          server_take_connection (self, fd);
-        }
-      else if (fd == -EAGAIN)
-        socket->watch.ready &= ~USOCK_READY_IN;
-      else if (fd == -ECONNABORTED || fd == -EPROTO)
-        usock_socket_record (socket, USOCK_IO_ACCEPT, -fd); /* of that one connection */
-      else
-        server_exhausted (self, -fd);
-    }
-}
+guint usock_server_signals[USOCK_SERVER_N_SIGNALS];
 
 static void
 usock_server_dispatch (UsockSocket *socket)
@@ -228,10 +69,10 @@ usock_server_dispatch (UsockSocket *socket)
   if (self->announce)
     {
       self->announce = FALSE;
-      g_signal_emit (self, signals[SIGNAL_LISTENING], 0);
+      g_signal_emit (self, usock_server_signals[USOCK_SERVER_SIGNAL_LISTENING], 0);
     }
 
-  server_accept (self);
+  usock_server_accept (self);
   if (socket->state != USOCK_STATE_LISTENING)
     return;
 
@@ -249,16 +90,9 @@ usock_server_lingers (UsockSocket *socket)
 }
 
 static void
-server_release_path (UsockServer *self)
-{
-  if (self->claim != NULL)
-    usock_path_release (g_steal_pointer (&self->claim), self->unlink_on_close);
-}
-
-static void
 usock_server_closing (UsockSocket *socket)
 {
-  server_release_path (USOCK_SERVER (socket));
+  usock_server_release_path (USOCK_SERVER (socket));
 }
 
 /* Only a forked child comes here with a claim, which is its parent's. */
@@ -268,7 +102,7 @@ usock_server_finalize (GObject *object)
   UsockServer *self = USOCK_SERVER (object);
 
   self->unlink_on_close = FALSE;
-  server_release_path (self);
+  usock_server_release_path (self);
   g_free (self->path);
 
   G_OBJECT_CLASS (usock_server_parent_class)->finalize (object);
@@ -495,7 +329,7 @@ usock_server_class_init (UsockServerClass *class)
    *
    * Since: 1.0
    */
-  signals[SIGNAL_LISTENING] = g_signal_new ("listening", USOCK_TYPE_SERVER, G_SIGNAL_RUN_LAST, 0,
+  usock_server_signals[USOCK_SERVER_SIGNAL_LISTENING] = g_signal_new ("listening", USOCK_TYPE_SERVER, G_SIGNAL_RUN_LAST, 0,
                                             NULL, NULL, NULL, G_TYPE_NONE, 0);
 
   /**
@@ -508,7 +342,7 @@ usock_server_class_init (UsockServerClass *class)
    *
    * Since: 1.0
    */
-  signals[SIGNAL_CONNECTION]
+  usock_server_signals[USOCK_SERVER_SIGNAL_CONNECTION]
       = g_signal_new ("connection", USOCK_TYPE_SERVER, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
                       G_TYPE_NONE, 1, USOCK_TYPE_CHANNEL);
 }
@@ -545,155 +379,6 @@ usock_server_new (GSocketType socket_type)
                               : socket_type == G_SOCKET_TYPE_STREAM  ? SOCK_STREAM
                                                                      : SOCK_DGRAM;
   return self;
-}
-
-static gboolean
-server_check (UsockServer      *self,
-              const UsockName  *name,
-              GError          **error)
-{
-  UsockSocket *socket = USOCK_SOCKET (self);
-
-  if (socket->state == USOCK_STATE_LISTENING)
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS,
-                 _("Could not listen on “%s”: the server listens on “%s” already"), name->label,
-                 socket->label);
-  else if (socket->type != SOCK_SEQPACKET)
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                 _("Could not listen on “%s”: servers are for SEQPACKET sockets"), name->label);
-  else if (name->path == NULL && name->native.any.sa_family != AF_UNIX)
-    usock_error_set_errno (error, EAFNOSUPPORT, _("Could not listen on “%s”"), name->label);
-  else
-    return usock_socket_check (socket, error);
-
-  return FALSE;
-}
-
-static int
-server_bind (UsockServer     *self,
-             const UsockName *name,
-             int              backlog,
-             UsockIoCall     *call)
-{
-  UsockSocket *socket = USOCK_SOCKET (self);
-  int result;
-
-  *call = USOCK_IO_SET_OPTION;
-  result = server_prepare_fd (self, socket->fd);
-  if (result < 0)
-    return result;
-
-  *call = USOCK_IO_BIND;
-  result = name->path != NULL
-               ? usock_path_claim (socket->fd, name, self->mode, &self->claim)
-               : usock_io_bind (socket->fd, name);
-  if (result < 0)
-    return result;
-
-  *call = USOCK_IO_LISTEN;
-  return usock_io_listen (socket->fd, backlog);
-}
-
-/* Takes @name over. A failure leaves the server as it was. */
-static gboolean
-server_listen (UsockServer  *self,
-               UsockName    *name,
-               int           backlog,
-               GError      **error)
-{
-  g_autoptr (UsockName) owned = name;
-  UsockSocket *socket = USOCK_SOCKET (self);
-  UsockIoCall call = USOCK_IO_SOCKET;
-  int result;
-
-  if (name == NULL || !server_check (self, name, error))
-    return FALSE;
-
-  result = usock_io_socket (socket->family, socket->type, 0);
-  if (result >= 0)
-    {
-      if (!usock_socket_start (socket, result, FALSE, error))
-        g_assert_not_reached ();
-      result = server_bind (self, name, backlog, &call);
-      if (result >= 0 && usock_socket_watch (socket, error))
-        {
-          self->announce = TRUE;
-          self->path = g_strdup (name->path);
-          usock_socket_set_label (socket, name->label);
-          usock_socket_set_state (socket, USOCK_STATE_LISTENING);
-          return TRUE;
-        }
-      server_release_path (self);
-      usock_socket_retreat (socket);
-    }
-
-  if (result < 0)
-    {
-      usock_socket_record (socket, call, -result);
-      usock_error_set_errno (error, -result, _("Could not listen on “%s”"), name->label);
-    }
-  return FALSE;
-}
-
-/**
- * usock_server_listen_on_path:
- * @self: a new server
- * @path: (type filename): where to listen; `@name` for an abstract name, in which `\\` stands
- *   for a backslash and `\xHH` for a byte
- * @backlog: how many connections may wait to be accepted; 0 or less for as many as the system
- *   allows
- * @error: return location for an error
- *
- * Listens on a path of the file system, or on an abstract name. A path may be
- * as long as the file system allows, and a relative one is fixed now. An
- * abstract name has no permissions: everybody on this machine, in the same
- * network namespace, may connect; see [method@Usock.Socket.get_peer_credentials].
- *
- * Fails with `G_IO_ERROR_ADDRESS_IN_USE` if a living server has the path or it
- * is no socket, with `G_IO_ERROR_NOT_FOUND` if there is no such directory, with
- * `G_IO_ERROR_EXISTS` if the server listens already, which it goes on to do, and
- * with others of bind(2) and listen(2). The server may try again.
- *
- * Returns: whether the server listens
- *
- * Since: 1.0
- */
-gboolean
-usock_server_listen_on_path (UsockServer  *self,
-                             const char   *path,
-                             gint          backlog,
-                             GError      **error)
-{
-  g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
-  g_return_val_if_fail (path != NULL, FALSE);
-
-  return server_listen (self, usock_name_new_for_path (path, error), backlog, error);
-}
-
-/**
- * usock_server_listen_on_address:
- * @self: a new server
- * @address: (transfer none): where to listen
- * @backlog: how many connections may wait to be accepted; 0 or less for as many as the system
- *   allows
- * @error: return location for an error
- *
- * Listens as [method@Usock.Server.listen_on_path] does, with the same errors.
- *
- * Returns: whether the server listens
- *
- * Since: 1.0
- */
-gboolean
-usock_server_listen_on_address (UsockServer     *self,
-                                GSocketAddress  *address,
-                                gint             backlog,
-                                GError         **error)
-{
-  g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
-  g_return_val_if_fail (G_IS_SOCKET_ADDRESS (address), FALSE);
-
-  return server_listen (self, usock_name_new_for_address (address, error), backlog, error);
 }
 
 /**
@@ -872,7 +557,7 @@ usock_server_set_max_fds (UsockServer *self,
 
   self->max_fds = max_fds;
   if (self->parent_instance.fd != -1)
-    server_prepare_fd (self, self->parent_instance.fd);
+    usock_server_prepare_fd (self, self->parent_instance.fd);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAX_FDS]);
 }
 
@@ -915,7 +600,7 @@ usock_server_set_pass_credentials (UsockServer *self,
 
   self->pass_credentials = pass_credentials;
   if (self->parent_instance.fd != -1)
-    server_prepare_fd (self, self->parent_instance.fd);
+    usock_server_prepare_fd (self, self->parent_instance.fd);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_PASS_CREDENTIALS]);
 }
 

@@ -1,0 +1,65 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include <errno.h>
+
+#include "usock-io-private.h"
+
+G_BEGIN_DECLS
+
+/* What the files of the io room share. */
+
+/* Newer than the headers of Debian 12. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 0x04
+#endif
+
+#ifdef USOCK_FAULTS
+int usock_io_fault_next (UsockIoCall call);
+
+#define FAULT(call)                                                                                \
+  G_STMT_START                                                                                     \
+  {                                                                                                \
+    int fault_ = usock_io_fault_next (call);                                                       \
+    if (fault_ != 0)                                                                               \
+      return -fault_;                                                                              \
+  }                                                                                                \
+  G_STMT_END
+#else
+#define FAULT(call)
+#endif
+
+/* connect(2) apart, every call here may simply be made again when a signal interrupts it; and
+ * connect(2) may too, on AF_UNIX. */
+#define RETRY(expression)                                                                          \
+  ({                                                                                               \
+    __typeof__ (expression) result_;                                                               \
+    do                                                                                             \
+      result_ = (expression);                                                                      \
+    while (result_ == -1 && errno == EINTR);                                                       \
+    result_ == -1 ? -errno : result_;                                                              \
+  })
+
+/* getsockname() may say 111, one more byte than a sockaddr_un has. */
+typedef union
+{
+  struct sockaddr any;
+  struct sockaddr_storage storage;
+} UsockIoNative;
+
+/* A destination whose path is too long for an address is reached by its descriptor. */
+typedef struct
+{
+  struct sockaddr_un native;
+  int file;
+} UsockIoLongName;
+
+int usock_io_long_name_open (UsockIoLongName *self,
+                             const UsockName *name);
+
+G_END_DECLS

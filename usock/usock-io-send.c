@@ -1,0 +1,141 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "usock-io-calls-private.h"
+
+#include <string.h>
+#include <unistd.h>
+
+gssize
+usock_io_send_data (int           fd,
+                    gconstpointer data,
+                    gsize         length)
+{
+  FAULT (USOCK_IO_SEND);
+  return RETRY (send (fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+gssize
+usock_io_send_data_to (int              fd,
+                       gconstpointer    data,
+                       gsize            length,
+                       const UsockName *destination)
+{
+  struct iovec iov = { (gpointer) data, length };
+  UsockIoOutgoing outgoing = { .iov = &iov, .n_iov = 1, .destination = destination };
+
+  return usock_io_send (fd, &outgoing);
+}
+
+typedef union
+{
+  struct cmsghdr align;
+  char buffer[CMSG_SPACE (sizeof (struct ucred)) + CMSG_SPACE (USOCK_IO_FDS_MAX * sizeof (int))];
+} ControlOut;
+
+static gsize
+control_append (char         *buffer,
+                int           type,
+                gconstpointer data,
+                gsize         length)
+{
+  struct cmsghdr *header = (struct cmsghdr *) buffer;
+
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = type;
+  header->cmsg_len = CMSG_LEN (length);
+  memcpy (CMSG_DATA (header), data, length);
+  memset (buffer + CMSG_LEN (length), 0, CMSG_SPACE (length) - CMSG_LEN (length));
+  return CMSG_SPACE (length);
+}
+
+static gsize
+control_write (ControlOut            *control,
+               const UsockIoOutgoing *outgoing)
+{
+  gsize used = 0;
+
+  if (outgoing->credentials != NULL)
+    {
+      struct ucred native = { outgoing->credentials->pid, outgoing->credentials->uid,
+                              outgoing->credentials->gid };
+
+      used += control_append (control->buffer, SCM_CREDENTIALS, &native, sizeof native);
+    }
+
+  if (outgoing->n_fds > 0)
+    used += control_append (control->buffer + used, SCM_RIGHTS, outgoing->fds,
+                            outgoing->n_fds * sizeof (int));
+
+  return used;
+}
+
+static void
+outgoing_fill (const UsockIoOutgoing *outgoing,
+               struct msghdr         *header)
+{
+  *header = (struct msghdr) { 0 };
+  header->msg_iov = (struct iovec *) outgoing->iov;
+  header->msg_iovlen = outgoing->n_iov;
+  if (outgoing->destination != NULL)
+    {
+      header->msg_name = (gpointer) &outgoing->destination->native;
+      header->msg_namelen = outgoing->destination->length;
+    }
+}
+
+static gssize
+send_native (int           fd,
+             struct msghdr *header)
+{
+  return RETRY (sendmsg (fd, header, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+gssize
+usock_io_send (int                    fd,
+               const UsockIoOutgoing *outgoing)
+{
+  struct msghdr header;
+  ControlOut control;
+  UsockIoLongName name;
+  gssize result;
+
+  FAULT (USOCK_IO_SEND);
+  outgoing_fill (outgoing, &header);
+  if (outgoing->n_fds > 0 || outgoing->credentials != NULL)
+    {
+      header.msg_control = control.buffer;
+      header.msg_controllen = control_write (&control, outgoing);
+    }
+
+  if (outgoing->destination == NULL || outgoing->destination->length > 0)
+    return send_native (fd, &header);
+
+  result = usock_io_long_name_open (&name, outgoing->destination);
+  if (result < 0)
+    return result;
+  header.msg_name = &name.native;
+  header.msg_namelen = sizeof name.native;
+  result = send_native (fd, &header);
+  close (name.file);
+  return result;
+}
+
+/* Takes messages without control records only. Returns how many the kernel took; the error of
+ * the first that it did not take is learned by sending that one again. */
+int
+usock_io_send_batch (int                    fd,
+                     const UsockIoOutgoing *outgoing,
+                     guint                  n_outgoing)
+{
+  struct mmsghdr headers[USOCK_IO_BATCH_MAX];
+  guint n = MIN (n_outgoing, USOCK_IO_BATCH_MAX);
+
+  FAULT (USOCK_IO_SEND);
+  for (guint i = 0; i < n; i++)
+    outgoing_fill (&outgoing[i], &headers[i].msg_hdr);
+
+  return RETRY (sendmmsg (fd, headers, n, MSG_DONTWAIT | MSG_NOSIGNAL));
+}

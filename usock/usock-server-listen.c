@@ -1,0 +1,174 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "usock-server-private.h"
+
+#include <errno.h>
+
+/* What a connection sends before it is accepted is subject to the listener's options. */
+int
+usock_server_prepare_fd (UsockServer *self,
+                         int          fd)
+{
+  int result = usock_io_refuse_fds (fd, self->max_fds == 0);
+
+  return result < 0 ? result : usock_io_set_credentials (fd, self->pass_credentials);
+}
+
+void
+usock_server_release_path (UsockServer *self)
+{
+  if (self->claim != NULL)
+    usock_path_release (g_steal_pointer (&self->claim), self->unlink_on_close);
+}
+
+static gboolean
+server_check (UsockServer      *self,
+              const UsockName  *name,
+              GError          **error)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+
+  if (socket->state == USOCK_STATE_LISTENING)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS,
+                 _("Could not listen on “%s”: the server listens on “%s” already"), name->label,
+                 socket->label);
+  else if (socket->type != SOCK_SEQPACKET)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                 _("Could not listen on “%s”: servers are for SEQPACKET sockets"), name->label);
+  else if (name->path == NULL && name->native.any.sa_family != AF_UNIX)
+    usock_error_set_errno (error, EAFNOSUPPORT, _("Could not listen on “%s”"), name->label);
+  else
+    return usock_socket_check (socket, error);
+
+  return FALSE;
+}
+
+static int
+server_bind (UsockServer     *self,
+             const UsockName *name,
+             int              backlog,
+             UsockIoCall     *call)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+  int result;
+
+  *call = USOCK_IO_SET_OPTION;
+  result = usock_server_prepare_fd (self, socket->fd);
+  if (result < 0)
+    return result;
+
+  *call = USOCK_IO_BIND;
+  result = name->path != NULL
+               ? usock_path_claim (socket->fd, name, self->mode, &self->claim)
+               : usock_io_bind (socket->fd, name);
+  if (result < 0)
+    return result;
+
+  *call = USOCK_IO_LISTEN;
+  return usock_io_listen (socket->fd, backlog);
+}
+
+/* Takes @name over. A failure leaves the server as it was. */
+static gboolean
+server_listen (UsockServer  *self,
+               UsockName    *name,
+               int           backlog,
+               GError      **error)
+{
+  g_autoptr (UsockName) owned = name;
+  UsockSocket *socket = USOCK_SOCKET (self);
+  UsockIoCall call = USOCK_IO_SOCKET;
+  int result;
+
+  if (name == NULL || !server_check (self, name, error))
+    return FALSE;
+
+  result = usock_io_socket (socket->family, socket->type, 0);
+  if (result >= 0)
+    {
+      if (!usock_socket_start (socket, result, FALSE, error))
+        g_assert_not_reached ();
+      result = server_bind (self, name, backlog, &call);
+      if (result >= 0 && usock_socket_watch (socket, error))
+        {
+          self->announce = TRUE;
+          self->path = g_strdup (name->path);
+          usock_socket_set_label (socket, name->label);
+          usock_socket_set_state (socket, USOCK_STATE_LISTENING);
+          return TRUE;
+        }
+      usock_server_release_path (self);
+      usock_socket_retreat (socket);
+    }
+
+  if (result < 0)
+    {
+      usock_socket_record (socket, call, -result);
+      usock_error_set_errno (error, -result, _("Could not listen on “%s”"), name->label);
+    }
+  return FALSE;
+}
+
+/**
+ * usock_server_listen_on_path:
+ * @self: a new server
+ * @path: (type filename): where to listen; `@name` for an abstract name, in which `\\` stands
+ *   for a backslash and `\xHH` for a byte
+ * @backlog: how many connections may wait to be accepted; 0 or less for as many as the system
+ *   allows
+ * @error: return location for an error
+ *
+ * Listens on a path of the file system, or on an abstract name. A path may be
+ * as long as the file system allows, and a relative one is fixed now. An
+ * abstract name has no permissions: everybody on this machine, in the same
+ * network namespace, may connect; see [method@Usock.Socket.get_peer_credentials].
+ *
+ * Fails with `G_IO_ERROR_ADDRESS_IN_USE` if a living server has the path or it
+ * is no socket, with `G_IO_ERROR_NOT_FOUND` if there is no such directory, with
+ * `G_IO_ERROR_EXISTS` if the server listens already, which it goes on to do, and
+ * with others of bind(2) and listen(2). The server may try again.
+ *
+ * Returns: whether the server listens
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_server_listen_on_path (UsockServer  *self,
+                             const char   *path,
+                             gint          backlog,
+                             GError      **error)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
+  g_return_val_if_fail (path != NULL, FALSE);
+
+  return server_listen (self, usock_name_new_for_path (path, error), backlog, error);
+}
+
+/**
+ * usock_server_listen_on_address:
+ * @self: a new server
+ * @address: (transfer none): where to listen
+ * @backlog: how many connections may wait to be accepted; 0 or less for as many as the system
+ *   allows
+ * @error: return location for an error
+ *
+ * Listens as [method@Usock.Server.listen_on_path] does, with the same errors.
+ *
+ * Returns: whether the server listens
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_server_listen_on_address (UsockServer     *self,
+                                GSocketAddress  *address,
+                                gint             backlog,
+                                GError         **error)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
+  g_return_val_if_fail (G_IS_SOCKET_ADDRESS (address), FALSE);
+
+  return server_listen (self, usock_name_new_for_address (address, error), backlog, error);
+}
