@@ -837,8 +837,8 @@ test_neighbour_is_the_peer (UsockTest     *self,
 
 /* And the other way round: the peer reads, and another keeps our memory. */
 static void
-test_peer_reads_neighbour_holds_memory (UsockTest     *self,
-                                        gconstpointer  data)
+check_peer_reads (UsockTest *self,
+                  gboolean   peer_first)
 {
   g_autofree char *full_path = usock_test_path (self, "full");
   g_autofree char *path = usock_test_path (self, "receiver");
@@ -848,9 +848,16 @@ test_peer_reads_neighbour_holds_memory (UsockTest     *self,
   g_autoptr (GPtrArray) texts = g_ptr_array_new_with_free_func (g_free);
   guint n = room () + 29;
 
+  if (peer_first)
+    {
+      peer_send_numbers (sender, NULL, 0, n);
+      peer_send_numbers (sender, full_path, 0, 1);
+      settle ();
+    }
   for (int i = 0; i < 20; i++)
     send_block (sender, full_path, 12 * 1024);
-  peer_send_numbers (sender, NULL, 0, n);
+  if (!peer_first)
+    peer_send_numbers (sender, NULL, 0, n);
   settle ();
 
   for (raw_drain (receiver, texts); texts->len < n; raw_drain (receiver, texts))
@@ -860,6 +867,16 @@ test_peer_reads_neighbour_holds_memory (UsockTest     *self,
   peer_free (sender);
   close (full);
   close (receiver);
+  unlink (full_path);
+  unlink (path);
+}
+
+static void
+test_peer_reads_neighbour_holds_memory (UsockTest     *self,
+                                        gconstpointer  data)
+{
+  check_peer_reads (self, FALSE);
+  check_peer_reads (self, TRUE);
 }
 
 /* With the smallest send buffer a few who do not read fill it for everybody. */
@@ -1024,6 +1041,7 @@ typedef struct
 {
   Outcome *outcome;
   char name;
+  gboolean by_text;
 } Call;
 
 static void
@@ -1036,10 +1054,12 @@ send_done (GObject      *object,
 
   call->outcome->n_done++;
   g_string_append_c (call->outcome->order, call->name);
-  if (!usock_dgram_send_message_to_finish (USOCK_DGRAM (object), result, &error))
+  if (call->by_text ? !usock_dgram_send_to_finish (USOCK_DGRAM (object), result, &error)
+                    : !usock_dgram_send_message_to_finish (USOCK_DGRAM (object), result, &error))
     g_string_append_printf (call->outcome->order, "(%d)", error->code);
 }
 
+/* By text and by address in turns. */
 static void
 send_async (Peer         *peer,
             const char   *destination,
@@ -1051,8 +1071,12 @@ send_async (Peer         *peer,
   g_autoptr (GSocketAddress) address = usock_address_parse (destination, NULL);
   Call *call = g_new (Call, 1);
 
-  *call = (Call) { outcome, text[0] };
-  usock_dgram_send_message_to_async (peer->socket, message, address, cancellable, send_done, call);
+  *call = (Call) { outcome, text[0], text[0] % 2 == 0 };
+  if (call->by_text)
+    usock_dgram_send_to_async (peer->socket, message, destination, cancellable, send_done, call);
+  else
+    usock_dgram_send_message_to_async (peer->socket, message, address, cancellable, send_done,
+                                       call);
 }
 
 static char *
@@ -1102,6 +1126,41 @@ test_cancel (UsockTest     *self,
   g_string_free (outcome.order, TRUE);
   peer_free (sender);
   close (receiver);
+}
+
+/* Also where there is no such address. */
+static void
+test_async_errors (UsockTest     *self,
+                   gconstpointer  data)
+{
+  static const struct
+  {
+    const char *destination;
+    int code;
+  } cases[] = {
+    { "/nowhere/at/all", G_IO_ERROR_NOT_FOUND },
+    { "", G_IO_ERROR_INVALID_FILENAME },
+    { "127.0.0.1:9", G_IO_ERROR_NOT_SUPPORTED },
+  };
+  Peer *sender = peer_new ();
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (UsockMessage) message = usock_message_new_from_text ("b");
+      g_autofree char *expected = g_strdup_printf ("b(%d)", cases[i].code);
+      Outcome outcome = { .order = g_string_new (NULL) };
+      Call *call = g_new (Call, 1);
+
+      *call = (Call) { &outcome, 'b', TRUE };
+      usock_dgram_send_to_async (sender->socket, message, cases[i].destination, NULL, send_done,
+                                 call);
+      g_assert_cmpuint (outcome.n_done, ==, 0);
+      usock_test_wait_until (outcome.n_done == 1);
+      g_assert_cmpstr (outcome.order->str, ==, expected);
+      g_string_free (outcome.order, TRUE);
+    }
+
+  peer_free (sender);
 }
 
 /* Nothing of a call that was cancelled before it was made is sent, and it ends. */
@@ -1916,9 +1975,13 @@ test_long_paths (UsockTest     *self,
   Peer *receiver = peer_new_bound (path);
   Peer *unconnected = peer_new ();
   Peer *connected = peer_new_connected (path);
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("b");
+  Outcome outcome = { .order = g_string_new (NULL) };
+  Call *call = g_new (Call, 1);
   guint n = room () + 89;
   Peer *late;
 
+  *call = (Call) { &outcome, 'b', TRUE };
   g_assert_cmpuint (strlen (path), >, 200);
   peer_listen (receiver);
   peer_watch_congestion (unconnected);
@@ -1932,6 +1995,11 @@ test_long_paths (UsockTest     *self,
   peer_send_numbers (connected, NULL, n + 1, n);
   usock_test_wait_until (receiver->texts->len == 2 * n + 1);
   assert_numbers (receiver->texts, 2 * n + 1);
+  usock_dgram_send_to_async (unconnected->socket, message, escaped, NULL, send_done, call);
+  usock_test_wait_until (receiver->texts->len == 2 * n + 2);
+  usock_test_wait_until (outcome.n_done == 1);
+  g_assert_cmpstr (outcome.order->str, ==, "b");
+  g_string_free (outcome.order, TRUE);
 
   /* Nobody else can use the name that the kernel has for it. */
   late = peer_new ();
@@ -2572,6 +2640,42 @@ test_close_flushes (UsockTest     *self,
   close (receiver);
 }
 
+/* A message that fails on the way out is told of before the end. */
+static void
+check_close_and_fail (UsockTest *self,
+                      gboolean   gracefully)
+{
+  g_autofree char *path = usock_test_path (self, "receiver");
+  int receiver = raw_new_bound (path);
+  Peer *peer = peer_new ();
+  guint n_done = 0;
+
+  raw_fill (path);
+  peer_send_numbers (peer, path, 0, 3);
+  if (gracefully)
+    usock_channel_close_gracefully_async (USOCK_CHANNEL (peer->socket), 0, NULL,
+                                          closed_gracefully, &n_done);
+  settle ();
+  close (receiver);
+  if (!gracefully)
+    usock_socket_close (USOCK_SOCKET (peer->socket));
+  usock_test_wait_until (peer->closes == 1);
+  g_assert_cmpuint (n_done, ==, gracefully);
+  g_assert_cmpuint (peer->failures, ==, 3);
+  g_assert_cmpstr (peer->failed, ==, path);
+
+  peer_free (peer);
+  unlink (path);
+}
+
+static void
+test_close_and_fail (UsockTest     *self,
+                     gconstpointer  data)
+{
+  check_close_and_fail (self, FALSE);
+  check_close_and_fail (self, TRUE);
+}
+
 static void
 close_on_congestion (UsockDgram *socket)
 {
@@ -2602,6 +2706,120 @@ test_close_in_handler (UsockTest     *self,
       peer_free (peer);
       unlink (path);
     }
+}
+
+static void
+reconnect_on_congestion (UsockDgram *socket,
+                         const char *destination,
+                         const char *path)
+{
+  usock_test_no_error (usock_channel_connect_to_path (USOCK_CHANNEL (socket), path, &error));
+}
+
+/* The new peer was never congested. The old one still is. */
+static void
+test_connect_in_handler (UsockTest     *self,
+                         gconstpointer  data)
+{
+  g_autofree char *path = usock_test_path (self, "receiver");
+  g_autofree char *other_path = usock_test_path (self, "other");
+  int receiver = raw_new_bound (path);
+  int other = raw_new_bound (other_path);
+  guint n_foreign = raw_fill (path);
+  Peer *peer = peer_new_connected (path);
+  guint n = 0;
+
+  peer_watch_congestion (peer);
+  g_signal_connect (peer->socket, "congestion", G_CALLBACK (reconnect_on_congestion), other_path);
+  peer_send_numbers (peer, NULL, 0, 4);
+  usock_test_wait_until (peer->congestions == 1);
+  settle ();
+  g_assert_cmpuint (peer->writables, ==, 0);
+  peer_send_or_fail (peer, "x");
+  assert_received (other, "x");
+
+  while ((n += raw_drain (receiver, NULL)) < n_foreign + 4)
+    usock_test_iterate (usock_test_deadline (), "room");
+  usock_test_wait_until (peer->writables == 1);
+  g_assert_cmpstr (peer->writable, ==, path);
+
+  peer_free (peer);
+  close (receiver);
+  close (other);
+}
+
+typedef struct
+{
+  Peer *peer;
+  int receiver;
+} Nest;
+
+static void
+nest_on_congestion (Nest *nest)
+{
+  while (nest->peer->writables == 0)
+    {
+      raw_drain (nest->receiver, NULL);
+      usock_test_iterate (usock_test_deadline (), "the end of the episode");
+    }
+}
+
+/* An episode that ends in a loop which its own handler runs ends once. */
+static void
+test_nested_loop (UsockTest     *self,
+                  gconstpointer  data)
+{
+  g_autofree char *path = usock_test_path (self, "receiver");
+  Nest nest = { peer_new (), raw_new_bound (path) };
+
+  raw_fill (path);
+  peer_watch_congestion (nest.peer);
+  g_signal_connect_swapped (nest.peer->socket, "congestion", G_CALLBACK (nest_on_congestion),
+                            &nest);
+  peer_send_numbers (nest.peer, path, 0, 4);
+  usock_test_wait_until (nest.peer->writables == 1);
+  settle ();
+  g_assert_cmpuint (nest.peer->congestions, ==, 1);
+  g_assert_cmpuint (nest.peer->writables, ==, 1);
+
+  peer_free (nest.peer);
+  close (nest.receiver);
+}
+
+/* Whether it goes by the connection or by the name, and through connecting again. Each free place
+ * would let the next message in before those that wait. */
+static void
+test_order_of_ways (UsockTest     *self,
+                    gconstpointer  data)
+{
+  enum { N = 60 };
+  g_autofree char *path = usock_test_path (self, "receiver");
+  int receiver = raw_new_bound (path);
+  guint n_foreign = raw_fill (path);
+  g_autoptr (GPtrArray) texts = g_ptr_array_new_with_free_func (g_free);
+  Peer *peer = peer_new ();
+
+  peer_send_numbers (peer, path, 0, 2);
+  for (guint i = 2; i < N; i++)
+    {
+      char *text = raw_receive (receiver);
+
+      if (text != NULL)
+        g_ptr_array_add (texts, text);
+      if (i % 10 == 2)
+        usock_test_no_error (
+            usock_channel_connect_to_path (USOCK_CHANNEL (peer->socket), path, &error));
+      peer_send_numbers (peer, i % 3 == 0 ? path : NULL, i, 1);
+      if (i % 7 == 0)
+        settle ();
+    }
+  for (raw_drain (receiver, texts); texts->len < n_foreign + N; raw_drain (receiver, texts))
+    usock_test_iterate (usock_test_deadline (), "the last ones");
+  g_ptr_array_remove_range (texts, 0, n_foreign);
+  assert_numbers (texts, N);
+
+  peer_free (peer);
+  close (receiver);
 }
 
 /* A receiver that does not read for send-timeout loses what waits for it, and nobody else. */
@@ -2670,6 +2888,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   usock_test_add ("/usock/dgram/order", test_order);
+  usock_test_add ("/usock/dgram/order-of-ways", test_order_of_ways);
   usock_test_add ("/usock/dgram/congestion", test_congestion);
   usock_test_add ("/usock/dgram/drain", test_drain);
   usock_test_add ("/usock/dgram/idle", test_idle);
@@ -2682,6 +2901,7 @@ main (int    argc,
   usock_test_add ("/usock/dgram/small-send-buffer", test_small_send_buffer);
   usock_test_add ("/usock/dgram/crowd", test_crowd);
   usock_test_add ("/usock/dgram/cancel", test_cancel);
+  usock_test_add ("/usock/dgram/async-errors", test_async_errors);
   usock_test_add ("/usock/dgram/cancelled-before", test_cancelled_before);
   usock_test_add ("/usock/dgram/flush", test_flush);
   usock_test_add ("/usock/dgram/receiver-dies", test_receiver_dies);
@@ -2719,6 +2939,9 @@ main (int    argc,
   usock_test_add ("/usock/dgram/close-gracefully/inbox", test_close_gracefully_with_inbox);
   usock_test_add ("/usock/dgram/end", test_end);
   usock_test_add ("/usock/dgram/close-flushes", test_close_flushes);
+  usock_test_add ("/usock/dgram/close-and-fail", test_close_and_fail);
+  usock_test_add ("/usock/dgram/connect-in-handler", test_connect_in_handler);
+  usock_test_add ("/usock/dgram/nested-loop", test_nested_loop);
   usock_test_add ("/usock/dgram/close-in-handler", test_close_in_handler);
   usock_test_add ("/usock/dgram/send-timeout", test_send_timeout);
   usock_test_add ("/usock/dgram/context-goes", test_context_goes);
