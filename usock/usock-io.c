@@ -240,3 +240,14 @@ usock_io_get_room (int fd)
     return USOCK_IO_FULL;
   return queued > size / 4 ? USOCK_IO_CROWDED : USOCK_IO_FREE;
 }
+
+/* The kernel doubles what is set, and stops at net.core.wmem_max. */
+gboolean
+usock_io_grow_buffer (int fd)
+{
+  int before = 0, after = 0;
+
+  return usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &before) == 0
+         && usock_io_set_option (fd, SOL_SOCKET, SO_SNDBUF, before) == 0
+         && usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &after) == 0 && after > before;
+}
