@@ -105,6 +105,16 @@ int              usock_io_set_option        (int                    fd,
                                              int                    level,
                                              int                    name,
                                              int                    value);
+int              usock_io_get_option_bytes  (int                    fd,
+                                             int                    level,
+                                             int                    name,
+                                             gpointer               data,
+                                             socklen_t             *length);
+int              usock_io_set_option_bytes  (int                    fd,
+                                             int                    level,
+                                             int                    name,
+                                             gconstpointer          data,
+                                             socklen_t              length);
 int              usock_io_set_credentials   (int                    fd,
                                              gboolean               pass);
 int              usock_io_set_markers       (int                    fd);

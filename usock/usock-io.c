@@ -143,6 +143,29 @@ usock_io_set_option (int fd,
   return RETRY (setsockopt (fd, level, name, &value, sizeof value));
 }
 
+/* Also a call that fails may have stored a length: that of the answer there was no room for. */
+int
+usock_io_get_option_bytes (int        fd,
+                           int        level,
+                           int        name,
+                           gpointer   data,
+                           socklen_t *length)
+{
+  FAULT (USOCK_IO_GET_OPTION);
+  return RETRY (getsockopt (fd, level, name, data, length));
+}
+
+int
+usock_io_set_option_bytes (int           fd,
+                           int           level,
+                           int           name,
+                           gconstpointer data,
+                           socklen_t     length)
+{
+  FAULT (USOCK_IO_SET_OPTION);
+  return RETRY (setsockopt (fd, level, name, data, length));
+}
+
 int
 usock_io_set_credentials (int      fd,
                           gboolean pass)

@@ -264,6 +264,7 @@ usock_server_class_init (UsockServerClass *class)
   object_class->get_property = usock_server_get_property;
   object_class->set_property = usock_server_set_property;
 
+  socket_class->manages_options = TRUE;
   socket_class->dispatch = usock_server_dispatch;
   socket_class->wanted = usock_server_wanted;
   socket_class->lingers = usock_server_lingers;

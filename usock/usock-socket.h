@@ -32,6 +32,21 @@ GCredentials   *usock_socket_get_peer_credentials (UsockSocket   *self,
                                                    GError       **error);
 
 USOCK_AVAILABLE_IN_1_0
+GVariant       *usock_socket_get_option           (UsockSocket   *self,
+                                                   gint           level,
+                                                   gint           name,
+                                                   GError       **error);
+USOCK_AVAILABLE_IN_1_0
+gboolean        usock_socket_set_option           (UsockSocket   *self,
+                                                   gint           level,
+                                                   gint           name,
+                                                   GVariant      *value,
+                                                   GError       **error);
+USOCK_AVAILABLE_IN_1_0
+const char     *usock_socket_get_option_format    (gint           level,
+                                                   gint           name);
+
+USOCK_AVAILABLE_IN_1_0
 gboolean        usock_socket_get_held             (UsockSocket   *self);
 USOCK_AVAILABLE_IN_1_0
 void            usock_socket_set_held             (UsockSocket   *self,
