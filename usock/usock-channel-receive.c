@@ -73,7 +73,7 @@ channel_get_takers (UsockChannel *self)
   UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
   Takers takers = 0;
 
-  if (self->paused)
+  if (self->paused || self->withheld)
     return 0;
   if (channel_has_receiver (self))
     return TAKER_RECEIVER;

@@ -125,6 +125,13 @@ int              usock_io_make_room         (int                    fd,
                                              gsize                  message_length);
 int              usock_io_get_peer_credentials (int                 fd,
                                              UsockCredentials      *credentials);
+int              usock_io_get_peer_pidfd    (int                    fd);
+int              usock_io_get_peer_groups   (int                    fd,
+                                             guint                 *groups,
+                                             gsize                 *n_groups);
+int              usock_io_get_peer_label    (int                    fd,
+                                             char                  *label,
+                                             gsize                 *length);
 GSocketAddress  *usock_io_get_local_address (int                    fd);
 GSocketAddress  *usock_io_get_remote_address (int                   fd);
 

@@ -723,62 +723,6 @@ usock_socket_get_remote_address (UsockSocket *self)
 }
 
 /**
- * usock_socket_get_peer_credentials:
- * @self: a connected socket
- * @error: return location for an error
- *
- * Gets who the peer is, or was: the kernel keeps what held when the connection
- * was made. Of a client that is the process that called connect(2), of a
- * server the one that called listen(2). See `SO_PEERCRED` in unix(7).
- *
- * Fails with `G_IO_ERROR_NOT_SUPPORTED` if the kernel does not know: for
- * datagrams, and for a peer of another pid namespace. Unknown is never told as
- * a user or process that means something.
- *
- * Returns: (transfer full): the credentials
- *
- * Since: 1.0
- */
-GCredentials *
-usock_socket_get_peer_credentials (UsockSocket  *self,
-                                   GError      **error)
-{
-  UsockCredentials native;
-  GCredentials *credentials;
-  int result;
-
-  g_return_val_if_fail (USOCK_IS_SOCKET (self), NULL);
-
-  if (self->fd == -1)
-    {
-      g_set_error_literal (error, G_IO_ERROR,
-                           self->state == USOCK_STATE_CLOSED ? G_IO_ERROR_CLOSED
-                                                             : G_IO_ERROR_NOT_CONNECTED,
-                           _("Could not get the credentials of a peer: there is no connection"));
-      return NULL;
-    }
-
-  result = usock_io_get_peer_credentials (self->fd, &native);
-  if (result == -ENODATA)
-    {
-      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                           _("Could not get the credentials of a peer: the system does not know "
-                             "them"));
-      return NULL;
-    }
-  if (result < 0)
-    {
-      usock_socket_record (self, USOCK_IO_GET_OPTION, -result);
-      usock_error_set_errno (error, -result, _("Could not get the credentials of a peer"));
-      return NULL;
-    }
-
-  credentials = g_credentials_new ();
-  g_credentials_set_native (credentials, G_CREDENTIALS_TYPE_LINUX_UCRED, &native);
-  return credentials;
-}
-
-/**
  * usock_socket_get_held: (get-property held)
  * @self: a socket
  *
