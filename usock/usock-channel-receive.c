@@ -14,11 +14,6 @@
 /* What a descriptor counts as: closing one costs as much as reading that many bytes. */
 #define FD_BYTES 4096
 
-/* Larger batches than this many bytes leave the cache before they are delivered. */
-#define BATCH_BYTES (512 * 1024)
-
-#define RETRY_DELAY (10 * 1000)
-
 /* With more descriptors than this still to be closed no more are taken in. */
 #define CLOSING_LIMIT 512
 
@@ -31,19 +26,6 @@ typedef enum
   TAKER_DATAGRAM = 1 << 4,
   TAKER_NOBODY = 1 << 5, /* closing gracefully: read on to the end */
 } Takers;
-
-/* One message on its way out: its payload where it was read, or a message of the inbox. */
-typedef struct
-{
-  const guint8 *data;
-  gsize length;
-  gsize full_length;
-  gboolean truncated;
-  gboolean has_control;
-  guint n_fds;
-  guint slot;
-  UsockMessage *message; /* from the inbox */
-} Incoming;
 
 /* What a turn borrows, and what it found: a turn in a nested main loop borrows its own, and
  * leaves everything as it was. */
@@ -91,7 +73,7 @@ channel_get_takers (UsockChannel *self)
   UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
   Takers takers = 0;
 
-  if (self->paused)
+  if (self->paused || self->withheld)
     return 0;
   if (channel_has_receiver (self))
     return TAKER_RECEIVER;
@@ -111,262 +93,12 @@ channel_get_takers (UsockChannel *self)
   return takers;
 }
 
-/* What the kernel or the inbox still holds is delivered first. */
-void
-usock_channel_break (UsockChannel *self,
-                     GError       *error)
-{
-  if (self->broken != NULL)
-    g_error_free (error);
-  else
-    self->broken = error;
-
-  usock_channel_socket (self)->watch.ready |= USOCK_READY_IN;
-  usock_watch_wake (&usock_channel_socket (self)->watch);
-}
-
-static void
-channel_break_errno (UsockChannel *self,
-                     int           errnum)
-{
-  GError *error = NULL;
-
-  usock_socket_record (usock_channel_socket (self), USOCK_IO_RECEIVE, errnum);
-  usock_error_set_errno (&error, errnum, _("Could not receive from “%s”"),
-                         usock_channel_peer (self));
-  usock_channel_break (self, error);
-}
-
-static void
-channel_read_later (UsockChannel *self,
-                    gint64        delay)
-{
-  UsockSocket *socket = usock_channel_socket (self);
-
-  socket->watch.ready &= ~USOCK_READY_IN;
-  self->read_retry_at = usock_reactor_get_time (socket->reactor) + delay;
-}
-
-/* To a datagram socket: a peer has turned away, or somewhere in the network a message was refused.
- * It is told once, and nothing is lost by it that we could receive. */
-static gboolean
-receive_tells_of_sending (int errnum)
-{
-  switch (errnum)
-    {
-    case ECONNRESET:
-    case ECONNREFUSED:
-    case EHOSTUNREACH:
-    case EHOSTDOWN:
-    case ENETUNREACH:
-    case ENONET:
-    case ENOPROTOOPT:
-    case EOPNOTSUPP:
-    case EPROTO:
-    case EMSGSIZE:
-    case EACCES:
-      return TRUE;
-    default:
-      return FALSE;
-    }
-}
-
-static void
-channel_receive_failed (UsockChannel *self,
-                        int           errnum)
-{
-  UsockSocket *socket = usock_channel_socket (self);
-
-  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless && receive_tells_of_sending (errnum))
-    {
-      usock_socket_record (socket, USOCK_IO_RECEIVE, errnum);
-      /* A security module could say some of these again and again. */
-      if (errnum != ECONNRESET && errnum != ECONNREFUSED)
-        channel_read_later (self, RETRY_DELAY);
-      return;
-    }
-
-  switch (errnum)
-    {
-    case EAGAIN:
-      socket->watch.ready &= ~USOCK_READY_IN;
-      self->batch_size = 1;
-      break;
-
-    /* On SEQPACKET the reset comes once, and before what is still queued. */
-    case ECONNRESET:
-      channel_break_errno (self, errnum);
-      break;
-
-    /* No event tells when there is memory again. */
-    case ENOMEM:
-    case ENOBUFS:
-      channel_read_later (self, RETRY_DELAY);
-      break;
-
-    default:
-      socket->watch.ready &= ~USOCK_READY_IN;
-      channel_break_errno (self, errnum);
-      socket->watch.ready &= ~USOCK_READY_IN;
-    }
-}
-
-/* A quiet channel reads one message at a time: to look for a second before the first is delivered
- * would only delay the answer. A busy one doubles its batches for as long as they come full. A
- * short batch proves that there was no more, but is no reason to stop: by the time it is
- * delivered there often is, and asking again costs less than to wait in epoll and poll. */
-static void
-channel_adapt_batch (UsockChannel *self,
-                     guint         wanted,
-                     guint         n,
-                     gsize         bytes)
-{
-  if (n == wanted && bytes / n * wanted * 2 <= BATCH_BYTES)
-    self->batch_size = MIN (wanted * 2, usock_io_batch_n_slots (self->batch));
-  else if (n < wanted)
-    self->batch_size = MAX (n, 1);
-  else if (bytes > BATCH_BYTES)
-    self->batch_size = MAX (wanted / 2, 1);
-}
-
-static void
-channel_fill_batch (UsockChannel *self,
-                    Turn         *turn)
-{
-  UsockSocket *socket = usock_channel_socket (self);
-  /* A batch opens the descriptors of all its messages at once, 253 each at the worst: where any
-   * may come, messages are read one by one. */
-  guint wanted = self->max_fds > 0 || self->wary
-                     ? 1
-                     : CLAMP (self->batch_size, 1, MAX (turn->messages, 1));
-  gsize bytes = 0;
-  int n = usock_io_receive (socket->fd, turn->batch, self->read_buffer_size, wanted,
-                            USOCK_CHANNEL_GET_CLASS (self)->connectionless);
-
-  self->batch_next = self->batch_count = 0;
-  if (n < 0)
-    {
-      channel_receive_failed (self, -n);
-      return;
-    }
-
-  for (; self->batch_count < (guint) n; self->batch_count++)
-    {
-      UsockIoPacket packet;
-
-      usock_io_batch_get (turn->batch, self->batch_count, &packet);
-      if (packet.is_end && !USOCK_CHANNEL_GET_CLASS (self)->connectionless)
-        {
-          self->at_end = TRUE;
-          break;
-        }
-      bytes += packet.length;
-    }
-
-  channel_adapt_batch (self, wanted, n, bytes);
-}
-
-static gboolean
-channel_next_read (UsockChannel *self,
-                   Incoming     *incoming)
-{
-  UsockIoPacket packet;
-
-  if (self->batch_next == self->batch_count)
-    return FALSE;
-
-  incoming->message = NULL;
-  incoming->n_fds = 0;
-  incoming->slot = self->batch_next++;
-  usock_io_batch_get (self->batch, incoming->slot, &packet);
-  incoming->data = packet.data;
-  incoming->length = packet.length;
-  incoming->full_length = packet.full_length;
-  incoming->truncated = packet.truncated;
-  incoming->has_control = packet.has_control;
-  ((guint8 *) packet.data)[packet.length] = '\0';
-
-  self->bytes_read += packet.length;
-  self->messages_read++;
-  return TRUE;
-}
-
-static gboolean
-channel_next_incoming (UsockChannel *self,
-                       Incoming     *incoming)
-{
-  UsockQueueItem item;
-
-  if (!usock_queue_pop (&self->inbox, &item))
-    return channel_next_read (self, incoming);
-
-  incoming->message = item.message;
-  incoming->data = usock_message_get_data (item.message, &incoming->length);
-  incoming->full_length = usock_message_get_full_length (item.message);
-  incoming->truncated
-      = (usock_message_get_flags (item.message) & USOCK_MESSAGE_FLAGS_TRUNCATED) != 0;
-  incoming->has_control = FALSE;
-  incoming->n_fds = 0;
-  return TRUE;
-}
-
-/* Descriptors that are too many are not handed out in part: a short list looks complete. */
-static void
-channel_take_control (UsockChannel   *self,
-                      Incoming       *incoming,
-                      UsockIoControl *control)
-{
-  usock_io_batch_get_control (self->batch, incoming->slot, control);
-  incoming->has_control = FALSE;
-  incoming->n_fds = control->n_fds;
-  if (control->n_fds > 0)
-    self->wary = TRUE;
-
-  if (control->n_fds <= self->max_fds && !control->fds_lost)
-    return;
-
-  for (guint i = 0; i < control->n_fds; i++)
-    usock_io_close_foreign (control->fds[i]);
-  control->fds_lost |= control->n_fds > 0;
-  control->n_fds = 0;
-}
-
-static UsockMessage *
-channel_make_message (UsockChannel *self,
-                      Incoming     *incoming)
-{
-  UsockMessageFlags flags = USOCK_MESSAGE_FLAGS_NONE;
-  g_autofree char *sender = NULL;
-  UsockIoControl control;
-
-  if (incoming->message != NULL)
-    return incoming->message;
-
-  channel_take_control (self, incoming, &control);
-  if (incoming->truncated)
-    flags |= USOCK_MESSAGE_FLAGS_TRUNCATED;
-  if (control.fds_lost)
-    flags |= USOCK_MESSAGE_FLAGS_FDS_LOST;
-
-  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless)
-    sender = usock_io_batch_get_sender (self->batch, incoming->slot);
-  incoming->message
-      = usock_message_new_received (incoming->data, incoming->length, incoming->full_length);
-  usock_message_receive_info (incoming->message, flags,
-                              control.has_credentials ? &control.credentials : NULL,
-                              control.timestamp, sender);
-  if (control.n_fds > 0)
-    usock_message_receive_fds (incoming->message, control.fds, control.n_fds,
-                               usock_io_close_foreign);
-  return incoming->message;
-}
-
 /* For those who get bytes only. A message that is not whole would look as if it were; a channel
  * that refuses descriptors misses none. A datagram is dropped: anybody could send it, and must
  * not be able to close the socket. */
 static gboolean
-channel_check_whole (UsockChannel *self,
-                     Incoming     *incoming)
+channel_check_whole (UsockChannel  *self,
+                     UsockIncoming *incoming)
 {
   UsockIoControl control;
   gboolean lost = FALSE;
@@ -375,7 +107,7 @@ channel_check_whole (UsockChannel *self,
     lost = (usock_message_get_flags (incoming->message) & USOCK_MESSAGE_FLAGS_FDS_LOST) != 0;
   else if (incoming->has_control)
     {
-      channel_take_control (self, incoming, &control);
+      usock_channel_take_control (self, incoming, &control);
       lost = control.fds_lost;
       for (guint i = 0; i < control.n_fds; i++)
         usock_io_close_foreign (control.fds[i]);
@@ -395,18 +127,15 @@ channel_check_whole (UsockChannel *self,
                                     self->read_buffer_size));
   else
     usock_socket_fail (usock_channel_socket (self),
-                       g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
-                                    _("Could not receive from “%s”: the descriptors of a message "
-                                      "of %zu bytes were lost"),
-                                    usock_channel_peer (self), incoming->full_length));
+                       usock_channel_new_fds_lost_error (self, incoming->full_length));
   return FALSE;
 }
 
 static void
-channel_give_to_receiver (UsockChannel *self,
-                          Incoming     *incoming)
+channel_give_to_receiver (UsockChannel  *self,
+                          UsockIncoming *incoming)
 {
-  UsockMessage *message = channel_make_message (self, incoming);
+  UsockMessage *message = usock_channel_make_message (self, incoming);
   UsockQueueItem item;
 
   incoming->message = NULL;
@@ -417,20 +146,26 @@ channel_give_to_receiver (UsockChannel *self,
   usock_channel_run_completed (self);
 }
 
-static void
-channel_emit_message (UsockChannel *self,
-                      Incoming     *incoming)
+/* Whether the message is whole. */
+static gboolean
+channel_emit_message (UsockChannel  *self,
+                      UsockIncoming *incoming)
 {
-  UsockMessage *message = channel_make_message (self, incoming);
+  UsockMessage *message = usock_channel_make_message (self, incoming);
+  UsockMessageFlags flags;
 
   g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_MESSAGE], 0, message);
   usock_message_close_fds (message);
+
+  flags = usock_message_get_flags (message);
+  return (flags & USOCK_MESSAGE_FLAGS_TRUNCATED) == 0
+         && ((flags & USOCK_MESSAGE_FLAGS_FDS_LOST) == 0 || self->max_fds == 0);
 }
 
 static void
-channel_emit_data (UsockChannel *self,
-                   Turn         *turn,
-                   Incoming     *incoming)
+channel_emit_data (UsockChannel  *self,
+                   Turn          *turn,
+                   UsockIncoming *incoming)
 {
   GByteArray *array = turn->array;
 
@@ -442,9 +177,9 @@ channel_emit_data (UsockChannel *self,
 }
 
 static void
-channel_emit_datagram (UsockChannel *self,
-                       Turn         *turn,
-                       Incoming     *incoming)
+channel_emit_datagram (UsockChannel  *self,
+                       Turn          *turn,
+                       UsockIncoming *incoming)
 {
   GByteArray *array = turn->array;
   g_autofree char *sender
@@ -461,15 +196,15 @@ channel_emit_datagram (UsockChannel *self,
 /* Collects what waits, as long as those who take it stay the same; what has to be told first,
  * like a message that was cut, waits for the next round. */
 static void
-channel_emit_batch (UsockChannel *self,
-                    Turn         *turn,
-                    Incoming     *first)
+channel_emit_batch (UsockChannel  *self,
+                    Turn          *turn,
+                    UsockIncoming *first)
 {
   g_autoptr (GPtrArray) arrays
       = g_ptr_array_new_with_free_func ((GDestroyNotify) g_byte_array_unref);
   g_autoptr (GPtrArray) messages
       = g_ptr_array_new_with_free_func ((GDestroyNotify) usock_message_unref);
-  Incoming incoming = *first;
+  UsockIncoming incoming = *first;
 
   first->message = NULL;
   for (;;)
@@ -483,7 +218,7 @@ channel_emit_batch (UsockChannel *self,
         g_ptr_array_add (messages, incoming.message);
 
       if (turn->messages == 0 || channel_get_takers (self) != TAKER_BATCH
-          || !channel_next_incoming (self, &incoming))
+          || !usock_channel_next_incoming (self, &incoming))
         break;
       turn->messages--;
       turn->bytes += incoming.length;
@@ -506,12 +241,16 @@ channel_emit_batch (UsockChannel *self,
 }
 
 static void
-channel_deliver (UsockChannel *self,
-                 Turn         *turn,
-                 Takers        takers,
-                 Incoming     *incoming)
+channel_deliver (UsockChannel  *self,
+                 Turn          *turn,
+                 Takers         takers,
+                 UsockIncoming *incoming)
 {
   UsockSocket *socket = usock_channel_socket (self);
+
+  /* Descriptors whose bytes somebody else took are nothing to those who get bytes. */
+  if (USOCK_CHANNEL_GET_CLASS (self)->stream && incoming->length == 0)
+    takers &= TAKER_RECEIVER | TAKER_MESSAGE | TAKER_NOBODY;
 
   turn->bytes += incoming->length;
   if (takers & TAKER_RECEIVER)
@@ -519,8 +258,12 @@ channel_deliver (UsockChannel *self,
   else
     {
       if (takers & (TAKER_MESSAGE | TAKER_NOBODY))
-        channel_emit_message (self, incoming);
-      else if (!channel_check_whole (self, incoming))
+        {
+          /* It has said what is missing, which to the others would look whole. */
+          if (!channel_emit_message (self, incoming))
+            takers = 0;
+        }
+      else if (takers == 0 || !channel_check_whole (self, incoming))
         takers = 0;
 
       if ((takers & TAKER_DATA) && socket->state != USOCK_STATE_CLOSED)
@@ -565,24 +308,6 @@ turn_borrow (UsockChannel *self,
   self->batch = turn->batch;
 }
 
-static void
-channel_stow_batch (UsockChannel *self)
-{
-  Incoming incoming;
-
-  while (self->batch_next < self->batch_count)
-    {
-      UsockMessage *message;
-
-      channel_next_read (self, &incoming);
-      message = channel_make_message (self, &incoming);
-      if (usock_channel_socket (self)->state != USOCK_STATE_CLOSED)
-        usock_queue_push (&self->inbox, message, NULL);
-      else
-        usock_message_unref (message);
-    }
-}
-
 /* What was read and not delivered goes to the inbox: the buffers are only borrowed. */
 static void
 turn_end (UsockChannel *self,
@@ -593,7 +318,7 @@ turn_end (UsockChannel *self,
   if (turn->batch == NULL)
     return;
 
-  channel_stow_batch (self);
+  usock_channel_stow_batch (self);
   usock_reactor_give_batch (usock_channel_socket (self)->reactor, turn->batch);
   self->batch = turn->outer;
   self->batch_next = turn->outer_next;
@@ -618,6 +343,52 @@ gboolean
 usock_channel_is_wanted (UsockChannel *self)
 {
   return channel_is_readable (self) && channel_get_takers (self) != 0;
+}
+
+/* The oldest receiver, if it does not take messages as they come. */
+static UsockOperation *
+channel_get_assembler (UsockChannel *self,
+                       Takers        takers)
+{
+  UsockOperation *receiver;
+
+  if ((takers & TAKER_RECEIVER) == 0 || USOCK_CHANNEL_GET_CLASS (self)->assemble == NULL)
+    return NULL;
+
+  receiver = usock_queue_peek (&self->receivers, 0)->operation;
+  return g_async_result_is_tagged (G_ASYNC_RESULT (receiver), usock_channel_receive_async)
+             ? NULL
+             : receiver;
+}
+
+/* Whether nothing more will come. */
+static gboolean
+channel_is_exhausted (UsockChannel *self)
+{
+  return self->at_end
+         || (self->broken != NULL
+             && (usock_channel_socket (self)->watch.ready & USOCK_READY_IN) == 0);
+}
+
+static gboolean
+channel_assemble (UsockChannel   *self,
+                  Turn           *turn,
+                  UsockOperation *receiver)
+{
+  guint64 before = self->bytes_read;
+  UsockQueueItem item;
+  gboolean decided;
+
+  usock_channel_stow_batch (self);
+  turn->bytes += self->bytes_read - before;
+  decided = USOCK_CHANNEL_GET_CLASS (self)->assemble (self, receiver, channel_is_exhausted (self));
+  if (!decided)
+    return FALSE;
+
+  usock_queue_pop (&self->receivers, &item);
+  usock_channel_complete (self, item.operation);
+  usock_channel_run_completed (self);
+  return TRUE;
 }
 
 /* The peer has ended, and everything was delivered. */
@@ -663,11 +434,11 @@ channel_look_for_end (UsockChannel *self)
       || USOCK_CHANNEL_GET_CLASS (self)->connectionless)
     return;
 
-  result = usock_io_peek_end (socket->fd, &self->at_end);
+  result = usock_io_peek_end (socket->fd, USOCK_CHANNEL_GET_CLASS (self)->stream, &self->at_end);
   if (result == -ECONNRESET)
     {
-      channel_break_errno (self, ECONNRESET);
-      result = usock_io_peek_end (socket->fd, &self->at_end);
+      usock_channel_break_errno (self, ECONNRESET);
+      result = usock_io_peek_end (socket->fd, USOCK_CHANNEL_GET_CLASS (self)->stream, &self->at_end);
     }
   if (result == -EAGAIN)
     socket->watch.ready &= ~(USOCK_READY_HANGUP | USOCK_READY_IN);
@@ -678,6 +449,14 @@ channel_after_reading (UsockChannel *self)
 {
   UsockSocket *socket = usock_channel_socket (self);
   gboolean readable, busy;
+
+  /* Out of its budget, the turn left somebody waiting with what is not all in the inbox. */
+  if (channel_is_exhausted (self)
+      && channel_get_assembler (self, channel_get_takers (self)) != NULL)
+    {
+      usock_watch_wake (&socket->watch);
+      return;
+    }
 
   if (((socket->watch.ready & USOCK_READY_HANGUP) || self->broken != NULL)
       && channel_get_takers (self) == 0)
@@ -706,7 +485,8 @@ void
 usock_channel_read (UsockChannel *self)
 {
   UsockSocket *socket = usock_channel_socket (self);
-  Incoming incoming;
+  UsockOperation *assembler;
+  UsockIncoming incoming;
   Takers takers;
   Turn turn;
 
@@ -720,24 +500,29 @@ usock_channel_read (UsockChannel *self)
   while (turn.messages > 0 && turn.bytes < TURN_BYTES && usock_channel_is_connected (self)
          && (takers = channel_get_takers (self)) != 0)
     {
+      assembler = channel_get_assembler (self, takers);
+      if (assembler != NULL && channel_assemble (self, &turn, assembler))
+        continue;
       if (!channel_holds_messages (self))
         {
           if (self->at_end || !(socket->watch.ready & USOCK_READY_IN))
             break;
           if (self->wary && usock_io_count_closing () > CLOSING_LIMIT)
             {
-              channel_read_later (self, 1000);
+              usock_channel_read_later (self, 1000);
               break;
             }
           turn_borrow (self, &turn);
-          channel_fill_batch (self, &turn);
+          usock_channel_fill (self, turn.messages);
+          if (assembler != NULL)
+            turn.messages--;
           continue;
         }
 
       if (turn.array == NULL)
         turn.array = g_byte_array_new ();
       turn.messages--;
-      channel_next_incoming (self, &incoming);
+      usock_channel_next_incoming (self, &incoming);
       channel_deliver (self, &turn, takers, &incoming);
     }
   if (turn.messages < TURN_MESSAGES)
@@ -756,18 +541,47 @@ usock_channel_stow (UsockChannel *self)
   Turn turn;
 
   turn_begin (self, &turn);
-  channel_stow_batch (self);
+  usock_channel_stow_batch (self);
   socket->watch.ready |= USOCK_READY_IN;
   while (socket->watch.ready & USOCK_READY_IN)
     {
       turn_borrow (self, &turn);
-      channel_fill_batch (self, &turn);
-      channel_stow_batch (self);
+      usock_channel_fill (self, turn.messages);
+      usock_channel_stow_batch (self);
     }
   turn_end (self, &turn);
 
   if (self->inbox.length > 0)
     usock_watch_wake (&socket->watch);
+}
+
+/* Takes the operation over, and puts it behind the others that wait. */
+void
+usock_channel_start_receiver (UsockChannel   *self,
+                              UsockOperation *operation)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  g_autoptr (GError) error = NULL;
+
+  if (self->end_emitted)
+    {
+      usock_operation_return_pointer (operation, NULL, NULL);
+      usock_channel_complete (self, operation);
+    }
+  else if (self->verdict != NULL)
+    usock_channel_fail_operation (self, operation, g_error_copy (self->verdict));
+  else if (socket->state == USOCK_STATE_NEW)
+    usock_channel_fail_operation (self, operation,
+                                  g_error_new_literal (G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
+                                                       _("Could not receive: the channel was "
+                                                         "never connected")));
+  else if (!usock_socket_check (socket, &error))
+    usock_channel_fail_operation (self, operation, g_steal_pointer (&error));
+  else
+    {
+      usock_queue_push (&self->receivers, NULL, operation);
+      usock_watch_wake (&socket->watch);
+    }
 }
 
 /**
@@ -789,33 +603,11 @@ usock_channel_receive_async (UsockChannel        *self,
                              GAsyncReadyCallback  callback,
                              gpointer             user_data)
 {
-  UsockSocket *socket = usock_channel_socket (self);
-  g_autoptr (GError) error = NULL;
-  UsockOperation *operation;
-
   g_return_if_fail (USOCK_IS_CHANNEL (self));
 
-  operation = usock_channel_new_operation (self, usock_channel_receive_async, cancellable,
-                                           callback, user_data);
-  if (self->end_emitted)
-    {
-      usock_operation_return_pointer (operation, NULL, NULL);
-      usock_channel_complete (self, operation);
-    }
-  else if (self->verdict != NULL)
-    usock_channel_fail_operation (self, operation, g_error_copy (self->verdict));
-  else if (socket->state == USOCK_STATE_NEW)
-    usock_channel_fail_operation (self, operation,
-                                  g_error_new_literal (G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
-                                                       _("Could not receive: the channel was "
-                                                         "never connected")));
-  else if (!usock_socket_check (socket, &error))
-    usock_channel_fail_operation (self, operation, g_steal_pointer (&error));
-  else
-    {
-      usock_queue_push (&self->receivers, NULL, operation);
-      usock_watch_wake (&socket->watch);
-    }
+  usock_channel_start_receiver (
+      self, usock_channel_new_operation (self, usock_channel_receive_async, cancellable, callback,
+                                         user_data));
 }
 
 /**

@@ -29,6 +29,7 @@ typedef enum
   USOCK_READY_HANGUP = 1 << 2,
   USOCK_READY_DEADLINE = 1 << 3,
   USOCK_READY_INTERRUPT = 1 << 4,
+  USOCK_READY_URGENT = 1 << 5, /* there is out-of-band data */
 } UsockReady;
 
 typedef struct
@@ -92,6 +93,7 @@ void          usock_watch_interrupt       (UsockWatch            *watch);
 gint64        usock_reactor_get_time      (UsockReactor          *self);
 void          usock_reactor_hold          (UsockReactor          *self,
                                            int                    change);
+guint         usock_reactor_count_held    (GMainContext          *context);
 void          usock_reactor_run_until_idle (GMainContext         *context);
 void          usock_reactor_call_later    (GSourceFunc            callback,
                                            gpointer               data,

@@ -21,7 +21,7 @@ void
 usock_server_release_path (UsockServer *self)
 {
   if (self->claim != NULL)
-    usock_path_release (g_steal_pointer (&self->claim), self->unlink_on_close);
+    usock_path_release (g_steal_pointer (&self->claim));
 }
 
 static gboolean
@@ -35,9 +35,11 @@ server_check (UsockServer      *self,
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS,
                  _("Could not listen on “%s”: the server listens on “%s” already"), name->label,
                  socket->label);
-  else if (socket->type != SOCK_SEQPACKET)
+  else if (socket->type != SOCK_SEQPACKET && socket->type != SOCK_STREAM)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                 _("Could not listen on “%s”: servers are for SEQPACKET sockets"), name->label);
+                 _("Could not listen on “%s”: a server accepts connections, and datagrams have "
+                   "none"),
+                 name->label);
   else if (name->path == NULL && name->native.any.sa_family != AF_UNIX)
     usock_error_set_errno (error, EAFNOSUPPORT, _("Could not listen on “%s”"), name->label);
   else
@@ -66,6 +68,8 @@ server_bind (UsockServer     *self,
                : usock_io_bind (socket->fd, name);
   if (result < 0)
     return result;
+  if (self->claim != NULL)
+    usock_path_set_unlink (self->claim, self->unlink_on_close);
 
   *call = USOCK_IO_LISTEN;
   return usock_io_listen (socket->fd, backlog);

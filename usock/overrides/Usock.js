@@ -394,7 +394,9 @@ function patchDatagrams(Usock) {
     const {prototype} = Usock.Dgram;
     const {bind_to_path, send_to, send_message_to_all} = prototype;
     const asText = destination => asPath(destination, 'Could not send to');
+    promisify(prototype, 'send_to', 2);
     promisify(prototype, 'send_message_to', 2);
+    const {send_to_async} = prototype;
 
     prototype.bind_to_path = function (path) {
         return bind_to_path.call(this, asPath(path, 'Could not bind to'));
@@ -419,10 +421,11 @@ function patchDatagrams(Usock) {
     // Sends like send_to(), but waits for room: when it resolves, the receiver has the message.
     prototype.send_to_async = async function (data, destination, options = {}) {
         const {cancellable = null, ...rest} = options;
-        const address = destination instanceof Gio.SocketAddress
-            ? destination
-            : Usock.address_parse(asText(destination));
-        await this.send_message_to_async(asMessage(Usock, data, rest), address, cancellable);
+        const message = asMessage(Usock, data, rest);
+        if (destination instanceof Gio.SocketAddress)
+            await this.send_message_to_async(message, destination, cancellable);
+        else
+            await send_to_async.call(this, message, asText(destination), cancellable);
     };
     // Returns how many accepted it, and throws only if none did.
     prototype.send_message_to_all = function (message, destinations) {
