@@ -586,6 +586,7 @@ test_channel_keeps_its_own (UsockTest     *test,
 
   assert_socket_refuses (channel, "SO_PASSCRED", g_variant_new_boolean (FALSE), G_IO_ERROR_BUSY);
   assert_socket_refuses (channel, "SO_PASSRIGHTS", g_variant_new_boolean (TRUE), G_IO_ERROR_BUSY);
+  assert_socket_refuses (channel, "SO_PASSPIDFD", g_variant_new_boolean (TRUE), G_IO_ERROR_BUSY);
   assert_socket_refuses (channel, "SO_TIMESTAMPNS", g_variant_new_boolean (FALSE), G_IO_ERROR_BUSY);
   assert_socket_refuses (channel, "SO_TIMESTAMP", g_variant_new_boolean (FALSE), G_IO_ERROR_BUSY);
   assert_socket_refuses (channel, "SO_TIMESTAMPNS_NEW", g_variant_new_boolean (TRUE),

@@ -37,6 +37,8 @@ value_is_reserved (const UsockOption *option,
       return is_unix ? _("the property pass-credentials does that") : NULL;
     case USOCK_SOL_SOCKET << 8 | USOCK_SO_PASSRIGHTS:
       return is_unix ? _("the property max-fds does that") : NULL;
+    case USOCK_SOL_SOCKET << 8 | USOCK_SO_PASSPIDFD:
+      return is_unix ? _("the property pass-pidfd does that") : NULL;
     case USOCK_SOL_SOCKET << 8 | USOCK_SO_TIMESTAMPNS:
       return is_unix && !on ? _("the socket knows by this where messages end") : NULL;
     case USOCK_SOL_SOCKET << 8 | USOCK_SO_TIMESTAMP:
