@@ -24,7 +24,9 @@
  *
  * An address of the link layer, see packet(7): which packets of which interface
  * a packet socket receives, or where it sends to. It is to be used with a
- * socket of the family [enum@Usock.Family] `PACKET`.
+ * socket of the family [enum@Usock.Family] `PACKET`, which is what
+ * [method@Gio.SocketAddress.get_family] gives in C and Python; GJS throws there,
+ * for [enum@Gio.SocketFamily] has no such member.
  *
  * Since: 1.0
  */
