@@ -695,7 +695,7 @@ random_value (GRand *random,
     case 2:
       return g_variant_new_uint32 (number);
     case 3:
-      return g_variant_new_int64 ((gint64) number << 32 | number);
+      return g_variant_new_int64 ((gint64) ((guint64) number << 32 | number));
     case 4:
       return g_variant_new_uint64 ((guint64) number << 33 | number);
     case 5:
