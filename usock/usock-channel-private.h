@@ -45,6 +45,7 @@ struct _UsockChannel
   gboolean pass_credentials;
   gboolean allow_half_open;
   gboolean paused;
+  gboolean withheld; /* not let in yet: nothing is delivered */
 
   /* Connecting */
   UsockName *target;

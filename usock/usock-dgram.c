@@ -197,7 +197,7 @@ static void
 dgram_release_path (UsockDgram *self)
 {
   if (self->claim != NULL)
-    usock_path_release (g_steal_pointer (&self->claim), self->unlink_on_close);
+    usock_path_release (g_steal_pointer (&self->claim));
 }
 
 static void
@@ -586,6 +586,8 @@ dgram_bind (UsockDgram  *self,
       return FALSE;
     }
 
+  if (self->claim != NULL)
+    usock_path_set_unlink (self->claim, self->unlink_on_close);
   self->bound = self->announce = TRUE;
   dgram_check_stows (self);
   g_clear_object (&socket->local_address);
@@ -757,6 +759,8 @@ usock_dgram_set_unlink_on_close (UsockDgram *self,
     return;
 
   self->unlink_on_close = unlink_on_close;
+  if (self->claim != NULL)
+    usock_path_set_unlink (self->claim, unlink_on_close);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_UNLINK_ON_CLOSE]);
 }
 

@@ -105,6 +105,16 @@ int              usock_io_set_option        (int                    fd,
                                              int                    level,
                                              int                    name,
                                              int                    value);
+int              usock_io_get_option_bytes  (int                    fd,
+                                             int                    level,
+                                             int                    name,
+                                             gpointer               data,
+                                             socklen_t             *length);
+int              usock_io_set_option_bytes  (int                    fd,
+                                             int                    level,
+                                             int                    name,
+                                             gconstpointer          data,
+                                             socklen_t              length);
 int              usock_io_set_credentials   (int                    fd,
                                              gboolean               pass);
 int              usock_io_set_markers       (int                    fd);
@@ -115,6 +125,13 @@ int              usock_io_make_room         (int                    fd,
                                              gsize                  message_length);
 int              usock_io_get_peer_credentials (int                 fd,
                                              UsockCredentials      *credentials);
+int              usock_io_get_peer_pidfd    (int                    fd);
+int              usock_io_get_peer_groups   (int                    fd,
+                                             guint                 *groups,
+                                             gsize                 *n_groups);
+int              usock_io_get_peer_label    (int                    fd,
+                                             char                  *label,
+                                             gsize                 *length);
 GSocketAddress  *usock_io_get_local_address (int                    fd);
 GSocketAddress  *usock_io_get_remote_address (int                   fd);
 
