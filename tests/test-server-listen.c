@@ -344,6 +344,7 @@ test_name (UsockTest     *test,
   usock_test_no_error (server = usock_server_new_for_name ("org.example.App", &error));
   scene_start (&scene, server);
   g_assert_cmpstr (usock_server_get_path (server), ==, path);
+  g_assert_cmpint (usock_server_get_allowed_users (server), ==, USOCK_ALLOWED_USERS_SAME_USER);
   g_assert_no_errno (stat (path, &info));
   g_assert_cmphex (info.st_mode, ==, S_IFSOCK | 0600);
   g_assert_null (usock_server_new_for_name ("org.example.App", &failure));
