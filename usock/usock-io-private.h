@@ -105,6 +105,16 @@ int              usock_io_set_option        (int                    fd,
                                              int                    level,
                                              int                    name,
                                              int                    value);
+int              usock_io_get_option_bytes  (int                    fd,
+                                             int                    level,
+                                             int                    name,
+                                             gpointer               data,
+                                             socklen_t             *length);
+int              usock_io_set_option_bytes  (int                    fd,
+                                             int                    level,
+                                             int                    name,
+                                             gconstpointer          data,
+                                             socklen_t              length);
 int              usock_io_set_credentials   (int                    fd,
                                              gboolean               pass);
 int              usock_io_set_markers       (int                    fd);
@@ -135,6 +145,7 @@ gssize           usock_io_send_data_to      (int                    fd,
                                              gsize                  length,
                                              const UsockName       *destination);
 UsockIoRoom      usock_io_get_room          (int                    fd);
+gboolean         usock_io_grow_buffer       (int                    fd);
 gssize           usock_io_send              (int                    fd,
                                              const UsockIoOutgoing *outgoing);
 int              usock_io_send_batch        (int                    fd,

@@ -143,6 +143,29 @@ usock_io_set_option (int fd,
   return RETRY (setsockopt (fd, level, name, &value, sizeof value));
 }
 
+/* Also a call that fails may have stored a length: that of the answer there was no room for. */
+int
+usock_io_get_option_bytes (int        fd,
+                           int        level,
+                           int        name,
+                           gpointer   data,
+                           socklen_t *length)
+{
+  FAULT (USOCK_IO_GET_OPTION);
+  return RETRY (getsockopt (fd, level, name, data, length));
+}
+
+int
+usock_io_set_option_bytes (int           fd,
+                           int           level,
+                           int           name,
+                           gconstpointer data,
+                           socklen_t     length)
+{
+  FAULT (USOCK_IO_SET_OPTION);
+  return RETRY (setsockopt (fd, level, name, data, length));
+}
+
 int
 usock_io_set_credentials (int      fd,
                           gboolean pass)
@@ -293,4 +316,15 @@ usock_io_get_room (int fd)
   if (queued >= size)
     return USOCK_IO_FULL;
   return queued > size / 4 ? USOCK_IO_CROWDED : USOCK_IO_FREE;
+}
+
+/* The kernel doubles what is set, and stops at net.core.wmem_max. */
+gboolean
+usock_io_grow_buffer (int fd)
+{
+  int before = 0, after = 0;
+
+  return usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &before) == 0
+         && usock_io_set_option (fd, SOL_SOCKET, SO_SNDBUF, before) == 0
+         && usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &after) == 0 && after > before;
 }

@@ -107,13 +107,11 @@ usock_server_closing (UsockSocket *socket)
   usock_server_release_path (USOCK_SERVER (socket));
 }
 
-/* Only a forked child comes here with a claim, which is its parent's. */
 static void
 usock_server_finalize (GObject *object)
 {
   UsockServer *self = USOCK_SERVER (object);
 
-  self->unlink_on_close = FALSE;
   usock_server_release_path (self);
   usock_server_forget_all (self);
   g_hash_table_unref (self->users);
@@ -452,6 +450,7 @@ usock_server_class_init (UsockServerClass *class)
   object_class->get_property = usock_server_get_property;
   object_class->set_property = usock_server_set_property;
 
+  socket_class->manages_options = TRUE;
   socket_class->dispatch = usock_server_dispatch;
   socket_class->wanted = usock_server_wanted;
   socket_class->lingers = usock_server_lingers;
@@ -684,6 +683,8 @@ usock_server_set_unlink_on_close (UsockServer *self,
     return;
 
   self->unlink_on_close = unlink_on_close;
+  if (self->claim != NULL)
+    usock_path_set_unlink (self->claim, unlink_on_close);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_UNLINK_ON_CLOSE]);
 }
 

@@ -850,8 +850,9 @@ usock_socket_close (UsockSocket *self)
  * @self: a socket
  * @error: (nullable): why
  *
- * Closes the socket as [method@Usock.Socket.close] does, and has a copy of
- * @error emitted as [signal@Usock.Socket::error] first.
+ * Closes the socket as [method@Usock.Socket.close] does, but throws away what
+ * waits to be sent, and has a copy of @error emitted as
+ * [signal@Usock.Socket::error] first.
  *
  * Since: 1.0
  */
@@ -878,4 +879,21 @@ void
 usock_run_until_closed (GMainContext *context)
 {
   usock_reactor_run_until_idle (context != NULL ? context : g_main_context_default ());
+}
+
+/**
+ * usock_count_held:
+ * @context: (nullable): a main context; %NULL for the default one
+ *
+ * Tells how many sockets [func@Usock.run_until_closed] would wait for, for
+ * programs that have their own loop.
+ *
+ * Returns: how many are open in @context and [property@Usock.Socket:held]
+ *
+ * Since: 1.0
+ */
+guint
+usock_count_held (GMainContext *context)
+{
+  return usock_reactor_count_held (context != NULL ? context : g_main_context_default ());
 }
