@@ -101,6 +101,31 @@ testSocket('wrong calls', async fixture => {
         throws(() => channel.set_option(SOCKET, name, value), TypeError);
 });
 
+testSocket('whatever comes', async fixture => {
+    const [channel] = fixture.pair();
+    const things = [
+        null, undefined, true, -1, 2 ** 31, 1e300, NaN, 1.5, 2n ** 70n, -5n, '', 'lo', 'é\0x',
+        new Uint8Array(0), new Uint8Array(5000), [], [[]], [[1, 2, 3]], [[1 << 20, 0, 0, 0]], [true],
+        [true, 'x'], ['', '', 7], {}, Symbol.iterator, channel, () => {},
+        GLib.Variant.new_variant(GLib.Variant.new_string('x')), new GLib.Variant('as', []),
+    ];
+    let refused = 0, taken = 0;
+    for (const [level, names] of LEVELS) {
+        for (const number of [...Object.values(names).filter(isNumber), 1000, -1]) {
+            for (const thing of things) {
+                try {
+                    channel.set_option(level, number, thing);
+                    taken++;
+                } catch (error) {
+                    refused++;
+                }
+            }
+        }
+    }
+    ok(refused > 4000, `${refused} refused`);
+    ok(taken > 30, `${taken} taken`);
+});
+
 testSocket('without a descriptor', async fixture => {
     const [channel] = fixture.pair();
     const log = new Log(channel, 'close');

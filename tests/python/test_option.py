@@ -94,6 +94,23 @@ class TestOptions(fixture.Case):
         with self.assertRaises(TypeError):
             channel.set_option(Level.SOCKET, SO.DETACH_FILTER, 1)
 
+    def test_whatever_comes(self):
+        channel, _peer = self.pair()
+        things = (None, True, -1, 1 << 31, 1 << 70, 1.5, '', 'lo', 'é\0x', b'', b'\0' * 5000, [], [[]],
+                  [(1, 2, 3)], [(1 << 20, 0, 0, 0)], (), (True,), (True, 'x'), ('', '', 7), {}, self,
+                  GLib.Variant('v', GLib.Variant('s', 'x')), GLib.Variant('as', []))
+        refused = taken = 0
+        for level, names in LEVELS.items():
+            for number in (*names.__enum_values__, 1000, -1):
+                for thing in things:
+                    try:
+                        channel.set_option(level, number, thing)
+                        taken += 1
+                    except (GLib.Error, TypeError, ValueError, OverflowError):
+                        refused += 1
+        self.assertGreater(refused, 4000)
+        self.assertGreater(taken, 50)
+
     def test_without_a_descriptor(self):
         channel, _peer = self.pair()
         log = Log(channel, 'close')
