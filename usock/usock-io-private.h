@@ -57,6 +57,7 @@ typedef struct
   gsize length;
   gsize full_length;
   gboolean truncated;
+  gboolean is_full; /* as long as was asked for */
   gboolean is_end;
   gboolean has_control; /* more came along than the time */
 } UsockIoPacket;
