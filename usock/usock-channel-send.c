@@ -818,6 +818,7 @@ static int
 channel_flush_some (UsockChannel *self,
                     UsockRoute   *route)
 {
+  UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
   UsockIoOutgoing outgoing[USOCK_IO_BATCH_MAX];
   struct iovec iov[BATCH_IOV];
   UsockMessage *messages[USOCK_IO_BATCH_MAX];
@@ -834,7 +835,7 @@ channel_flush_some (UsockChannel *self,
     {
       channel_save_unread (self, route);
       result = usock_io_send_batch (usock_channel_socket (self)->fd, outgoing, n);
-      if (result > 0 || result == -EAGAIN || !USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+      if (result > 0 || !class->connectionless || (result == -EAGAIN && !class->expand (self)))
         return result;
     }
 
