@@ -168,24 +168,36 @@ usock_channel_pair (UsockChannel  *self,
   return TRUE;
 }
 
-static gboolean
-channel_check_connectable (UsockChannel     *self,
-                           const UsockName  *target,
-                           GError          **error)
+gboolean
+usock_channel_check_connectable (UsockChannel  *self,
+                                 const char    *label,
+                                 GError       **error)
 {
   UsockSocket *socket = usock_channel_socket (self);
-  int errnum = 0;
+  int errnum;
 
   if (socket->state == USOCK_STATE_CONNECTING)
     errnum = EALREADY;
   else if (usock_channel_is_connected (self))
     errnum = EISCONN;
-  else if (target->native.any.sa_family != AF_UNIX && target->path == NULL)
-    errnum = EAFNOSUPPORT;
   else
     return usock_socket_check (socket, error);
 
-  usock_error_set_errno (error, errnum, _("Could not connect to “%s”"), target->label);
+  usock_error_set_errno (error, errnum, _("Could not connect to “%s”"), label);
+  return FALSE;
+}
+
+static gboolean
+channel_check_target (UsockChannel     *self,
+                      const UsockName  *target,
+                      GError          **error)
+{
+  if (!usock_channel_check_connectable (self, target->label, error))
+    return FALSE;
+  if (target->native.any.sa_family == AF_UNIX || target->path != NULL)
+    return TRUE;
+
+  usock_error_set_errno (error, EAFNOSUPPORT, _("Could not connect to “%s”"), target->label);
   return FALSE;
 }
 
@@ -288,7 +300,7 @@ usock_channel_connect_new (UsockChannel  *self,
   UsockSocket *socket = usock_channel_socket (self);
   int fd;
 
-  if (!channel_check_connectable (self, target, error))
+  if (!channel_check_target (self, target, error))
     return FALSE;
 
   g_clear_pointer (&self->target, usock_name_free);
@@ -348,7 +360,7 @@ usock_channel_cancel_connect (UsockChannel *self)
 {
   g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED,
                                           _("Connecting to “%s” was cancelled"),
-                                          self->target->label);
+                                          usock_channel_peer (self));
   UsockSocket *socket = usock_channel_socket (self);
   UsockQueueItem item;
 
@@ -363,6 +375,7 @@ usock_channel_cancel_connect (UsockChannel *self)
   self->ending = FALSE;
   self->needs_drain = FALSE;
   self->close_due = 0;
+  USOCK_CHANNEL_GET_CLASS (self)->stop_connecting (self);
   usock_socket_retreat (socket);
   usock_channel_run_completed (self);
 }
