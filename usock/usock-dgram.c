@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "usock-activation-private.h"
 #include "usock-channel-private.h"
 #include "usock-compat-private.h"
 #include "usock-path-private.h"
@@ -688,7 +689,7 @@ static void
 dgram_release_path (UsockDgram *self)
 {
   if (self->claim != NULL)
-    usock_path_release (g_steal_pointer (&self->claim), self->unlink_on_close);
+    usock_path_release (g_steal_pointer (&self->claim));
 }
 
 static void
@@ -1033,6 +1034,43 @@ usock_dgram_new_from_fd (gint     fd,
 }
 
 /**
+ * usock_dgram_new_activated: (constructor)
+ * @name: (nullable): what the service manager named the socket, `FileDescriptorName=` in
+ *   systemd.socket(5); %NULL for the first datagram socket
+ * @error: return location for an error
+ *
+ * Makes a socket of one that the service manager made and passed when it started
+ * this program, see sd_listen_fds(3). Messages that came before are waiting
+ * there. Its path is not removed on close. If several have that name, each call
+ * takes another one.
+ *
+ * For what becomes of the environment see [method@Usock.Server.listen_activated].
+ *
+ * Fails with `G_IO_ERROR_NOT_FOUND` if none was passed, or none of that name is
+ * left, with `G_IO_ERROR_INVALID_ARGUMENT` if none of those is a datagram socket,
+ * and with the errors of [ctor@Usock.Dgram.new_from_fd]. The socket may be taken
+ * again then.
+ *
+ * Returns: (transfer full): a new socket, which is open
+ *
+ * Since: 1.0
+ */
+UsockDgram *
+usock_dgram_new_activated (const char  *name,
+                           GError     **error)
+{
+  int fd = usock_activation_take (name, SOCK_DGRAM, USOCK_ACTIVATION_ANY, error);
+  UsockDgram *self;
+
+  if (fd == -1)
+    return NULL;
+
+  self = usock_dgram_new_from_fd (fd, error);
+  usock_activation_settle (fd, self != NULL);
+  return self;
+}
+
+/**
  * usock_dgram_new_pair:
  * @first: (out) (transfer full): one end
  * @second: (out) (transfer full): the other end
@@ -1098,6 +1136,8 @@ dgram_bind (UsockDgram  *self,
       return FALSE;
     }
 
+  if (self->claim != NULL)
+    usock_path_set_unlink (self->claim, self->unlink_on_close);
   self->bound = self->announce = TRUE;
   dgram_check_stows (self);
   g_clear_object (&socket->local_address);
@@ -1512,6 +1552,8 @@ usock_dgram_set_unlink_on_close (UsockDgram *self,
     return;
 
   self->unlink_on_close = unlink_on_close;
+  if (self->claim != NULL)
+    usock_path_set_unlink (self->claim, unlink_on_close);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_UNLINK_ON_CLOSE]);
 }
 
