@@ -12,7 +12,8 @@ G_BEGIN_DECLS
 /* usock-server: listens, accepts, and keeps what it accepted.
  *
  * The class is in usock-server.c, how it comes to listen in -listen.c, on what it is given in
- * -adopt.c and by name in -name.c, and how connections come to it in -accept.c. */
+ * -adopt.c, by name in -name.c and by TCP in -inet.c, and how connections come to it in
+ * -accept.c. */
 
 struct _UsockServer
 {
@@ -28,6 +29,9 @@ struct _UsockServer
   gint64 retry_at;   /* out of descriptors until then */
   guint retry_delay;
   guint n_connections;
+
+  gboolean reuse_port;
+  gboolean ipv6_only;
 
   guint max_fds;
   gboolean pass_credentials;
@@ -60,6 +64,11 @@ gboolean usock_server_listen       (UsockServer *self,
                                     UsockName   *name,
                                     int          backlog,
                                     GError     **error);
+
+/* usock-server-inet.c */
+int      usock_server_prepare_inet (UsockServer *self,
+                                    int          fd);
+gboolean usock_server_may_accept_again (int      errnum);
 
 /* usock-server-accept.c */
 gboolean usock_server_wanted       (UsockSocket *socket);
