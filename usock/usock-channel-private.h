@@ -53,6 +53,8 @@ struct _UsockChannel
   guint connect_delay;
   gint64 connect_next; /* when to look again */
   gint64 connect_due;
+  gboolean patient; /* nobody needs to be there yet */
+  guint patience;
 
   /* Receiving: what is read but not delivered stands in the inbox, and then in the batch of
    * the innermost turn that runs. */
