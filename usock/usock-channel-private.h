@@ -45,6 +45,7 @@ struct _UsockChannel
   gboolean pass_credentials;
   gboolean allow_half_open;
   gboolean paused;
+  gboolean withheld; /* not let in yet: nothing is delivered */
 
   /* Connecting */
   UsockName *target;
@@ -132,6 +133,8 @@ struct _UsockChannelClass
   void (*each_route) (UsockChannel *self, UsockRouteFunc func, gpointer user_data);
   /* The kernel takes no more on this route; -EAGAIN, or what no event follows. */
   void (*blocked) (UsockChannel *self, UsockRoute *route, int errnum, gboolean progress);
+  /* The kernel takes no more; TRUE if it does now. */
+  gboolean (*expand) (UsockChannel *self);
   /* The other end is gone; TRUE if it was found again. */
   gboolean (*repair) (UsockChannel *self);
   /* The oldest receiver wants more or less than one message. Takes from the inbox, and decides

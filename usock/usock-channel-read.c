@@ -131,8 +131,8 @@ channel_adapt_batch (UsockChannel *self,
 }
 
 static gboolean
-channel_next_read (UsockChannel *self,
-                   UsockIncoming     *incoming)
+channel_next_read (UsockChannel  *self,
+                   UsockIncoming *incoming)
 {
   UsockIoPacket packet;
 
@@ -156,8 +156,8 @@ channel_next_read (UsockChannel *self,
 }
 
 gboolean
-usock_channel_next_incoming (UsockChannel *self,
-                             UsockIncoming     *incoming)
+usock_channel_next_incoming (UsockChannel  *self,
+                             UsockIncoming *incoming)
 {
   UsockQueueItem item;
 
@@ -177,7 +177,7 @@ usock_channel_next_incoming (UsockChannel *self,
 /* Descriptors that are too many are not handed out in part: a short list looks complete. */
 void
 usock_channel_take_control (UsockChannel   *self,
-                            UsockIncoming       *incoming,
+                            UsockIncoming  *incoming,
                             UsockIoControl *control)
 {
   usock_io_batch_get_control (self->batch, incoming->slot, control);
@@ -196,8 +196,8 @@ usock_channel_take_control (UsockChannel   *self,
 }
 
 UsockMessage *
-usock_channel_make_message (UsockChannel *self,
-                            UsockIncoming     *incoming)
+usock_channel_make_message (UsockChannel  *self,
+                            UsockIncoming *incoming)
 {
   UsockMessageFlags flags = USOCK_MESSAGE_FLAGS_NONE;
   g_autofree char *sender = NULL;

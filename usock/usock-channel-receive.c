@@ -73,7 +73,7 @@ channel_get_takers (UsockChannel *self)
   UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
   Takers takers = 0;
 
-  if (self->paused)
+  if (self->paused || self->withheld)
     return 0;
   if (channel_has_receiver (self))
     return TAKER_RECEIVER;
@@ -97,8 +97,8 @@ channel_get_takers (UsockChannel *self)
  * that refuses descriptors misses none. A datagram is dropped: anybody could send it, and must
  * not be able to close the socket. */
 static gboolean
-channel_check_whole (UsockChannel *self,
-                     UsockIncoming     *incoming)
+channel_check_whole (UsockChannel  *self,
+                     UsockIncoming *incoming)
 {
   UsockIoControl control;
   gboolean lost = FALSE;
@@ -132,8 +132,8 @@ channel_check_whole (UsockChannel *self,
 }
 
 static void
-channel_give_to_receiver (UsockChannel *self,
-                          UsockIncoming     *incoming)
+channel_give_to_receiver (UsockChannel  *self,
+                          UsockIncoming *incoming)
 {
   UsockMessage *message = usock_channel_make_message (self, incoming);
   UsockQueueItem item;
@@ -146,20 +146,26 @@ channel_give_to_receiver (UsockChannel *self,
   usock_channel_run_completed (self);
 }
 
-static void
-channel_emit_message (UsockChannel *self,
-                      UsockIncoming     *incoming)
+/* Whether the message is whole. */
+static gboolean
+channel_emit_message (UsockChannel  *self,
+                      UsockIncoming *incoming)
 {
   UsockMessage *message = usock_channel_make_message (self, incoming);
+  UsockMessageFlags flags;
 
   g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_MESSAGE], 0, message);
   usock_message_close_fds (message);
+
+  flags = usock_message_get_flags (message);
+  return (flags & USOCK_MESSAGE_FLAGS_TRUNCATED) == 0
+         && ((flags & USOCK_MESSAGE_FLAGS_FDS_LOST) == 0 || self->max_fds == 0);
 }
 
 static void
-channel_emit_data (UsockChannel *self,
-                   Turn         *turn,
-                   UsockIncoming     *incoming)
+channel_emit_data (UsockChannel  *self,
+                   Turn          *turn,
+                   UsockIncoming *incoming)
 {
   GByteArray *array = turn->array;
 
@@ -171,9 +177,9 @@ channel_emit_data (UsockChannel *self,
 }
 
 static void
-channel_emit_datagram (UsockChannel *self,
-                       Turn         *turn,
-                       UsockIncoming     *incoming)
+channel_emit_datagram (UsockChannel  *self,
+                       Turn          *turn,
+                       UsockIncoming *incoming)
 {
   GByteArray *array = turn->array;
   g_autofree char *sender
@@ -190,9 +196,9 @@ channel_emit_datagram (UsockChannel *self,
 /* Collects what waits, as long as those who take it stay the same; what has to be told first,
  * like a message that was cut, waits for the next round. */
 static void
-channel_emit_batch (UsockChannel *self,
-                    Turn         *turn,
-                    UsockIncoming     *first)
+channel_emit_batch (UsockChannel  *self,
+                    Turn          *turn,
+                    UsockIncoming *first)
 {
   g_autoptr (GPtrArray) arrays
       = g_ptr_array_new_with_free_func ((GDestroyNotify) g_byte_array_unref);
@@ -235,10 +241,10 @@ channel_emit_batch (UsockChannel *self,
 }
 
 static void
-channel_deliver (UsockChannel *self,
-                 Turn         *turn,
-                 Takers        takers,
-                 UsockIncoming     *incoming)
+channel_deliver (UsockChannel  *self,
+                 Turn          *turn,
+                 Takers         takers,
+                 UsockIncoming *incoming)
 {
   UsockSocket *socket = usock_channel_socket (self);
 
@@ -252,7 +258,11 @@ channel_deliver (UsockChannel *self,
   else
     {
       if (takers & (TAKER_MESSAGE | TAKER_NOBODY))
-        channel_emit_message (self, incoming);
+        {
+          /* It has said what is missing, which to the others would look whole. */
+          if (!channel_emit_message (self, incoming))
+            takers = 0;
+        }
       else if (takers == 0 || !channel_check_whole (self, incoming))
         takers = 0;
 

@@ -15,6 +15,9 @@ G_BEGIN_DECLS
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83
 #endif
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
 #ifndef SCM_PIDFD
 #define SCM_PIDFD 0x04
 #endif

@@ -50,6 +50,8 @@ struct _UsockSocketClass
 {
   GObjectClass parent_class;
 
+  gboolean manages_options; /* it works by itself, and options could break it from below */
+
   void (*dispatch) (UsockSocket *self);   /* something is ready, and it is not closed */
   gboolean (*wanted) (UsockSocket *self); /* sampled; must emit nothing */
   void (*closing) (UsockSocket *self);    /* the descriptor is about to be closed */
