@@ -138,6 +138,7 @@ GSocketAddress  *usock_io_get_local_address (int                    fd);
 GSocketAddress  *usock_io_get_remote_address (int                   fd);
 
 gboolean         usock_io_peer_is_missing   (int                    fd);
+gboolean         usock_io_peer_is_self      (int                    fd);
 
 gssize           usock_io_send_data         (int                    fd,
                                              gconstpointer          data,
