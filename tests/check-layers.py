@@ -9,7 +9,7 @@ import re
 import sys
 
 FLOORS = [
-    ['types', 'version', 'enums', 'error', 'compat', 'operation'],
+    ['types', 'version', 'enums', 'error', 'compat', 'operation', 'control'],
     ['address', 'message'],
     ['queue'],
     ['io'],
@@ -26,7 +26,7 @@ SAME_FLOOR = {('types', 'version')}
 # Which rooms may include these headers.
 SYSTEM = {
     'sys/epoll.h': {'reactor'},
-    'sys/socket.h': {'io', 'option', 'address'},
+    'sys/socket.h': {'io', 'option', 'address', 'control'},
     'sys/un.h': {'io', 'option', 'address'},
 }
 

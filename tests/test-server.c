@@ -867,7 +867,7 @@ test_properties (UsockTest     *test,
       g_assert_cmpuint (n_notified, ==, 1);
       n_checked++;
     }
-  g_assert_cmpuint (n_checked, ==, 8);
+  g_assert_cmpuint (n_checked, ==, 9);
 }
 
 int

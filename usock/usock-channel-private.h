@@ -42,6 +42,7 @@ struct _UsockChannel
   guint send_timeout;
   guint connect_timeout;
   gboolean pass_credentials;
+  gboolean pass_pidfd;
   gboolean allow_half_open;
   gboolean paused;
 

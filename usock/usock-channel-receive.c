@@ -6,6 +6,7 @@
 #include "usock-channel-private.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 /* What one channel may deliver in one turn. Then it is the others' turn. */
 #define TURN_MESSAGES 256
@@ -236,7 +237,7 @@ channel_fill_batch (UsockChannel *self,
   UsockSocket *socket = usock_channel_socket (self);
   /* A batch opens the descriptors of all its messages at once, 253 each at the worst: where any
    * may come, messages are read one by one. */
-  guint wanted = self->max_fds > 0 || self->wary
+  guint wanted = self->max_fds > 0 || self->pass_pidfd || self->wary
                      ? 1
                      : CLAMP (self->batch_size, 1, MAX (turn->messages, 1));
   gsize bytes = 0;
@@ -321,6 +322,8 @@ channel_take_control (UsockChannel   *self,
   incoming->n_fds = control->n_fds;
   if (control->n_fds > 0)
     self->wary = TRUE;
+  if (!self->pass_pidfd && control->pidfd != -1)
+    close (g_steal_fd (&control->pidfd));
 
   if (control->n_fds <= self->max_fds && !control->fds_lost)
     return;
@@ -355,6 +358,8 @@ channel_make_message (UsockChannel *self,
   usock_message_receive_info (incoming->message, flags,
                               control.has_credentials ? &control.credentials : NULL,
                               control.timestamp, sender);
+  usock_message_receive_controls (incoming->message, control.others, control.n_others,
+                                  control.pidfd);
   if (control.n_fds > 0)
     usock_message_receive_fds (incoming->message, control.fds, control.n_fds,
                                usock_io_close_foreign);
@@ -377,6 +382,8 @@ channel_check_whole (UsockChannel *self,
     {
       channel_take_control (self, incoming, &control);
       lost = control.fds_lost;
+      if (control.pidfd != -1)
+        close (control.pidfd);
       for (guint i = 0; i < control.n_fds; i++)
         usock_io_close_foreign (control.fds[i]);
     }

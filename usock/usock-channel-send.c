@@ -132,6 +132,7 @@ channel_send_message_now (UsockChannel *self,
   outgoing.fds = fds;
   if (usock_message_peek_credentials (message, &credentials))
     outgoing.credentials = &credentials;
+  outgoing.controls = usock_message_peek_controls (message, &outgoing.n_controls);
 
   outgoing.n_iov = usock_message_get_iov (message, iov, MESSAGE_IOV);
   if (outgoing.n_iov > MESSAGE_IOV)
@@ -365,10 +366,11 @@ channel_gather (UsockMessage    **messages,
   while (n < MIN (n_messages, USOCK_IO_BATCH_MAX))
     {
       UsockCredentials credentials;
-      guint n_iov;
+      guint n_iov, n_controls;
 
       if (usock_message_get_n_fds (messages[n]) > 0
-          || usock_message_peek_credentials (messages[n], &credentials))
+          || usock_message_peek_credentials (messages[n], &credentials)
+          || usock_message_peek_controls (messages[n], &n_controls) != NULL)
         break;
 
       n_iov = usock_message_get_iov (messages[n], iov + used, BATCH_IOV - used);

@@ -44,6 +44,7 @@ typedef enum
 
 #define USOCK_IO_BATCH_MAX 64
 #define USOCK_IO_FDS_MAX 253
+#define USOCK_IO_OTHERS_MAX 48
 
 /* What the kernel takes at the most in one message on AF_UNIX, whatever SO_SNDBUF says: above
  * it, sendmsg() answers ENOBUFS. */
@@ -66,9 +67,13 @@ typedef struct
   int fds[USOCK_IO_FDS_MAX];
   guint n_fds;
   gboolean fds_lost;
+  int pidfd; /* the receiver's, like the descriptors, or -1 */
+  int msg_flags;
   gboolean has_credentials;
   UsockCredentials credentials;
-  gint64 timestamp;
+  gint64 timestamp; /* in nanoseconds */
+  UsockControl others[USOCK_IO_OTHERS_MAX];
+  guint n_others;
 } UsockIoControl;
 
 typedef struct
@@ -78,6 +83,8 @@ typedef struct
   const int *fds;
   guint n_fds;
   const UsockCredentials *credentials;
+  const UsockControl *controls;
+  guint n_controls;
   const UsockName *destination;
 } UsockIoOutgoing;
 
@@ -106,6 +113,8 @@ int              usock_io_set_option        (int                    fd,
                                              int                    name,
                                              int                    value);
 int              usock_io_set_credentials   (int                    fd,
+                                             gboolean               pass);
+int              usock_io_set_pidfds        (int                    fd,
                                              gboolean               pass);
 int              usock_io_set_markers       (int                    fd);
 int              usock_io_refuse_fds        (int                    fd,

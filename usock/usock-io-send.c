@@ -29,48 +29,12 @@ usock_io_send_data_to (int              fd,
   return usock_io_send (fd, &outgoing);
 }
 
+/* Room for what is common, so that nothing is allocated for it. */
 typedef union
 {
   struct cmsghdr align;
   char buffer[CMSG_SPACE (sizeof (struct ucred)) + CMSG_SPACE (USOCK_IO_FDS_MAX * sizeof (int))];
 } ControlOut;
-
-static gsize
-control_append (char         *buffer,
-                int           type,
-                gconstpointer data,
-                gsize         length)
-{
-  struct cmsghdr *header = (struct cmsghdr *) buffer;
-
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = type;
-  header->cmsg_len = CMSG_LEN (length);
-  memcpy (CMSG_DATA (header), data, length);
-  memset (buffer + CMSG_LEN (length), 0, CMSG_SPACE (length) - CMSG_LEN (length));
-  return CMSG_SPACE (length);
-}
-
-static gsize
-control_write (ControlOut            *control,
-               const UsockIoOutgoing *outgoing)
-{
-  gsize used = 0;
-
-  if (outgoing->credentials != NULL)
-    {
-      struct ucred native = { outgoing->credentials->pid, outgoing->credentials->uid,
-                              outgoing->credentials->gid };
-
-      used += control_append (control->buffer, SCM_CREDENTIALS, &native, sizeof native);
-    }
-
-  if (outgoing->n_fds > 0)
-    used += control_append (control->buffer + used, SCM_RIGHTS, outgoing->fds,
-                            outgoing->n_fds * sizeof (int));
-
-  return used;
-}
 
 static void
 outgoing_fill (const UsockIoOutgoing *outgoing,
@@ -99,16 +63,18 @@ usock_io_send (int                    fd,
 {
   struct msghdr header;
   ControlOut control;
+  g_autofree char *large = NULL;
   UsockIoLongName name;
   gssize result;
 
   FAULT (USOCK_IO_SEND);
   outgoing_fill (outgoing, &header);
-  if (outgoing->n_fds > 0 || outgoing->credentials != NULL)
-    {
-      header.msg_control = control.buffer;
-      header.msg_controllen = control_write (&control, outgoing);
-    }
+  header.msg_controllen = usock_io_control_space (outgoing);
+  if (header.msg_controllen > sizeof control)
+    header.msg_control = large = g_malloc (header.msg_controllen);
+  else if (header.msg_controllen > 0)
+    header.msg_control = control.buffer;
+  usock_io_control_write (outgoing, header.msg_control);
 
   if (outgoing->destination == NULL || outgoing->destination->length > 0)
     return send_native (fd, &header);

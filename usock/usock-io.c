@@ -135,6 +135,16 @@ usock_io_set_credentials (int      fd,
   return usock_io_set_option (fd, SOL_SOCKET, SO_PASSCRED, pass);
 }
 
+/* Linux before 6.5 knows none. */
+int
+usock_io_set_pidfds (int      fd,
+                     gboolean pass)
+{
+  int result = usock_io_set_option (fd, SOL_SOCKET, SO_PASSPIDFD, pass);
+
+  return result == -ENOPROTOOPT || result == -EOPNOTSUPP ? 0 : result;
+}
+
 /* On SEQPACKET recvmsg() returns 0 both for an empty message and at the end. What tells them
  * apart without fail is a control record that every message carries, and the end does not. The
  * time of arrival is the cheapest one there is: SO_PASSCRED costs twice as much, and gives the

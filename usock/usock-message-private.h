@@ -6,6 +6,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "usock-control-private.h"
 #include "usock-message.h"
 
 G_BEGIN_DECLS
@@ -33,6 +34,10 @@ void                    usock_message_receive_info     (UsockMessage           *
                                                         const UsockCredentials *credentials,
                                                         gint64                  timestamp,
                                                         const char             *sender);
+void                    usock_message_receive_controls (UsockMessage           *self,
+                                                        const UsockControl     *controls,
+                                                        guint                   n_controls,
+                                                        int                     pidfd);
 
 void                    usock_message_freeze           (UsockMessage           *self);
 guint                   usock_message_get_iov          (UsockMessage           *self,
@@ -42,6 +47,8 @@ const int              *usock_message_peek_fds         (UsockMessage           *
                                                         guint                  *n_fds);
 gboolean                usock_message_peek_credentials (UsockMessage           *self,
                                                         UsockCredentials       *credentials);
+const UsockControl     *usock_message_peek_controls    (UsockMessage           *self,
+                                                        guint                  *n_controls);
 
 void                    usock_message_pin_fds          (UsockMessage           *self);
 void                    usock_message_unpin_fds        (UsockMessage           *self);

@@ -39,6 +39,18 @@ USOCK_AVAILABLE_IN_1_0
 gboolean           usock_message_append_fd_owned (UsockMessage   *self,
                                                   gint            fd,
                                                   GError        **error);
+USOCK_AVAILABLE_IN_1_0
+gboolean           usock_message_append_control  (UsockMessage   *self,
+                                                  gint            level,
+                                                  gint            type,
+                                                  GBytes         *bytes,
+                                                  GError        **error);
+USOCK_AVAILABLE_IN_1_0
+gboolean           usock_message_append_control_value (UsockMessage *self,
+                                                  gint            level,
+                                                  gint            type,
+                                                  GVariant       *value,
+                                                  GError        **error);
 
 USOCK_AVAILABLE_IN_1_0
 GBytes            *usock_message_get_bytes       (UsockMessage   *self);
@@ -64,6 +76,15 @@ GCredentials      *usock_message_get_credentials (UsockMessage   *self);
 USOCK_AVAILABLE_IN_1_0
 void               usock_message_set_credentials (UsockMessage   *self,
                                                   GCredentials   *credentials);
+USOCK_AVAILABLE_IN_1_0
+gint               usock_message_dup_pidfd       (UsockMessage   *self,
+                                                  GError        **error);
+USOCK_AVAILABLE_IN_1_0
+GVariant          *usock_message_get_controls    (UsockMessage   *self);
+USOCK_AVAILABLE_IN_1_0
+GVariant          *usock_message_lookup_control  (UsockMessage   *self,
+                                                  gint            level,
+                                                  gint            type);
 
 USOCK_AVAILABLE_IN_1_0
 guint              usock_message_get_n_fds       (UsockMessage   *self);
