@@ -9,7 +9,7 @@ import re
 import sys
 
 FLOORS = [
-    ['types', 'version', 'enums', 'error', 'compat', 'operation', 'control'],
+    ['types', 'constants', 'version', 'enums', 'error', 'compat', 'operation', 'control'],
     ['address', 'message'],
     ['queue'],
     ['io'],
@@ -21,7 +21,7 @@ FLOORS = [
 ]
 
 # What defines the ground floor may lean on itself.
-SAME_FLOOR = {('types', 'version')}
+SAME_FLOOR = {('types', 'version'), ('constants', 'version')}
 
 # Which rooms may include these headers.
 SYSTEM = {

@@ -104,6 +104,54 @@ typedef enum
   USOCK_FD_KIND_PIDFD,
 } UsockFdKind;
 
+/**
+ * UsockMsgFlags:
+ * @USOCK_MSG_NONE: nothing special
+ * @USOCK_MSG_OOB: send or receive urgent data, out of band
+ * @USOCK_MSG_PEEK: look at what waits and leave it there
+ * @USOCK_MSG_DONTROUTE: send only to hosts of networks that are directly attached
+ * @USOCK_MSG_CTRUNC: of a received message: there was more control data than room for it
+ * @USOCK_MSG_TRUNC: of a received message: it was longer than the buffer; when receiving: tell
+ *   how long it really was
+ * @USOCK_MSG_DONTWAIT: fail rather than wait
+ * @USOCK_MSG_EOR: the end of a record
+ * @USOCK_MSG_WAITALL: wait until all that was asked for is there
+ * @USOCK_MSG_CONFIRM: tell the link layer that the peer has answered
+ * @USOCK_MSG_ERRQUEUE: receive from the queue of errors
+ * @USOCK_MSG_NOSIGNAL: raise no SIGPIPE; sockets of this library never do
+ * @USOCK_MSG_MORE: more of the same message follows
+ * @USOCK_MSG_WAITFORONE: wait for the first message only, see recvmmsg(2)
+ * @USOCK_MSG_ZEROCOPY: send without a copy; the queue of errors tells when that is done
+ * @USOCK_MSG_FASTOPEN: connect, and send with the first packet
+ * @USOCK_MSG_CMSG_CLOEXEC: received descriptors are close-on-exec; here they always are
+ *
+ * How to send or receive one message, and what is known about one that was
+ * received. The values are those of `MSG_PEEK` and so on, see send(2) and
+ * recv(2).
+ *
+ * Since: 1.0
+ */
+typedef enum /*< flags >*/
+{
+  USOCK_MSG_NONE = 0,
+  USOCK_MSG_OOB = 1 << 0,
+  USOCK_MSG_PEEK = 1 << 1,
+  USOCK_MSG_DONTROUTE = 1 << 2,
+  USOCK_MSG_CTRUNC = 1 << 3,
+  USOCK_MSG_TRUNC = 1 << 5,
+  USOCK_MSG_DONTWAIT = 1 << 6,
+  USOCK_MSG_EOR = 1 << 7,
+  USOCK_MSG_WAITALL = 1 << 8,
+  USOCK_MSG_CONFIRM = 1 << 11,
+  USOCK_MSG_ERRQUEUE = 1 << 13,
+  USOCK_MSG_NOSIGNAL = 1 << 14,
+  USOCK_MSG_MORE = 1 << 15,
+  USOCK_MSG_WAITFORONE = 1 << 16,
+  USOCK_MSG_ZEROCOPY = 1 << 26,
+  USOCK_MSG_FASTOPEN = 1 << 29,
+  USOCK_MSG_CMSG_CLOEXEC = 1 << 30,
+} UsockMsgFlags;
+
 typedef struct _UsockMessage UsockMessage;
 
 G_END_DECLS

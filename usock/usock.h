@@ -8,6 +8,7 @@
 /* clang-format off: each header stands on the ones before it. */
 #include "usock-version.h"
 #include "usock-types.h"
+#include "usock-constants.h"
 #include "usock-enums.h"
 #include "usock-address.h"
 #include "usock-message.h"
