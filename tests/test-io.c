@@ -323,7 +323,7 @@ test_every_call_fails (UsockTest *test, gconstpointer data)
   g_assert_cmpint (usock_io_send (fd, &outgoing), ==, -EXDEV);
   g_assert_cmpint (usock_io_send_batch (fd, &outgoing, 1), ==, -EXDEV);
   g_assert_cmpint (usock_io_receive (fd, batch, 100, 2, FALSE), ==, -EXDEV);
-  g_assert_cmpint (usock_io_peek_end (fd, &at_end), ==, -EXDEV);
+  g_assert_cmpint (usock_io_peek_end (fd, FALSE, &at_end), ==, -EXDEV);
   g_assert_cmpint (usock_io_get_option (fd, SOL_SOCKET, SO_TYPE, &value), ==, -EXDEV);
   g_assert_cmpint (usock_io_get_peer_credentials (fd, &credentials), ==, -EXDEV);
   g_assert_cmpint (usock_io_make_room (fd, 1), ==, -EXDEV);
@@ -494,7 +494,7 @@ test_markers (UsockTest *test, gconstpointer data)
 
   send_text (test->pair[1], "");
   g_assert_cmpint (usock_io_set_markers (test->pair[0]), ==, 0);
-  g_assert_cmpint (usock_io_peek_end (test->pair[0], &at_end), ==, 0);
+  g_assert_cmpint (usock_io_peek_end (test->pair[0], FALSE, &at_end), ==, 0);
   g_assert_false (at_end);
   send_text (test->pair[1], "x");
   send_text (test->pair[1], "");
@@ -513,7 +513,7 @@ test_markers (UsockTest *test, gconstpointer data)
   usock_io_batch_get_control (batch, 1, &control);
   g_assert_cmpint (ABS (control.timestamp / 1000 - g_get_real_time ()), <, 600 * G_USEC_PER_SEC);
 
-  g_assert_cmpint (usock_io_peek_end (test->pair[0], &at_end), ==, 0);
+  g_assert_cmpint (usock_io_peek_end (test->pair[0], FALSE, &at_end), ==, 0);
   g_assert_true (at_end);
   usock_io_batch_free (batch);
 }
@@ -523,19 +523,19 @@ test_peek (UsockTest *test, gconstpointer data)
 {
   gboolean at_end = TRUE;
 
-  g_assert_cmpint (usock_io_peek_end (test->pair[0], &at_end), ==, -EAGAIN);
+  g_assert_cmpint (usock_io_peek_end (test->pair[0], FALSE, &at_end), ==, -EAGAIN);
   g_assert_false (at_end);
   send_text (test->pair[1], "abcdef");
   at_end = TRUE;
-  g_assert_cmpint (usock_io_peek_end (test->pair[0], &at_end), ==, 6);
+  g_assert_cmpint (usock_io_peek_end (test->pair[0], FALSE, &at_end), ==, 6);
   g_assert_false (at_end);
 
   /* What the peer did not read when it closed is an error first, and once. */
   send_text (test->pair[0], "unread");
   close (usock_test_take (test, 1));
-  g_assert_cmpint (usock_io_peek_end (test->pair[0], &at_end), ==, -ECONNRESET);
+  g_assert_cmpint (usock_io_peek_end (test->pair[0], FALSE, &at_end), ==, -ECONNRESET);
   g_assert_false (at_end);
-  g_assert_cmpint (usock_io_peek_end (test->pair[0], &at_end), ==, 6);
+  g_assert_cmpint (usock_io_peek_end (test->pair[0], FALSE, &at_end), ==, 6);
 }
 
 /* Whatever options the socket has, and however many there are. */
@@ -562,7 +562,7 @@ test_peek_installs_nothing (UsockTest *test, gconstpointer data)
         send_fds (pair[1], "x", null, counts[i]);
         before = count_fds ();
         for (guint n = 0; n < 10; n++)
-          g_assert_cmpint (usock_io_peek_end (pair[0], &at_end), ==, 1);
+          g_assert_cmpint (usock_io_peek_end (pair[0], FALSE, &at_end), ==, 1);
         g_assert_false (at_end);
         g_assert_cmpuint (count_fds (), ==, before);
         close (pair[0]);
@@ -853,7 +853,7 @@ test_never_blocks (UsockTest *test, gconstpointer data)
   for (guint i = 0; i < 2; i++)
     g_assert_cmpint (fcntl (test->pair[i], F_SETFL, 0), ==, 0);
   g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 64, FALSE), ==, -EAGAIN);
-  g_assert_cmpint (usock_io_peek_end (test->pair[0], &at_end), ==, -EAGAIN);
+  g_assert_cmpint (usock_io_peek_end (test->pair[0], FALSE, &at_end), ==, -EAGAIN);
   while ((result = usock_io_send_data (test->pair[1], "x", 1)) == 1)
     ;
   g_assert_cmpint (result, ==, -EAGAIN);
@@ -995,7 +995,7 @@ test_half_close (UsockTest *test, gconstpointer data)
   g_assert_cmpint (usock_io_set_markers (test->pair[1]), ==, 0);
   g_assert_cmpint (usock_io_shutdown_writing (test->pair[0]), ==, 0);
   g_assert_cmpint (usock_io_send_data (test->pair[0], "x", 1), ==, -EPIPE);
-  g_assert_cmpint (usock_io_peek_end (test->pair[1], &at_end), ==, 0);
+  g_assert_cmpint (usock_io_peek_end (test->pair[1], FALSE, &at_end), ==, 0);
   g_assert_true (at_end);
   send_text (test->pair[1], "x");
 }

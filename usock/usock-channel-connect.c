@@ -13,18 +13,22 @@
 #define CONNECT_DELAY_LAST 50
 
 /* All that a socket is told before it is used. The rest of the world has no ends to tell from
- * messages, no descriptors and no credentials. */
+ * messages, no descriptors and no credentials. A byte of a stream that is out of band would be
+ * missing, were it not taken in line. */
 int
 usock_channel_prepare_fd (UsockChannel *self,
                           int           fd)
 {
-  int result;
+  gboolean stream = USOCK_CHANNEL_GET_CLASS (self)->stream;
+  int result = stream ? usock_io_set_option (fd, SOL_SOCKET, SO_OOBINLINE, TRUE) : 0;
 
+  if (result == 0 && USOCK_CHANNEL_GET_CLASS (self)->prepare != NULL)
+    result = USOCK_CHANNEL_GET_CLASS (self)->prepare (self, fd);
   if (usock_channel_socket (self)->family != AF_UNIX)
-    return 0;
+    return result;
 
-  result = usock_io_set_markers (fd);
-
+  if (result == 0 && !stream)
+    result = usock_io_set_markers (fd);
   if (result == 0)
     result = usock_io_refuse_fds (fd, self->max_fds == 0);
   if (result == 0)

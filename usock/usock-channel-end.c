@@ -98,6 +98,11 @@ usock_channel_end (UsockChannel *self)
     return;
 
   self->ending = TRUE;
+  if (self->n_corks > 0)
+    {
+      self->n_corks = 0;
+      usock_watch_wake (&socket->watch);
+    }
   if (socket->state == USOCK_STATE_OPEN)
     usock_socket_set_state (socket, USOCK_STATE_READ_ONLY);
   else if (socket->state == USOCK_STATE_WRITE_ONLY)

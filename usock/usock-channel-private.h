@@ -74,6 +74,7 @@ struct _UsockChannel
   UsockRoute own_route;
   UsockRoute *route; /* to the other end */
   gboolean stows;
+  guint n_corks;
   guint n_queued;
   guint64 queued_cost;
   UsockQueue enders;
@@ -103,15 +104,22 @@ struct _UsockChannelClass
 {
   UsockSocketClass parent_class;
 
+  gboolean stream;         /* bytes without borders: messages come and go in pieces */
   gboolean connectionless; /* datagrams: no end, and no failure but of one message */
   guint datagram_signal;   /* with the sender, or 0 */
 
+  int (*prepare) (UsockChannel *self, int fd); /* more that a descriptor is told */
   gboolean (*connect) (UsockChannel *self, UsockName *target, GError **error);
   void (*each_route) (UsockChannel *self, UsockRouteFunc func, gpointer user_data);
   /* The kernel takes no more on this route; -EAGAIN, or what no event follows. */
   void (*blocked) (UsockChannel *self, UsockRoute *route, int errnum, gboolean progress);
   /* The other end is gone; TRUE if it was found again. */
   gboolean (*repair) (UsockChannel *self);
+  /* The oldest receiver wants more or less than one message. Takes from the inbox, and decides
+   * the operation if it can; if not, it keeps all that there is. The @last time it decides. */
+  gboolean (*assemble) (UsockChannel *self, UsockOperation *receiver, gboolean last);
+  /* What it kept, when it is not to be. */
+  void (*give_back) (UsockChannel *self, UsockOperation *receiver);
   /* A message that nobody waits for cannot be sent. */
   void (*lost) (UsockChannel *self, UsockRoute *route, const GError *error);
 };
@@ -205,6 +213,8 @@ void     usock_channel_cancel_connect (UsockChannel   *self);
 gboolean usock_channel_is_wanted      (UsockChannel   *self);
 void     usock_channel_read           (UsockChannel   *self);
 void     usock_channel_stow           (UsockChannel   *self);
+void     usock_channel_start_receiver (UsockChannel   *self,
+                                       UsockOperation *operation);
 void     usock_channel_break          (UsockChannel   *self,
                                        GError         *error);
 

@@ -230,43 +230,6 @@ channel_adapt_batch (UsockChannel *self,
     self->batch_size = MAX (wanted / 2, 1);
 }
 
-static void
-channel_fill_batch (UsockChannel *self,
-                    Turn         *turn)
-{
-  UsockSocket *socket = usock_channel_socket (self);
-  /* A batch opens the descriptors of all its messages at once, 253 each at the worst: where any
-   * may come, messages are read one by one. */
-  guint wanted = self->max_fds > 0 || self->pass_pidfd || self->wary
-                     ? 1
-                     : CLAMP (self->batch_size, 1, MAX (turn->messages, 1));
-  gsize bytes = 0;
-  int n = usock_io_receive (socket->fd, turn->batch, self->read_buffer_size, wanted,
-                            USOCK_CHANNEL_GET_CLASS (self)->connectionless);
-
-  self->batch_next = self->batch_count = 0;
-  if (n < 0)
-    {
-      channel_receive_failed (self, -n);
-      return;
-    }
-
-  for (; self->batch_count < (guint) n; self->batch_count++)
-    {
-      UsockIoPacket packet;
-
-      usock_io_batch_get (turn->batch, self->batch_count, &packet);
-      if (packet.is_end && !USOCK_CHANNEL_GET_CLASS (self)->connectionless)
-        {
-          self->at_end = TRUE;
-          break;
-        }
-      bytes += packet.length;
-    }
-
-  channel_adapt_batch (self, wanted, n, bytes);
-}
-
 static gboolean
 channel_next_read (UsockChannel *self,
                    Incoming     *incoming)
@@ -366,6 +329,126 @@ channel_make_message (UsockChannel *self,
   return incoming->message;
 }
 
+static void
+channel_fill_messages (UsockChannel *self,
+                       Turn         *turn)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  /* A batch opens the descriptors of all its messages at once, 253 each at the worst: where any
+   * may come, messages are read one by one. */
+  guint wanted = self->max_fds > 0 || self->pass_pidfd || self->wary
+                     ? 1
+                     : CLAMP (self->batch_size, 1, MAX (turn->messages, 1));
+  gsize bytes = 0;
+  int n = usock_io_receive (socket->fd, turn->batch, self->read_buffer_size, wanted,
+                            USOCK_CHANNEL_GET_CLASS (self)->connectionless);
+
+  if (n < 0)
+    {
+      channel_receive_failed (self, -n);
+      return;
+    }
+
+  for (; self->batch_count < (guint) n; self->batch_count++)
+    {
+      UsockIoPacket packet;
+
+      usock_io_batch_get (turn->batch, self->batch_count, &packet);
+      if (packet.is_end && !USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+        {
+          self->at_end = TRUE;
+          break;
+        }
+      bytes += packet.length;
+    }
+
+  channel_adapt_batch (self, wanted, n, bytes);
+}
+
+static GError *
+channel_new_fds_lost_error (UsockChannel *self,
+                            gsize         length)
+{
+  return g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
+                      _("Could not receive from “%s”: the descriptors of a message of %zu bytes "
+                        "were lost"),
+                      usock_channel_peer (self), length);
+}
+
+/* Bytes that something came along with keep it with them. Where descriptors are missing from a
+ * stream, nobody can tell any more to what the others belong. */
+static void
+channel_put_aside (UsockChannel *self)
+{
+  Incoming incoming;
+  UsockMessage *message;
+
+  channel_next_read (self, &incoming);
+  message = channel_make_message (self, &incoming);
+  if (self->max_fds == 0
+      || (usock_message_get_flags (message) & USOCK_MESSAGE_FLAGS_FDS_LOST) == 0)
+    {
+      usock_queue_push (&self->inbox, message, NULL);
+      return;
+    }
+
+  usock_channel_break (self, channel_new_fds_lost_error (self, incoming.length));
+  self->at_end = TRUE;
+  usock_message_unref (message);
+}
+
+/* A read that is not filled has emptied the socket, unless it stopped short of something: it
+ * does where descriptors or another sender's credentials come, and where out-of-band data is.
+ * After a hang-up the end is still to be read. */
+static gboolean
+channel_is_drained (UsockChannel        *self,
+                    const UsockIoPacket *packet)
+{
+  const guint more = USOCK_READY_HANGUP | USOCK_READY_URGENT;
+
+  return packet->length < self->read_buffer_size && !packet->has_control
+         && !self->pass_credentials && self->broken == NULL
+         && (usock_channel_socket (self)->watch.ready & more) == 0;
+}
+
+static void
+channel_fill_bytes (UsockChannel *self,
+                    Turn         *turn)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  UsockIoPacket packet;
+  gssize result = usock_io_receive_bytes (socket->fd, turn->batch, self->read_buffer_size);
+
+  if (result < 0)
+    {
+      channel_receive_failed (self, -result);
+      return;
+    }
+  if (result == 0)
+    {
+      self->at_end = TRUE;
+      return;
+    }
+
+  self->batch_count = 1;
+  usock_io_batch_get (turn->batch, 0, &packet);
+  if (packet.has_control)
+    channel_put_aside (self);
+  else if (channel_is_drained (self, &packet))
+    socket->watch.ready &= ~USOCK_READY_IN;
+}
+
+static void
+channel_fill (UsockChannel *self,
+              Turn         *turn)
+{
+  self->batch_next = self->batch_count = 0;
+  if (USOCK_CHANNEL_GET_CLASS (self)->stream)
+    channel_fill_bytes (self, turn);
+  else
+    channel_fill_messages (self, turn);
+}
+
 /* For those who get bytes only. A message that is not whole would look as if it were; a channel
  * that refuses descriptors misses none. A datagram is dropped: anybody could send it, and must
  * not be able to close the socket. */
@@ -402,10 +485,7 @@ channel_check_whole (UsockChannel *self,
                                     self->read_buffer_size));
   else
     usock_socket_fail (usock_channel_socket (self),
-                       g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
-                                    _("Could not receive from “%s”: the descriptors of a message "
-                                      "of %zu bytes were lost"),
-                                    usock_channel_peer (self), incoming->full_length));
+                       channel_new_fds_lost_error (self, incoming->full_length));
   return FALSE;
 }
 
@@ -520,6 +600,10 @@ channel_deliver (UsockChannel *self,
 {
   UsockSocket *socket = usock_channel_socket (self);
 
+  /* Descriptors whose bytes somebody else took are nothing to those who get bytes. */
+  if (USOCK_CHANNEL_GET_CLASS (self)->stream && incoming->length == 0)
+    takers &= TAKER_RECEIVER | TAKER_MESSAGE | TAKER_NOBODY;
+
   turn->bytes += incoming->length;
   if (takers & TAKER_RECEIVER)
     channel_give_to_receiver (self, incoming);
@@ -527,7 +611,7 @@ channel_deliver (UsockChannel *self,
     {
       if (takers & (TAKER_MESSAGE | TAKER_NOBODY))
         channel_emit_message (self, incoming);
-      else if (!channel_check_whole (self, incoming))
+      else if (takers == 0 || !channel_check_whole (self, incoming))
         takers = 0;
 
       if ((takers & TAKER_DATA) && socket->state != USOCK_STATE_CLOSED)
@@ -627,6 +711,52 @@ usock_channel_is_wanted (UsockChannel *self)
   return channel_is_readable (self) && channel_get_takers (self) != 0;
 }
 
+/* The oldest receiver, if it does not take messages as they come. */
+static UsockOperation *
+channel_get_assembler (UsockChannel *self,
+                       Takers        takers)
+{
+  UsockOperation *receiver;
+
+  if ((takers & TAKER_RECEIVER) == 0 || USOCK_CHANNEL_GET_CLASS (self)->assemble == NULL)
+    return NULL;
+
+  receiver = usock_queue_peek (&self->receivers, 0)->operation;
+  return g_async_result_is_tagged (G_ASYNC_RESULT (receiver), usock_channel_receive_async)
+             ? NULL
+             : receiver;
+}
+
+/* Whether nothing more will come. */
+static gboolean
+channel_is_exhausted (UsockChannel *self)
+{
+  return self->at_end
+         || (self->broken != NULL
+             && (usock_channel_socket (self)->watch.ready & USOCK_READY_IN) == 0);
+}
+
+static gboolean
+channel_assemble (UsockChannel   *self,
+                  Turn           *turn,
+                  UsockOperation *receiver)
+{
+  guint64 before = self->bytes_read;
+  UsockQueueItem item;
+  gboolean decided;
+
+  channel_stow_batch (self);
+  turn->bytes += self->bytes_read - before;
+  decided = USOCK_CHANNEL_GET_CLASS (self)->assemble (self, receiver, channel_is_exhausted (self));
+  if (!decided)
+    return FALSE;
+
+  usock_queue_pop (&self->receivers, &item);
+  usock_channel_complete (self, item.operation);
+  usock_channel_run_completed (self);
+  return TRUE;
+}
+
 /* The peer has ended, and everything was delivered. */
 static void
 channel_end_reached (UsockChannel *self)
@@ -670,11 +800,11 @@ channel_look_for_end (UsockChannel *self)
       || USOCK_CHANNEL_GET_CLASS (self)->connectionless)
     return;
 
-  result = usock_io_peek_end (socket->fd, &self->at_end);
+  result = usock_io_peek_end (socket->fd, USOCK_CHANNEL_GET_CLASS (self)->stream, &self->at_end);
   if (result == -ECONNRESET)
     {
       channel_break_errno (self, ECONNRESET);
-      result = usock_io_peek_end (socket->fd, &self->at_end);
+      result = usock_io_peek_end (socket->fd, USOCK_CHANNEL_GET_CLASS (self)->stream, &self->at_end);
     }
   if (result == -EAGAIN)
     socket->watch.ready &= ~(USOCK_READY_HANGUP | USOCK_READY_IN);
@@ -685,6 +815,14 @@ channel_after_reading (UsockChannel *self)
 {
   UsockSocket *socket = usock_channel_socket (self);
   gboolean readable, busy;
+
+  /* Out of its budget, the turn left somebody waiting with what is not all in the inbox. */
+  if (channel_is_exhausted (self)
+      && channel_get_assembler (self, channel_get_takers (self)) != NULL)
+    {
+      usock_watch_wake (&socket->watch);
+      return;
+    }
 
   if (((socket->watch.ready & USOCK_READY_HANGUP) || self->broken != NULL)
       && channel_get_takers (self) == 0)
@@ -713,6 +851,7 @@ void
 usock_channel_read (UsockChannel *self)
 {
   UsockSocket *socket = usock_channel_socket (self);
+  UsockOperation *assembler;
   Incoming incoming;
   Takers takers;
   Turn turn;
@@ -727,6 +866,9 @@ usock_channel_read (UsockChannel *self)
   while (turn.messages > 0 && turn.bytes < TURN_BYTES && usock_channel_is_connected (self)
          && (takers = channel_get_takers (self)) != 0)
     {
+      assembler = channel_get_assembler (self, takers);
+      if (assembler != NULL && channel_assemble (self, &turn, assembler))
+        continue;
       if (!channel_holds_messages (self))
         {
           if (self->at_end || !(socket->watch.ready & USOCK_READY_IN))
@@ -737,7 +879,9 @@ usock_channel_read (UsockChannel *self)
               break;
             }
           turn_borrow (self, &turn);
-          channel_fill_batch (self, &turn);
+          channel_fill (self, &turn);
+          if (assembler != NULL)
+            turn.messages--;
           continue;
         }
 
@@ -768,13 +912,42 @@ usock_channel_stow (UsockChannel *self)
   while (socket->watch.ready & USOCK_READY_IN)
     {
       turn_borrow (self, &turn);
-      channel_fill_batch (self, &turn);
+      channel_fill (self, &turn);
       channel_stow_batch (self);
     }
   turn_end (self, &turn);
 
   if (self->inbox.length > 0)
     usock_watch_wake (&socket->watch);
+}
+
+/* Takes the operation over, and puts it behind the others that wait. */
+void
+usock_channel_start_receiver (UsockChannel   *self,
+                              UsockOperation *operation)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  g_autoptr (GError) error = NULL;
+
+  if (self->end_emitted)
+    {
+      usock_operation_return_pointer (operation, NULL, NULL);
+      usock_channel_complete (self, operation);
+    }
+  else if (self->verdict != NULL)
+    usock_channel_fail_operation (self, operation, g_error_copy (self->verdict));
+  else if (socket->state == USOCK_STATE_NEW)
+    usock_channel_fail_operation (self, operation,
+                                  g_error_new_literal (G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
+                                                       _("Could not receive: the channel was "
+                                                         "never connected")));
+  else if (!usock_socket_check (socket, &error))
+    usock_channel_fail_operation (self, operation, g_steal_pointer (&error));
+  else
+    {
+      usock_queue_push (&self->receivers, NULL, operation);
+      usock_watch_wake (&socket->watch);
+    }
 }
 
 /**
@@ -796,33 +969,11 @@ usock_channel_receive_async (UsockChannel        *self,
                              GAsyncReadyCallback  callback,
                              gpointer             user_data)
 {
-  UsockSocket *socket = usock_channel_socket (self);
-  g_autoptr (GError) error = NULL;
-  UsockOperation *operation;
-
   g_return_if_fail (USOCK_IS_CHANNEL (self));
 
-  operation = usock_channel_new_operation (self, usock_channel_receive_async, cancellable,
-                                           callback, user_data);
-  if (self->end_emitted)
-    {
-      usock_operation_return_pointer (operation, NULL, NULL);
-      usock_channel_complete (self, operation);
-    }
-  else if (self->verdict != NULL)
-    usock_channel_fail_operation (self, operation, g_error_copy (self->verdict));
-  else if (socket->state == USOCK_STATE_NEW)
-    usock_channel_fail_operation (self, operation,
-                                  g_error_new_literal (G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
-                                                       _("Could not receive: the channel was "
-                                                         "never connected")));
-  else if (!usock_socket_check (socket, &error))
-    usock_channel_fail_operation (self, operation, g_steal_pointer (&error));
-  else
-    {
-      usock_queue_push (&self->receivers, NULL, operation);
-      usock_watch_wake (&socket->watch);
-    }
+  usock_channel_start_receiver (
+      self, usock_channel_new_operation (self, usock_channel_receive_async, cancellable, callback,
+                                         user_data));
 }
 
 /**

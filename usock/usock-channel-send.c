@@ -45,6 +45,20 @@ channel_route_label (UsockChannel *self,
   return route->destination != NULL ? route->destination->label : usock_channel_peer (self);
 }
 
+/* The kernel tells why a connection broke once. Here that took the place that the reader would have
+ * learned it from; what it can still read it shall. */
+static gboolean
+send_takes_reason (UsockChannel *self,
+                   int           errnum)
+{
+  UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
+
+  if (class->stream && usock_channel_socket (self)->family != AF_UNIX)
+    return errnum != EPIPE;
+
+  return errnum == ECONNRESET && !class->connectionless;
+}
+
 static void
 channel_set_send_error (UsockChannel  *self,
                         UsockRoute    *route,
@@ -68,9 +82,7 @@ channel_set_send_error (UsockChannel  *self,
     usock_error_set_errno (error, errnum, _("Could not send to “%s”"),
                            channel_route_label (self, route));
 
-  /* The kernel tells a reset once. Here it took the place that the reader would have learned it
-   * from; what it can still read it shall. */
-  if (errnum == ECONNRESET && !USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+  if (send_takes_reason (self, errnum))
     {
       GError *reset = NULL;
 
@@ -105,19 +117,49 @@ channel_check_sendable (UsockChannel  *self,
 }
 
 static void
-channel_note_sent (UsockChannel *self,
-                   gsize         length)
+channel_note_bytes (UsockChannel *self,
+                    gsize         length)
 {
   self->bytes_written += length;
-  self->messages_written++;
   usock_channel_note_activity (self);
 }
 
-/* With @outgoing->n_fds below the message's where some were taken before it was first sent. */
+static void
+channel_note_sent (UsockChannel *self,
+                   gsize         length)
+{
+  channel_note_bytes (self, length);
+  self->messages_written++;
+}
+
+/* Drops what has been sent already. */
+static guint
+iov_advance (struct iovec *iov,
+             guint         n_iov,
+             gsize         sent)
+{
+  guint first = 0;
+
+  while (first < n_iov && sent >= iov[first].iov_len)
+    sent -= iov[first++].iov_len;
+
+  memmove (iov, iov + first, (n_iov - first) * sizeof *iov);
+  if (sent > 0)
+    {
+      iov[0].iov_base = (char *) iov[0].iov_base + sent;
+      iov[0].iov_len -= sent;
+    }
+  return n_iov - first;
+}
+
+/* With @outgoing->n_fds below the message's where some were taken before it was first sent. On a
+ * byte stream descriptors leave with the first piece, whatever its size; sent again, they would
+ * come again. */
 static gssize
 channel_send_message_now (UsockChannel *self,
                           UsockRoute   *route,
-                          UsockMessage *message)
+                          UsockMessage *message,
+                          gsize         sent)
 {
   struct iovec iov[MESSAGE_IOV];
   UsockIoOutgoing outgoing = { .iov = iov, .destination = route->destination };
@@ -126,7 +168,7 @@ channel_send_message_now (UsockChannel *self,
   guint n_fds;
   const int *all = usock_message_peek_fds (message, &n_fds);
 
-  for (guint i = 0; i < n_fds; i++)
+  for (guint i = 0; i < n_fds && sent == 0; i++)
     if (all[i] != -1)
       fds[outgoing.n_fds++] = all[i];
   outgoing.fds = fds;
@@ -140,6 +182,8 @@ channel_send_message_now (UsockChannel *self,
       iov[0].iov_base = (gpointer) usock_message_get_data (message, &iov[0].iov_len);
       outgoing.n_iov = 1;
     }
+  if (sent > 0)
+    outgoing.n_iov = iov_advance (iov, outgoing.n_iov, sent);
 
   return usock_io_send (usock_channel_socket (self)->fd, &outgoing);
 }
@@ -153,6 +197,8 @@ channel_can_repair (UsockChannel *self,
   UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
   int family = usock_channel_socket (self)->family;
 
+  if (class->stream)
+    return FALSE;
   if (errnum == EMSGSIZE && family == AF_UNIX)
     return usock_io_make_room (usock_channel_socket (self)->fd, length) == 0;
   if (!class->connectionless)
@@ -189,11 +235,15 @@ channel_send_now (UsockChannel *self,
 {
   gssize result;
 
+  /* No bytes are nothing to a stream. */
+  if (length == 0 && USOCK_CHANNEL_GET_CLASS (self)->stream)
+    return 0;
+
   channel_save_unread (self, route);
   for (gboolean retried = FALSE;; retried = TRUE)
     {
       if (message != NULL)
-        result = channel_send_message_now (self, route, message);
+        result = channel_send_message_now (self, route, message, 0);
       else if (route->destination == NULL)
         result = usock_io_send_data (usock_channel_socket (self)->fd, data, length);
       else
@@ -226,7 +276,7 @@ channel_check_room (UsockChannel  *self,
 {
   guint64 cost = usock_queue_message_cost (length, n_fds);
 
-  if (usock_channel_socket (self)->family == AF_UNIX
+  if (usock_channel_socket (self)->family == AF_UNIX && !USOCK_CHANNEL_GET_CLASS (self)->stream
       && usock_io_make_room (usock_channel_socket (self)->fd, length) == -EMSGSIZE)
     {
       channel_set_send_error (self, route, EMSGSIZE, length, n_fds, error);
@@ -274,6 +324,34 @@ usock_channel_enqueue (UsockChannel   *self,
     usock_channel_schedule (self);
 }
 
+static gboolean
+channel_may_send_now (UsockChannel *self,
+                      UsockRoute   *route)
+{
+  return route->queue.length == 0 && self->n_corks == 0
+         && usock_channel_socket (self)->state != USOCK_STATE_CONNECTING;
+}
+
+/* Datagrams and packets leave whole, whatever the result says. */
+static gboolean
+channel_is_part (UsockChannel *self,
+                 gsize         result,
+                 gsize         length)
+{
+  return result < length && USOCK_CHANNEL_GET_CLASS (self)->stream;
+}
+
+/* Of the head: that much of it has left. */
+static void
+channel_advance (UsockChannel *self,
+                 UsockRoute   *route,
+                 gsize         sent)
+{
+  usock_queue_advance (&route->queue, sent);
+  self->queued_cost -= sent;
+  channel_note_bytes (self, sent);
+}
+
 /* Of the head: out of the queue and the sums. */
 static void
 channel_dequeue (UsockChannel   *self,
@@ -285,6 +363,72 @@ channel_dequeue (UsockChannel   *self,
   self->queued_cost -= item->cost;
   if (item->message != NULL)
     usock_message_unpin_fds (item->message);
+}
+
+/* The kernel would take the message, and drop the descriptors. */
+static gboolean
+channel_check_fds (UsockChannel  *self,
+                   gsize          length,
+                   guint          n_fds,
+                   GError       **error)
+{
+  if (n_fds == 0)
+    return TRUE;
+
+  if (usock_channel_socket (self)->family != AF_UNIX)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                 _("Could not send to “%s”: descriptors do not leave this machine"),
+                 usock_channel_peer (self));
+  else if (length == 0 && USOCK_CHANNEL_GET_CLASS (self)->stream)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 _("Could not send to “%s”: on a stream descriptors need a byte to go with"),
+                 usock_channel_peer (self));
+  else
+    return TRUE;
+
+  return FALSE;
+}
+
+static void
+channel_sent_all (UsockChannel   *self,
+                  UsockMessage   *message,
+                  gsize           length,
+                  UsockOperation *operation)
+{
+  if (message != NULL)
+    usock_message_freeze (message);
+  channel_note_sent (self, length);
+  if (operation == NULL)
+    return;
+
+  usock_operation_return_pointer (operation, NULL, NULL);
+  usock_channel_complete (self, operation);
+}
+
+/* A message that has begun to leave is accepted, whatever the limit says: on a stream, nothing
+ * else may come before its rest. */
+static void
+channel_sent_part (UsockChannel   *self,
+                   UsockRoute     *route,
+                   UsockMessage   *message,
+                   gconstpointer   data,
+                   gsize           length,
+                   gsize           sent,
+                   UsockOperation *operation)
+{
+  if (message != NULL)
+    {
+      usock_channel_enqueue (self, route, usock_message_ref (message), operation);
+      channel_advance (self, route, sent);
+    }
+  else
+    {
+      usock_channel_enqueue (self, route,
+                             usock_message_new ((const guint8 *) data + sent, length - sent),
+                             operation);
+      channel_note_bytes (self, sent);
+    }
+  USOCK_CHANNEL_GET_CLASS (self)->blocked (self, route, EAGAIN, TRUE);
 }
 
 /* Sends at once if nothing waits on the route, else queues. An @operation is the channel's if
@@ -301,7 +445,7 @@ usock_channel_send_on (UsockChannel    *self,
 {
   guint n_fds = message != NULL ? usock_message_get_n_fds (message) : 0;
 
-  if (!channel_check_sendable (self, error))
+  if (!channel_check_sendable (self, error) || !channel_check_fds (self, length, n_fds, error))
     return FALSE;
 
   if (operation != NULL && usock_operation_is_cancelled (operation))
@@ -310,20 +454,16 @@ usock_channel_send_on (UsockChannel    *self,
       return TRUE;
     }
 
-  if (route->queue.length == 0 && usock_channel_socket (self)->state != USOCK_STATE_CONNECTING)
+  if (channel_may_send_now (self, route))
     {
       gssize result = channel_send_now (self, route, message, data, length);
 
       if (result >= 0)
         {
-          if (message != NULL)
-            usock_message_freeze (message);
-          channel_note_sent (self, length);
-          if (operation != NULL)
-            {
-              usock_operation_return_pointer (operation, NULL, NULL);
-              usock_channel_complete (self, operation);
-            }
+          if (channel_is_part (self, result, length))
+            channel_sent_part (self, route, message, data, length, result, operation);
+          else
+            channel_sent_all (self, message, length, operation);
           return TRUE;
         }
       if (!send_may_succeed_later (-result))
@@ -400,7 +540,7 @@ channel_send_some (UsockChannel   *self,
   if (!channel_check_sendable (self, error))
     return 0;
 
-  if (self->route->queue.length == 0 && socket->state != USOCK_STATE_CONNECTING)
+  if (channel_may_send_now (self, self->route))
     gathered = channel_gather (messages, n_messages, outgoing, iov);
   if (gathered > 1)
     {
@@ -427,7 +567,7 @@ channel_pop_sent (UsockChannel *self,
   channel_dequeue (self, route, &item);
   if (item.message != NULL)
     {
-      channel_note_sent (self, usock_message_get_length (item.message));
+      channel_note_sent (self, usock_message_get_length (item.message) - item.sent);
       usock_message_unref (item.message);
     }
   if (item.operation != NULL && (item.message != NULL || usock_operation_unmark (item.operation)))
@@ -550,6 +690,88 @@ channel_send_failed (UsockChannel *self,
     channel_fail_enders (self, error);
 }
 
+/* The messages of a stream that can leave in one system call: from the head, as far as they are
+ * bytes only. Returns how many vectors they fill, or 0 if the head has to go by itself. */
+static guint
+channel_gather_bytes (UsockRoute   *route,
+                      struct iovec *iov)
+{
+  UsockQueueItem *item;
+  guint used = 0;
+
+  for (guint i = 0; (item = usock_queue_peek (&route->queue, i)) != NULL; i++)
+    {
+      UsockCredentials credentials;
+      guint n_iov;
+
+      if (item->message == NULL || usock_message_peek_credentials (item->message, &credentials)
+          || (usock_message_get_n_fds (item->message) > 0 && item->sent == 0))
+        break;
+
+      n_iov = usock_message_get_iov (item->message, iov + used, BATCH_IOV - used);
+      if (n_iov > BATCH_IOV - used)
+        break;
+      used += item->sent > 0 ? iov_advance (iov + used, n_iov, item->sent) : n_iov;
+    }
+
+  return used;
+}
+
+/* Some bytes of a stream have left, and with them the messages that end there. */
+static void
+channel_settle_bytes (UsockChannel *self,
+                      UsockRoute   *route,
+                      gsize         sent)
+{
+  UsockQueueItem *head;
+
+  while ((head = usock_queue_peek (&route->queue, 0)) != NULL && head->message != NULL)
+    {
+      gsize rest = usock_message_get_length (head->message) - head->sent;
+
+      if (rest > sent)
+        {
+          if (sent > 0)
+            channel_advance (self, route, sent);
+          return;
+        }
+      sent -= rest;
+      channel_pop_sent (self, route);
+    }
+}
+
+/* Returns 0 if everything left that was tried, and a negative errno if the kernel takes no
+ * more. */
+static int
+channel_flush_bytes (UsockChannel *self,
+                     UsockRoute   *route,
+                     gboolean     *progress)
+{
+  UsockQueueItem *head = usock_queue_peek (&route->queue, 0);
+  struct iovec iov[BATCH_IOV];
+  UsockIoOutgoing outgoing = { .iov = iov };
+  gsize wanted = 0;
+  gssize result;
+
+  outgoing.n_iov = channel_gather_bytes (route, iov);
+  for (guint i = 0; i < outgoing.n_iov; i++)
+    wanted += iov[i].iov_len;
+
+  if (outgoing.n_iov == 0 && usock_message_get_length (head->message) > 0)
+    {
+      wanted = usock_message_get_length (head->message) - head->sent;
+      result = channel_send_message_now (self, route, head->message, head->sent);
+    }
+  else
+    result = wanted > 0 ? usock_io_send (usock_channel_socket (self)->fd, &outgoing) : 0;
+
+  if (result < 0)
+    return result;
+  *progress = TRUE;
+  channel_settle_bytes (self, route, result);
+  return (gsize) result < wanted ? -EAGAIN : 0;
+}
+
 /* Returns how many left, or a negative errno for the oldest one. */
 static int
 channel_flush_some (UsockChannel *self,
@@ -599,7 +821,8 @@ channel_flush_route (UsockChannel *self,
           continue;
         }
 
-      n = channel_flush_some (self, route);
+      n = USOCK_CHANNEL_GET_CLASS (self)->stream ? channel_flush_bytes (self, route, &progress)
+                                                 : channel_flush_some (self, route);
       if (n < 0 && send_may_succeed_later (-n))
         {
           USOCK_CHANNEL_GET_CLASS (self)->blocked (self, route, -n, progress);
@@ -653,6 +876,9 @@ usock_channel_flush (UsockChannel *self,
 {
   UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
 
+  if (self->n_corks > 0)
+    return;
+
   class->each_route (self, channel_flush_due, GINT_TO_POINTER (force));
   if (!class->connectionless && self->n_queued == 0)
     usock_watch_want_writable (&usock_channel_socket (self)->watch,
@@ -673,6 +899,28 @@ usock_channel_finish_writing (UsockChannel *self)
   self->ended = TRUE;
   usock_watch_wake (&socket->watch);
   channel_succeed_all (self, &self->enders);
+}
+
+/* To a stream many messages are one piece of bytes. */
+static gsize
+channel_send_joined (UsockChannel   *self,
+                     UsockMessage  **messages,
+                     gsize           n_messages,
+                     GError        **error)
+{
+  gsize accepted = 0;
+
+  self->n_corks++;
+  while (accepted < n_messages
+         && channel_send (self, messages[accepted], NULL,
+                          usock_message_get_length (messages[accepted]),
+                          accepted == 0 ? error : NULL))
+    accepted++;
+  self->n_corks--;
+
+  if (self->n_queued > 0 && usock_channel_is_connected (self))
+    usock_channel_flush (self, FALSE);
+  return accepted;
 }
 
 /**
@@ -856,6 +1104,9 @@ usock_channel_send_messages (UsockChannel   *self,
 
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
   g_return_val_if_fail (messages != NULL || n_messages == 0, 0);
+
+  if (USOCK_CHANNEL_GET_CLASS (self)->stream && self->queue_limit > 0)
+    return channel_send_joined (self, messages, n_messages, error);
 
   while (accepted < n_messages)
     {

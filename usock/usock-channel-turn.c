@@ -34,7 +34,7 @@ channel_route_deadline (UsockChannel *self,
 
   if (route->retry_at > 0 && (route->blocked || route->queue.length > 0))
     *next = MIN (*next, route->retry_at);
-  if (route->queue.length == 0)
+  if (route->queue.length == 0 || self->n_corks > 0)
     return;
 
   if (!USOCK_CHANNEL_GET_CLASS (self)->connectionless)
@@ -152,6 +152,8 @@ void
 usock_channel_cancel_operation (UsockChannel   *self,
                                 UsockOperation *operation)
 {
+  if (USOCK_CHANNEL_GET_CLASS (self)->give_back != NULL)
+    USOCK_CHANNEL_GET_CLASS (self)->give_back (self, operation);
   usock_channel_fail_operation (self, operation,
                                 g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED,
                                                      _("The operation was cancelled")));
@@ -184,7 +186,8 @@ static gboolean
 channel_remove_queued (const UsockQueueItem *item,
                        gpointer              self)
 {
-  if (!channel_remove_cancelled (item, self))
+  /* What has begun to leave is not cut off. */
+  if (item->sent > 0 || !channel_remove_cancelled (item, self))
     return FALSE;
 
   USOCK_CHANNEL (self)->n_queued--;
@@ -237,7 +240,7 @@ channel_check_route_stall (UsockChannel *self,
   gint64 *now = user_data;
   GError *error;
 
-  if (route->queue.length == 0
+  if (route->queue.length == 0 || self->n_corks > 0
       || *now < route->stalled_since + self->send_timeout * G_GINT64_CONSTANT (1000))
     return;
 
@@ -331,7 +334,7 @@ usock_channel_dispatch (UsockSocket *socket)
   UsockChannel *self = USOCK_CHANNEL (socket);
   guint ready = socket->watch.ready;
 
-  socket->watch.ready &= USOCK_READY_IN | USOCK_READY_HANGUP;
+  socket->watch.ready &= USOCK_READY_IN | USOCK_READY_HANGUP | USOCK_READY_URGENT;
   if (ready & USOCK_READY_INTERRUPT)
     channel_sweep_cancelled (self);
   if (socket->state == USOCK_STATE_CONNECTING)
@@ -376,6 +379,7 @@ usock_channel_closing (UsockSocket *socket)
 {
   UsockChannel *self = USOCK_CHANNEL (socket);
 
+  self->n_corks = 0;
   if (socket->failure == NULL && usock_channel_is_connected (self))
     usock_channel_flush (self, TRUE);
   if (socket->failure != NULL && self->verdict == NULL)

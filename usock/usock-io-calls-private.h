@@ -20,18 +20,22 @@ G_BEGIN_DECLS
 #endif
 
 #ifdef USOCK_FAULTS
-int usock_io_fault_next (UsockIoCall call);
+int   usock_io_fault_next (UsockIoCall call);
+gsize usock_io_fault_cut  (gsize       length);
 
 #define FAULT(call)                                                                                \
   G_STMT_START                                                                                     \
   {                                                                                                \
     int fault_ = usock_io_fault_next (call);                                                       \
-    if (fault_ != 0)                                                                               \
+    if (fault_ > 0)                                                                                \
       return -fault_;                                                                              \
   }                                                                                                \
   G_STMT_END
+/* After FAULT(), for calls on byte streams. */
+#define FAULT_CUT(length) usock_io_fault_cut (length)
 #else
 #define FAULT(call)
+#define FAULT_CUT(length) (length)
 #endif
 
 /* connect(2) apart, every call here may simply be made again when a signal interrupts it; and

@@ -119,6 +119,7 @@ int              usock_io_set_pidfds        (int                    fd,
 int              usock_io_set_markers       (int                    fd);
 int              usock_io_refuse_fds        (int                    fd,
                                              gboolean               refuse);
+int              usock_io_set_abort         (int                    fd);
 int              usock_io_make_room         (int                    fd,
                                              gsize                  message_length);
 int              usock_io_get_peer_credentials (int                 fd,
@@ -151,6 +152,9 @@ int              usock_io_receive           (int                    fd,
                                              gsize                  max_length,
                                              guint                  n_messages,
                                              gboolean               with_senders);
+gssize           usock_io_receive_bytes     (int                    fd,
+                                             UsockIoBatch          *batch,
+                                             gsize                  max_length);
 void             usock_io_batch_get         (UsockIoBatch          *batch,
                                              guint                  index,
                                              UsockIoPacket         *packet);
@@ -160,12 +164,17 @@ void             usock_io_batch_get_control (UsockIoBatch          *batch,
 char            *usock_io_batch_get_sender  (UsockIoBatch          *batch,
                                              guint                  index);
 int              usock_io_peek_end          (int                    fd,
+                                             gboolean               stream,
                                              gboolean              *at_end);
 
 void             usock_io_close_foreign     (int                    fd);
 guint            usock_io_count_closing     (void);
 
 #ifdef USOCK_FAULTS
+/* In place of an errno: half as many bytes as asked for, or none. Of byte streams only. */
+#define USOCK_IO_SHORT (-1)
+#define USOCK_IO_ZERO (-2)
+
 /* The next @nth call of that kind, and with @every also each @every th after it, fails. */
 void             usock_io_fault_add         (UsockIoCall            call,
                                              int                    errnum,

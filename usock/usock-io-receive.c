@@ -133,6 +133,28 @@ usock_io_receive (int           fd,
   return result;
 }
 
+/* Of a byte stream: one piece, into the first slot. Without MSG_TRUNC, by which TCP throws away
+ * what it is asked for. */
+gssize
+usock_io_receive_bytes (int           fd,
+                        UsockIoBatch *self,
+                        gsize         max_length)
+{
+  struct mmsghdr *header = &self->headers[0];
+  gssize result;
+
+  FAULT (USOCK_IO_RECEIVE);
+  g_assert (max_length <= self->slot_size);
+
+  batch_reset (self, 0, self->n_dirty);
+  self->n_dirty = 1;
+  self->iov[0].iov_len = FAULT_CUT (max_length);
+  header->msg_hdr.msg_name = NULL;
+  result = RETRY (recvmsg (fd, &header->msg_hdr, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
+  header->msg_len = MAX (result, 0);
+  return result;
+}
+
 /* Tells the time by its type: a single descriptor, or the credentials, may take as many bytes. */
 static gboolean
 control_is_time (struct msghdr *message)
@@ -189,11 +211,24 @@ control_drop_copies (const struct msghdr *message)
         close (usock_io_control_get_fd (header, i));
 }
 
+/* Of a byte stream. Without a control buffer no descriptor is installed. */
+static int
+peek_end_of_bytes (int       fd,
+                   gboolean *at_end)
+{
+  char byte;
+  int result = RETRY (recv (fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT));
+
+  *at_end = result == 0;
+  return result;
+}
+
 /* Looks without taking. Peeking with a control buffer installs descriptors, each time anew; this
  * one has room for the time alone, which comes first. Where no markers are set, descriptors may
  * come instead; the queue has them still, so closing these copies never blocks. */
 int
 usock_io_peek_end (int       fd,
+                   gboolean  stream,
                    gboolean *at_end)
 {
   union
@@ -206,6 +241,9 @@ usock_io_peek_end (int       fd,
   int result;
 
   FAULT (USOCK_IO_RECEIVE);
+  if (stream)
+    return peek_end_of_bytes (fd, at_end);
+
   header.msg_iov = &iov;
   header.msg_iovlen = 1;
   header.msg_control = &control;

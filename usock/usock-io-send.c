@@ -14,7 +14,7 @@ usock_io_send_data (int           fd,
                     gsize         length)
 {
   FAULT (USOCK_IO_SEND);
-  return RETRY (send (fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL));
+  return RETRY (send (fd, data, FAULT_CUT (length), MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
 gssize
@@ -57,6 +57,26 @@ send_native (int           fd,
   return RETRY (sendmsg (fd, header, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
+#ifdef USOCK_FAULTS
+static void
+outgoing_cut (struct msghdr *header)
+{
+  gsize length = 0;
+
+  for (gsize i = 0; i < header->msg_iovlen; i++)
+    length += header->msg_iov[i].iov_len;
+
+  length = FAULT_CUT (length);
+  for (gsize i = 0; i < header->msg_iovlen; i++)
+    {
+      header->msg_iov[i].iov_len = MIN (header->msg_iov[i].iov_len, length);
+      length -= header->msg_iov[i].iov_len;
+    }
+}
+#else
+#define outgoing_cut(header)
+#endif
+
 gssize
 usock_io_send (int                    fd,
                const UsockIoOutgoing *outgoing)
@@ -69,6 +89,7 @@ usock_io_send (int                    fd,
 
   FAULT (USOCK_IO_SEND);
   outgoing_fill (outgoing, &header);
+  outgoing_cut (&header);
   header.msg_controllen = usock_io_control_space (outgoing);
   if (header.msg_controllen > sizeof control)
     header.msg_control = large = g_malloc (header.msg_controllen);

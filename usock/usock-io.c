@@ -17,6 +17,8 @@ static struct
   guint every;
 } faults[USOCK_IO_SHUTDOWN + 1];
 
+static int fault_cut;
+
 void
 usock_io_fault_add (UsockIoCall call,
                     int         errnum,
@@ -37,11 +39,24 @@ usock_io_fault_clear (void)
 int
 usock_io_fault_next (UsockIoCall call)
 {
+  fault_cut = 0;
   if (faults[call].nth == 0 || --faults[call].nth > 0)
     return 0;
 
   faults[call].nth = faults[call].every;
+  fault_cut = MIN (faults[call].errnum, 0);
   return faults[call].errnum;
+}
+
+gsize
+usock_io_fault_cut (gsize length)
+{
+  int cut = fault_cut;
+
+  fault_cut = 0;
+  if (cut == USOCK_IO_ZERO)
+    return 0;
+  return cut == USOCK_IO_SHORT ? (length + 1) / 2 : length;
 }
 #endif
 
@@ -163,6 +178,16 @@ usock_io_refuse_fds (int      fd,
   int result = usock_io_set_option (fd, SOL_SOCKET, SO_PASSRIGHTS, !refuse);
 
   return result == -ENOPROTOOPT || result == -EOPNOTSUPP ? 0 : result;
+}
+
+/* Closing takes back what is on its way, and lets TCP tell the peer so. */
+int
+usock_io_set_abort (int fd)
+{
+  const struct linger now = { TRUE, 0 };
+
+  FAULT (USOCK_IO_SET_OPTION);
+  return RETRY (setsockopt (fd, SOL_SOCKET, SO_LINGER, &now, sizeof now));
 }
 
 /* A message must fit SO_SNDBUF but for 32 bytes. The kernel doubles what is set. */

@@ -25,6 +25,7 @@ typedef struct
 UsockMessage           *usock_message_new_received     (gconstpointer           data,
                                                         gsize                   length,
                                                         gsize                   full_length);
+UsockMessage           *usock_message_new_assembled    (GBytes                 *bytes);
 void                    usock_message_receive_fds      (UsockMessage           *self,
                                                         const int              *fds,
                                                         guint                   n_fds,

@@ -135,6 +135,17 @@ usock_message_new_received (gconstpointer data,
   return self;
 }
 
+/* Takes @bytes over, behind which a NUL stands. */
+UsockMessage *
+usock_message_new_assembled (GBytes *bytes)
+{
+  UsockMessage *self = message_new (bytes);
+
+  self->frozen = self->received = TRUE;
+
+  return self;
+}
+
 void
 usock_message_receive_fds (UsockMessage *self,
                            const int    *fds,

@@ -23,6 +23,11 @@ UsockOperation *usock_operation_new             (gpointer             source,
                                                  GAsyncReadyCallback  callback,
                                                  gpointer             user_data);
 
+void            usock_operation_set_data        (UsockOperation      *self,
+                                                 gpointer             data,
+                                                 GDestroyNotify       free_data);
+gpointer        usock_operation_get_data        (UsockOperation      *self);
+
 void            usock_operation_set_cancellable (UsockOperation      *self,
                                                  GCancellable        *cancellable,
                                                  GCallback            cancelled);

@@ -13,6 +13,8 @@ struct _UsockOperation
   gpointer tag;
   GAsyncReadyCallback callback;
   gpointer user_data;
+  gpointer data;
+  GDestroyNotify free_data;
 
   GCancellable *cancellable;
   gulong cancelled_id;
@@ -72,6 +74,8 @@ usock_operation_finalize (GObject *object)
   operation_forget_cancellable (self);
   if (self->result != NULL && self->free_result != NULL)
     self->free_result (self->result);
+  if (self->free_data != NULL)
+    self->free_data (self->data);
   g_clear_error (&self->error);
   g_clear_object (&self->source);
 
@@ -103,6 +107,24 @@ usock_operation_new (gpointer             source,
   self->user_data = user_data;
 
   return self;
+}
+
+/* What the call is about; it stays until the operation goes. */
+void
+usock_operation_set_data (UsockOperation *self,
+                          gpointer        data,
+                          GDestroyNotify  free_data)
+{
+  g_assert (self->data == NULL);
+
+  self->data = data;
+  self->free_data = free_data;
+}
+
+gpointer
+usock_operation_get_data (UsockOperation *self)
+{
+  return self->data;
 }
 
 /* The callback gets the source object, in whatever thread cancels. It may only wake the loop:

@@ -21,6 +21,7 @@ typedef struct
   UsockMessage *message;     /* NULL for a mark, which only its operation waits for */
   UsockOperation *operation; /* nullable */
   guint64 cost;
+  gsize sent; /* of a byte stream: how much of the message has left */
 } UsockQueueItem;
 
 typedef struct
@@ -41,6 +42,10 @@ guint64         usock_queue_message_cost (gsize             length,
 void            usock_queue_push         (UsockQueue       *self,
                                           UsockMessage     *message,
                                           UsockOperation   *operation);
+void            usock_queue_push_front   (UsockQueue       *self,
+                                          UsockMessage     *message);
+void            usock_queue_advance      (UsockQueue       *self,
+                                          gsize             n_bytes);
 UsockQueueItem *usock_queue_peek         (UsockQueue       *self,
                                           guint             index);
 gboolean        usock_queue_pop          (UsockQueue       *self,

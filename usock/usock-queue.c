@@ -27,13 +27,12 @@ queue_grow (UsockQueue *self)
   self->head = 0;
 }
 
-/* Takes both references over. */
-void
-usock_queue_push (UsockQueue     *self,
-                  UsockMessage   *message,
-                  UsockOperation *operation)
+static UsockQueueItem
+queue_admit (UsockQueue     *self,
+             UsockMessage   *message,
+             UsockOperation *operation)
 {
-  UsockQueueItem item = { message, operation, 0 };
+  UsockQueueItem item = { message, operation, 0, 0 };
 
   if (message != NULL)
     item.cost = usock_queue_message_cost (usock_message_get_length (message),
@@ -42,9 +41,43 @@ usock_queue_push (UsockQueue     *self,
   if (self->length == self->capacity)
     queue_grow (self);
 
-  self->items[(self->head + self->length) & (self->capacity - 1)] = item;
   self->length++;
   self->cost += item.cost;
+  return item;
+}
+
+/* Takes both references over. */
+void
+usock_queue_push (UsockQueue     *self,
+                  UsockMessage   *message,
+                  UsockOperation *operation)
+{
+  UsockQueueItem item = queue_admit (self, message, operation);
+
+  self->items[(self->head + self->length - 1) & (self->capacity - 1)] = item;
+}
+
+/* Takes the reference over, and puts it before all others. */
+void
+usock_queue_push_front (UsockQueue   *self,
+                        UsockMessage *message)
+{
+  UsockQueueItem item = queue_admit (self, message, NULL);
+
+  self->head = (self->head - 1) & (self->capacity - 1);
+  self->items[self->head] = item;
+}
+
+/* Of the head, which stays: that much of it weighs no more. */
+void
+usock_queue_advance (UsockQueue *self,
+                     gsize       n_bytes)
+{
+  UsockQueueItem *head = usock_queue_peek (self, 0);
+
+  head->sent += n_bytes;
+  head->cost -= n_bytes;
+  self->cost -= n_bytes;
 }
 
 UsockQueueItem *

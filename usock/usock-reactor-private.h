@@ -29,6 +29,7 @@ typedef enum
   USOCK_READY_HANGUP = 1 << 2,
   USOCK_READY_DEADLINE = 1 << 3,
   USOCK_READY_INTERRUPT = 1 << 4,
+  USOCK_READY_URGENT = 1 << 5, /* there is out-of-band data */
 } UsockReady;
 
 typedef struct

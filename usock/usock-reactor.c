@@ -237,8 +237,10 @@ reactor_collect_events (UsockReactor *self)
     {
       UsockWatch *watch = events[i].data.ptr;
 
-      if (events[i].events & (EPOLLIN | EPOLLPRI))
+      if (events[i].events & EPOLLIN)
         watch->ready |= USOCK_READY_IN;
+      if (events[i].events & EPOLLPRI)
+        watch->ready |= USOCK_READY_URGENT | USOCK_READY_IN;
       if (events[i].events & EPOLLOUT)
         watch->ready |= USOCK_READY_OUT;
       if (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
@@ -566,7 +568,7 @@ reactor_control (UsockWatch *watch,
   if (usock_reactor_is_inherited (watch->reactor))
     return -EPERM;
 
-  event.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (watch->writable_wanted ? EPOLLOUT : 0);
+  event.events = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET | (watch->writable_wanted ? EPOLLOUT : 0);
   event.data.ptr = watch;
   return epoll_ctl (watch->reactor->epoll_fd, operation, fd, &event) == 0 ? 0 : -errno;
 }

@@ -9,6 +9,7 @@
 
 #include "usock-compat-private.h"
 #include "usock-seqpacket.h"
+#include "usock-stream.h"
 
 /* How many connections one turn takes. Then it is the others' turn. */
 #define TURN_ACCEPTS 64
@@ -30,8 +31,11 @@ server_connection_closed (UsockSocket *connection,
 static UsockChannel *
 server_new_channel (UsockServer *self)
 {
-  UsockChannel *channel = USOCK_CHANNEL (usock_seqpacket_new ());
+  UsockSocket *socket = USOCK_SOCKET (self);
+  UsockChannel *channel = socket->type == SOCK_STREAM ? USOCK_CHANNEL (usock_stream_new ())
+                                                      : USOCK_CHANNEL (usock_seqpacket_new ());
 
+  USOCK_SOCKET (channel)->family = socket->family;
   usock_channel_set_max_fds (channel, self->max_fds);
   usock_channel_set_pass_credentials (channel, self->pass_credentials);
   usock_channel_set_pass_pidfd (channel, self->pass_pidfd);

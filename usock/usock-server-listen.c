@@ -37,9 +37,11 @@ server_check (UsockServer      *self,
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS,
                  _("Could not listen on “%s”: the server listens on “%s” already"), name->label,
                  socket->label);
-  else if (socket->type != SOCK_SEQPACKET)
+  else if (socket->type != SOCK_SEQPACKET && socket->type != SOCK_STREAM)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                 _("Could not listen on “%s”: servers are for SEQPACKET sockets"), name->label);
+                 _("Could not listen on “%s”: a server accepts connections, and datagrams have "
+                   "none"),
+                 name->label);
   else if (name->path == NULL && name->native.any.sa_family != AF_UNIX)
     usock_error_set_errno (error, EAFNOSUPPORT, _("Could not listen on “%s”"), name->label);
   else

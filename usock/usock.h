@@ -15,6 +15,7 @@
 #include "usock-socket.h"
 #include "usock-channel.h"
 #include "usock-seqpacket.h"
+#include "usock-stream.h"
 #include "usock-dgram.h"
 #include "usock-notify.h"
 #include "usock-server.h"

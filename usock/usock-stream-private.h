@@ -1,0 +1,31 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "usock-channel-private.h"
+#include "usock-stream.h"
+
+G_BEGIN_DECLS
+
+/* usock-stream: bytes in order, without borders.
+ *
+ * The channel sends and receives the pieces. The class is in usock-stream.c; taking bytes by
+ * number, line or character, whatever the pieces are, in -receive.c. */
+struct _UsockStream
+{
+  UsockChannel parent_instance;
+
+  gboolean no_delay;
+  gboolean keep_alive;
+  guint keep_alive_delay;
+};
+
+/* usock-stream-receive.c */
+gboolean usock_stream_assemble  (UsockChannel   *channel,
+                                 UsockOperation *operation,
+                                 gboolean        last);
+void     usock_stream_give_back (UsockChannel   *channel,
+                                 UsockOperation *operation);
+
+G_END_DECLS

@@ -1,0 +1,85 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#if !defined(USOCK_INSIDE) && !defined(USOCK_COMPILATION)
+#error "Only <usock/usock.h> can be included directly."
+#endif
+
+#include "usock-channel.h"
+
+G_BEGIN_DECLS
+
+#define USOCK_TYPE_STREAM (usock_stream_get_type ())
+
+USOCK_DECLARE_TYPE (UsockStream, usock_stream, STREAM, UsockChannel)
+
+USOCK_AVAILABLE_IN_1_0
+UsockStream  *usock_stream_new                    (void);
+USOCK_AVAILABLE_IN_1_0
+UsockStream  *usock_stream_new_from_fd            (gint                  fd,
+                                                   GError              **error);
+USOCK_AVAILABLE_IN_1_0
+gboolean      usock_stream_new_pair               (UsockStream         **first,
+                                                   UsockStream         **second,
+                                                   GError              **error);
+
+USOCK_AVAILABLE_IN_1_0
+void          usock_stream_receive_exactly_async  (UsockStream          *self,
+                                                   gsize                 n_bytes,
+                                                   guint                 n_fds,
+                                                   GCancellable         *cancellable,
+                                                   GAsyncReadyCallback   callback,
+                                                   gpointer              user_data);
+USOCK_AVAILABLE_IN_1_0
+UsockMessage *usock_stream_receive_exactly_finish (UsockStream          *self,
+                                                   GAsyncResult         *result,
+                                                   GError              **error);
+USOCK_AVAILABLE_IN_1_0
+void          usock_stream_receive_line_async     (UsockStream          *self,
+                                                   GCancellable         *cancellable,
+                                                   GAsyncReadyCallback   callback,
+                                                   gpointer              user_data);
+USOCK_AVAILABLE_IN_1_0
+char         *usock_stream_receive_line_finish    (UsockStream          *self,
+                                                   GAsyncResult         *result,
+                                                   GError              **error);
+USOCK_AVAILABLE_IN_1_0
+void          usock_stream_receive_text_async     (UsockStream          *self,
+                                                   GCancellable         *cancellable,
+                                                   GAsyncReadyCallback   callback,
+                                                   gpointer              user_data);
+USOCK_AVAILABLE_IN_1_0
+char         *usock_stream_receive_text_finish    (UsockStream          *self,
+                                                   GAsyncResult         *result,
+                                                   GError              **error);
+USOCK_AVAILABLE_IN_1_0
+gboolean      usock_stream_unread                 (UsockStream          *self,
+                                                   UsockMessage         *message,
+                                                   GError              **error);
+
+USOCK_AVAILABLE_IN_1_0
+void          usock_stream_cork                   (UsockStream          *self);
+USOCK_AVAILABLE_IN_1_0
+void          usock_stream_uncork                 (UsockStream          *self);
+USOCK_AVAILABLE_IN_1_0
+void          usock_stream_reset                  (UsockStream          *self);
+
+USOCK_AVAILABLE_IN_1_0
+gboolean      usock_stream_get_no_delay           (UsockStream          *self);
+USOCK_AVAILABLE_IN_1_0
+void          usock_stream_set_no_delay           (UsockStream          *self,
+                                                   gboolean              no_delay);
+USOCK_AVAILABLE_IN_1_0
+gboolean      usock_stream_get_keep_alive         (UsockStream          *self);
+USOCK_AVAILABLE_IN_1_0
+void          usock_stream_set_keep_alive         (UsockStream          *self,
+                                                   gboolean              keep_alive);
+USOCK_AVAILABLE_IN_1_0
+guint         usock_stream_get_keep_alive_delay   (UsockStream          *self);
+USOCK_AVAILABLE_IN_1_0
+void          usock_stream_set_keep_alive_delay   (UsockStream          *self,
+                                                   guint                 keep_alive_delay);
+
+G_END_DECLS
