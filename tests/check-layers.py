@@ -15,7 +15,7 @@ FLOORS = [
     ['io'],
     ['reactor', 'option', 'path', 'notify'],
     ['socket', 'waiter', 'notify'],
-    ['channel'],
+    ['channel', 'poll'],
     ['handle', 'seqpacket', 'stream', 'dgram'],
     ['server'],
 ]

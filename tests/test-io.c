@@ -330,7 +330,7 @@ test_every_call_fails (UsockTest *test, gconstpointer data)
   g_assert_cmpint (usock_io_set_markers (fd), ==, -EXDEV);
   g_assert_cmpint (usock_io_set_credentials (fd, TRUE), ==, -EXDEV);
   g_assert_cmpint (usock_io_refuse_fds (fd, TRUE), ==, -EXDEV);
-  g_assert_cmpint (usock_io_shutdown_writing (fd), ==, -EXDEV);
+  g_assert_cmpint (usock_io_shutdown (fd, SHUT_WR), ==, -EXDEV);
   g_assert_null (usock_io_get_local_address (fd));
   g_assert_null (usock_io_get_remote_address (fd));
 
@@ -993,7 +993,7 @@ test_half_close (UsockTest *test, gconstpointer data)
   gboolean at_end = FALSE;
 
   g_assert_cmpint (usock_io_set_markers (test->pair[1]), ==, 0);
-  g_assert_cmpint (usock_io_shutdown_writing (test->pair[0]), ==, 0);
+  g_assert_cmpint (usock_io_shutdown (test->pair[0], SHUT_WR), ==, 0);
   g_assert_cmpint (usock_io_send_data (test->pair[0], "x", 1), ==, -EPIPE);
   g_assert_cmpint (usock_io_peek_end (test->pair[1], FALSE, &at_end), ==, 0);
   g_assert_true (at_end);

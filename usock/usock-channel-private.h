@@ -172,6 +172,7 @@ gboolean usock_channel_wanted         (UsockSocket    *socket);
 void     usock_channel_closing        (UsockSocket    *socket);
 void     usock_channel_finish         (UsockSocket    *socket);
 void     usock_channel_orphaned       (UsockSocket    *socket);
+gboolean usock_channel_holds_input    (UsockSocket    *socket);
 void     usock_channel_note_activity  (UsockChannel   *self);
 void     usock_channel_schedule       (UsockChannel   *self);
 void     usock_channel_complete       (UsockChannel   *self,
@@ -208,6 +209,11 @@ gboolean usock_channel_connect_new    (UsockChannel   *self,
 void     usock_channel_retry_connect  (UsockChannel   *self);
 void     usock_channel_announce       (UsockChannel   *self);
 void     usock_channel_cancel_connect (UsockChannel   *self);
+
+/* usock-channel-end.c */
+gboolean usock_channel_shutdown       (UsockSocket    *socket,
+                                       UsockShut       how,
+                                       GError        **error);
 
 /* usock-channel-receive.c */
 gboolean usock_channel_is_wanted      (UsockChannel   *self);

@@ -321,6 +321,8 @@ channel_make_message (UsockChannel *self,
   usock_message_receive_info (incoming->message, flags,
                               control.has_credentials ? &control.credentials : NULL,
                               control.timestamp, sender);
+  usock_message_receive_msg_flags (incoming->message,
+                                   (UsockMsgFlags) control.msg_flags & ~USOCK_MSG_CMSG_CLOEXEC);
   usock_message_receive_controls (incoming->message, control.others, control.n_others,
                                   control.pidfd);
   if (control.n_fds > 0)

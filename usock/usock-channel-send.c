@@ -174,7 +174,8 @@ channel_send_message_now (UsockChannel *self,
   outgoing.fds = fds;
   if (usock_message_peek_credentials (message, &credentials))
     outgoing.credentials = &credentials;
-  outgoing.controls = usock_message_peek_controls (message, &outgoing.n_controls);
+  if (sent == 0)
+    outgoing.controls = usock_message_peek_controls (message, &outgoing.n_controls);
 
   outgoing.n_iov = usock_message_get_iov (message, iov, MESSAGE_IOV);
   if (outgoing.n_iov > MESSAGE_IOV)
@@ -702,10 +703,11 @@ channel_gather_bytes (UsockRoute   *route,
   for (guint i = 0; (item = usock_queue_peek (&route->queue, i)) != NULL; i++)
     {
       UsockCredentials credentials;
-      guint n_iov;
+      guint n_iov, n_controls;
 
       if (item->message == NULL || usock_message_peek_credentials (item->message, &credentials)
-          || (usock_message_get_n_fds (item->message) > 0 && item->sent == 0))
+          || (usock_message_get_n_fds (item->message) > 0 && item->sent == 0)
+          || (usock_message_peek_controls (item->message, &n_controls) != NULL && item->sent == 0))
         break;
 
       n_iov = usock_message_get_iov (item->message, iov + used, BATCH_IOV - used);
@@ -895,7 +897,7 @@ usock_channel_finish_writing (UsockChannel *self)
     return;
 
   /* ENOTCONN: the peer is gone, and needs no telling. */
-  usock_io_shutdown_writing (socket->fd);
+  usock_io_shutdown (socket->fd, SHUT_WR);
   self->ended = TRUE;
   usock_watch_wake (&socket->watch);
   channel_succeed_all (self, &self->enders);

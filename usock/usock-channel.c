@@ -479,6 +479,8 @@ usock_channel_class_init (UsockChannelClass *class)
   socket_class->closing = usock_channel_closing;
   socket_class->finish = usock_channel_finish;
   socket_class->orphaned = usock_channel_orphaned;
+  socket_class->holds_input = usock_channel_holds_input;
+  socket_class->shutdown = usock_channel_shutdown;
 
   class->connect = usock_channel_connect_new;
   class->each_route = usock_channel_each_route;

@@ -49,13 +49,6 @@ gsize usock_io_fault_cut  (gsize       length);
     result_ == -1 ? -errno : result_;                                                              \
   })
 
-/* getsockname() may say 111, one more byte than a sockaddr_un has. */
-typedef union
-{
-  struct sockaddr any;
-  struct sockaddr_storage storage;
-} UsockIoNative;
-
 /* A destination whose path is too long for an address is reached by its descriptor. */
 typedef struct
 {

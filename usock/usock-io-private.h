@@ -11,6 +11,8 @@
 
 #pragma once
 
+#include <poll.h>
+
 #include "usock-address-private.h"
 #include "usock-message-private.h"
 
@@ -31,6 +33,7 @@ typedef enum
   USOCK_IO_SET_OPTION,
   USOCK_IO_GET_NAME,
   USOCK_IO_SHUTDOWN,
+  USOCK_IO_POLL,
 } UsockIoCall;
 
 /* How much of a send buffer is free. What is on its way to slow receivers fills it. Sending goes
@@ -76,6 +79,33 @@ typedef struct
   guint n_others;
 } UsockIoControl;
 
+/* getsockname() may say 111, one more byte than a sockaddr_un has. */
+typedef union
+{
+  struct sockaddr any;
+  struct sockaddr_storage storage;
+} UsockIoNative;
+
+/* Room for 253 descriptors, credentials, a pidfd, the time and a security label: a control
+ * buffer that is too small makes the kernel drop descriptors. The odd number of cache lines
+ * keeps the buffers of one batch from sharing cache sets. */
+#define USOCK_IO_CONTROL_SIZE 1600
+
+/* One message to be received, where the caller wants it, and what came along. */
+typedef struct
+{
+  struct iovec *iov;
+  guint n_iov;
+  int family;
+  gboolean with_control; /* without it, the kernel closes the descriptors that come */
+
+  gboolean has_control;
+  UsockIoControl control; /* points into the buffer */
+  UsockIoNative name;
+  socklen_t name_length;
+  _Alignas (16) char buffer[USOCK_IO_CONTROL_SIZE];
+} UsockIoIncoming;
+
 typedef struct
 {
   const struct iovec *iov;
@@ -102,7 +132,16 @@ int              usock_io_connect           (int                    fd,
 int              usock_io_listen            (int                    fd,
                                              int                    backlog);
 int              usock_io_accept            (int                    fd);
-int              usock_io_shutdown_writing  (int                    fd);
+int              usock_io_accept_from       (int                    fd,
+                                             GSocketAddress       **address);
+int              usock_io_disconnect        (int                    fd);
+int              usock_io_shutdown          (int                    fd,
+                                             int                    how);
+int              usock_io_set_nonblocking   (int                    fd,
+                                             gboolean               nonblocking);
+int              usock_io_poll              (struct pollfd         *fds,
+                                             guint                  n_fds,
+                                             int                    timeout);
 
 int              usock_io_get_option        (int                    fd,
                                              int                    level,
@@ -142,6 +181,14 @@ gssize           usock_io_send              (int                    fd,
 int              usock_io_send_batch        (int                    fd,
                                              const UsockIoOutgoing *outgoing,
                                              guint                  n_outgoing);
+
+gssize           usock_io_send_message      (int                    fd,
+                                             const UsockIoOutgoing *outgoing,
+                                             int                    flags);
+gssize           usock_io_receive_message   (int                    fd,
+                                             UsockIoIncoming       *incoming,
+                                             int                    flags);
+char            *usock_io_incoming_get_sender (const UsockIoIncoming *incoming);
 
 UsockIoBatch    *usock_io_batch_new         (gsize                  slot_size);
 void             usock_io_batch_free        (UsockIoBatch          *batch);

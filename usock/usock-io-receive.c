@@ -13,11 +13,6 @@
 
 #define TIME_SPACE CMSG_SPACE (sizeof (struct timespec))
 
-/* Room for 253 descriptors, credentials, a pidfd, the time and a security label: a control
- * buffer that is too small makes the kernel drop descriptors. The odd number of cache lines
- * keeps the buffers of one batch from sharing cache sets. */
-#define CONTROL_SIZE 1600
-
 #define PAGE 4096
 
 /* Memory for many messages at once. A slot is as large as the largest message may be, but costs
@@ -34,7 +29,7 @@ struct _UsockIoBatch
   struct mmsghdr headers[USOCK_IO_BATCH_MAX];
   struct iovec iov[USOCK_IO_BATCH_MAX];
   UsockIoNative names[USOCK_IO_BATCH_MAX];
-  _Alignas (64) char controls[USOCK_IO_BATCH_MAX][CONTROL_SIZE];
+  _Alignas (64) char controls[USOCK_IO_BATCH_MAX][USOCK_IO_CONTROL_SIZE];
 };
 
 static void
@@ -47,7 +42,7 @@ batch_reset (UsockIoBatch *self,
       struct msghdr *header = &self->headers[i].msg_hdr;
 
       header->msg_namelen = sizeof (UsockIoNative);
-      header->msg_controllen = CONTROL_SIZE;
+      header->msg_controllen = USOCK_IO_CONTROL_SIZE;
       header->msg_flags = 0;
     }
 }

@@ -52,9 +52,10 @@ outgoing_fill (const UsockIoOutgoing *outgoing,
 
 static gssize
 send_native (int           fd,
-             struct msghdr *header)
+             struct msghdr *header,
+             int            flags)
 {
-  return RETRY (sendmsg (fd, header, MSG_DONTWAIT | MSG_NOSIGNAL));
+  return RETRY (sendmsg (fd, header, flags | MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
 #ifdef USOCK_FAULTS
@@ -81,6 +82,14 @@ gssize
 usock_io_send (int                    fd,
                const UsockIoOutgoing *outgoing)
 {
+  return usock_io_send_message (fd, outgoing, 0);
+}
+
+gssize
+usock_io_send_message (int                    fd,
+                       const UsockIoOutgoing *outgoing,
+                       int                    flags)
+{
   struct msghdr header;
   ControlOut control;
   g_autofree char *large = NULL;
@@ -98,14 +107,14 @@ usock_io_send (int                    fd,
   usock_io_control_write (outgoing, header.msg_control);
 
   if (outgoing->destination == NULL || outgoing->destination->length > 0)
-    return send_native (fd, &header);
+    return send_native (fd, &header, flags);
 
   result = usock_io_long_name_open (&name, outgoing->destination);
   if (result < 0)
     return result;
   header.msg_name = &name.native;
   header.msg_namelen = sizeof name.native;
-  result = send_native (fd, &header);
+  result = send_native (fd, &header, flags);
   close (name.file);
   return result;
 }

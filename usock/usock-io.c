@@ -15,7 +15,7 @@ static struct
   int errnum;
   guint nth;
   guint every;
-} faults[USOCK_IO_SHUTDOWN + 1];
+} faults[USOCK_IO_POLL + 1];
 
 static int fault_cut;
 
@@ -77,6 +77,7 @@ usock_io_call_name (UsockIoCall call)
     [USOCK_IO_SET_OPTION] = "setsockopt",
     [USOCK_IO_GET_NAME] = "getsockname",
     [USOCK_IO_SHUTDOWN] = "shutdown",
+    [USOCK_IO_POLL] = "poll",
   };
 
   return names[call];
@@ -112,13 +113,6 @@ usock_io_accept (int fd)
 {
   FAULT (USOCK_IO_ACCEPT);
   return RETRY (accept4 (fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
-}
-
-int
-usock_io_shutdown_writing (int fd)
-{
-  FAULT (USOCK_IO_SHUTDOWN);
-  return RETRY (shutdown (fd, SHUT_WR));
 }
 
 int

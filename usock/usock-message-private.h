@@ -26,6 +26,12 @@ UsockMessage           *usock_message_new_received     (gconstpointer           
                                                         gsize                   length,
                                                         gsize                   full_length);
 UsockMessage           *usock_message_new_assembled    (GBytes                 *bytes);
+UsockMessage           *usock_message_new_taken        (gpointer                data,
+                                                        gsize                   length,
+                                                        gsize                   full_length);
+void                    usock_message_cut              (UsockMessage           *self,
+                                                        const gsize            *sizes,
+                                                        gsize                   n_sizes);
 void                    usock_message_receive_fds      (UsockMessage           *self,
                                                         const int              *fds,
                                                         guint                   n_fds,
@@ -35,6 +41,8 @@ void                    usock_message_receive_info     (UsockMessage           *
                                                         const UsockCredentials *credentials,
                                                         gint64                  timestamp,
                                                         const char             *sender);
+void                    usock_message_receive_msg_flags (UsockMessage          *self,
+                                                        UsockMsgFlags           msg_flags);
 void                    usock_message_receive_controls (UsockMessage           *self,
                                                         const UsockControl     *controls,
                                                         guint                   n_controls,

@@ -65,6 +65,7 @@ struct _UsockMessage
   gint64 timestamp; /* in nanoseconds */
   gboolean has_time_record; /* the time is among the controls too */
   UsockMessageFlags flags;
+  UsockMsgFlags msg_flags;
   gboolean frozen;
   gboolean received;
 };
@@ -116,23 +117,49 @@ message_steal_fd (UsockMessage *self,
   return fd;
 }
 
+/* Takes @data over, behind whose last byte stands a NUL; it is promised to those who get the
+ * bytes. */
+UsockMessage *
+usock_message_new_taken (gpointer data,
+                         gsize    length,
+                         gsize    full_length)
+{
+  UsockMessage *self = message_new (g_bytes_new_take (data, length));
+
+  self->full_length = full_length;
+  self->frozen = self->received = TRUE;
+  return self;
+}
+
 UsockMessage *
 usock_message_new_received (gconstpointer data,
                             gsize         length,
                             gsize         full_length)
 {
   guint8 *copy = g_malloc (length + 1);
-  UsockMessage *self;
 
   if (length > 0)
     memcpy (copy, data, length);
-  copy[length] = '\0'; /* promised to those who get the bytes */
-  self = message_new (g_bytes_new_take (copy, length));
+  copy[length] = '\0';
+  return usock_message_new_taken (copy, length, full_length);
+}
 
-  self->full_length = full_length;
-  self->frozen = self->received = TRUE;
+/* Has the payload be seen as segments of these sizes, as far as it reaches. */
+void
+usock_message_cut (UsockMessage *self,
+                   const gsize  *sizes,
+                   gsize         n_sizes)
+{
+  gsize offset = 0;
 
-  return self;
+  self->segments = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+  for (gsize i = 0; i < n_sizes; i++)
+    {
+      gsize size = MIN (sizes[i], self->length - offset);
+
+      g_ptr_array_add (self->segments, g_bytes_new_from_bytes (self->bytes, offset, size));
+      offset += size;
+    }
 }
 
 /* Takes @bytes over, behind which a NUL stands. */
@@ -157,6 +184,13 @@ usock_message_receive_fds (UsockMessage *self,
   self->fds = g_memdup2 (fds, n_fds * sizeof *fds);
   self->n_fds = n_fds;
   self->close_fd = close_fd;
+}
+
+void
+usock_message_receive_msg_flags (UsockMessage  *self,
+                                 UsockMsgFlags  msg_flags)
+{
+  self->msg_flags = msg_flags;
 }
 
 /* Takes @pidfd over, or -1. */
@@ -691,6 +725,50 @@ usock_message_get_data (UsockMessage *self,
 }
 
 /**
+ * usock_message_get_n_segments:
+ * @self: a message
+ *
+ * Gets of how many segments the payload is made: those that it was given with
+ * [method@Usock.Message.append_bytes], or into which
+ * [method@Usock.Handle.recvmsg_segments] cut it.
+ *
+ * Returns: how many; 1 at the least
+ *
+ * Since: 1.0
+ */
+guint
+usock_message_get_n_segments (UsockMessage *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->segments != NULL ? self->segments->len : 1;
+}
+
+/**
+ * usock_message_get_segment:
+ * @self: a message
+ * @index: which segment, from 0
+ *
+ * Gets a part of the payload.
+ *
+ * Returns: (transfer none) (nullable): the bytes, owned by the message; %NULL if there is no
+ *   such segment
+ *
+ * Since: 1.0
+ */
+GBytes *
+usock_message_get_segment (UsockMessage *self,
+                           guint         index)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  if (index >= usock_message_get_n_segments (self))
+    return NULL;
+
+  return self->segments != NULL ? self->segments->pdata[index] : self->bytes;
+}
+
+/**
  * usock_message_dup_text:
  * @self: a message
  * @error: return location for an error
@@ -783,6 +861,25 @@ usock_message_get_flags (UsockMessage *self)
   g_return_val_if_fail (self != NULL, USOCK_MESSAGE_FLAGS_NONE);
 
   return self->flags;
+}
+
+/**
+ * usock_message_get_msg_flags:
+ * @self: a received message
+ *
+ * Gets what the system told about the message in its own flags, `USOCK_MSG_EOR`
+ * or `USOCK_MSG_ERRQUEUE` for example; see recvmsg(2).
+ *
+ * Returns: the flags
+ *
+ * Since: 1.0
+ */
+UsockMsgFlags
+usock_message_get_msg_flags (UsockMessage *self)
+{
+  g_return_val_if_fail (self != NULL, USOCK_MSG_NONE);
+
+  return self->msg_flags;
 }
 
 /**

@@ -58,6 +58,11 @@ USOCK_AVAILABLE_IN_1_0
 const guint8      *usock_message_get_data        (UsockMessage   *self,
                                                   gsize          *length);
 USOCK_AVAILABLE_IN_1_0
+guint              usock_message_get_n_segments  (UsockMessage   *self);
+USOCK_AVAILABLE_IN_1_0
+GBytes            *usock_message_get_segment     (UsockMessage   *self,
+                                                  guint           index);
+USOCK_AVAILABLE_IN_1_0
 char              *usock_message_dup_text        (UsockMessage   *self,
                                                   GError        **error);
 USOCK_AVAILABLE_IN_1_0
@@ -66,6 +71,8 @@ USOCK_AVAILABLE_IN_1_0
 gsize              usock_message_get_full_length (UsockMessage   *self);
 USOCK_AVAILABLE_IN_1_0
 UsockMessageFlags  usock_message_get_flags       (UsockMessage   *self);
+USOCK_AVAILABLE_IN_1_0
+UsockMsgFlags      usock_message_get_msg_flags   (UsockMessage   *self);
 USOCK_AVAILABLE_IN_1_0
 gint64             usock_message_get_timestamp   (UsockMessage   *self);
 USOCK_AVAILABLE_IN_1_0
