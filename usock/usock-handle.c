@@ -526,36 +526,26 @@ usock_handle_bind_to_path (UsockHandle  *self,
   return name != NULL && handle_bind (self, name, error);
 }
 
-/* A connection over the network is made in the background; one call tells how that went. */
-static int
-handle_finish_connecting (UsockHandle   *self,
-                          UsockPatience *patience)
-{
-  int errnum = 0;
-  int result = usock_handle_wait (self, patience, POLLOUT);
-
-  if (result == 0)
-    result = usock_io_get_option (USOCK_SOCKET (self)->fd, SOL_SOCKET, SO_ERROR, &errnum);
-  return result < 0 ? result : -errnum;
-}
-
-/* EAGAIN means that the backlog is full. Nothing tells when it no longer is. */
+/* A connection over the network is made in the background, and to ask again tells how it went.
+ * EAGAIN means that the backlog is full: nothing tells when it no longer is. */
 static int
 handle_try_connect (UsockHandle     *self,
                     const UsockName *name,
                     UsockPatience   *patience)
 {
+  gboolean waited = FALSE;
   int result;
 
   for (;;)
     {
       result = usock_io_connect (USOCK_SOCKET (self)->fd, name);
-      if (result == -EINPROGRESS || result == -EALREADY)
-        return handle_finish_connecting (self, patience);
-      if (result != -EAGAIN)
+      if (result == -EISCONN && waited)
+        return 0;
+      if (result != -EAGAIN && result != -EINPROGRESS && result != -EALREADY)
         return result;
 
-      result = usock_handle_wait (self, patience, 0);
+      waited = result != -EAGAIN;
+      result = usock_handle_wait (self, patience, waited ? POLLOUT : 0);
       if (result < 0)
         return result;
     }
