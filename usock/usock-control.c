@@ -141,13 +141,13 @@ decode_number (const UsockControl *control,
   return g_variant_new_uint32 (kind == KIND_BE32 ? g_ntohl (number) : number);
 }
 
-/* The kernel counts a final NUL in. */
+/* The kernel counts a final NUL in. There may be no bytes at all, nor a place where they are. */
 static GVariant *
 decode_text (const UsockControl *control)
 {
   g_autofree char *text = g_strndup (control->data, control->length);
 
-  return g_utf8_validate (text, -1, NULL) ? g_variant_new_string (text) : NULL;
+  return text != NULL && g_utf8_validate (text, -1, NULL) ? g_variant_new_string (text) : NULL;
 }
 
 /* Two longs: 64 bits on every machine for the types that say NEW, and on most for the others. */
