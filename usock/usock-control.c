@@ -240,7 +240,8 @@ native_to_text (gconstpointer native,
   struct sockaddr_storage copy = { 0 };
   g_autoptr (GSocketAddress) address = NULL;
 
-  memcpy (&copy, native, MIN (length, sizeof copy));
+  if (length > 0)
+    memcpy (&copy, native, MIN (length, sizeof copy));
   if ((copy.ss_family != AF_INET || length < sizeof (struct sockaddr_in))
       && (copy.ss_family != AF_INET6 || length < sizeof (struct sockaddr_in6)))
     return g_strdup ("");

@@ -81,6 +81,14 @@ control_take_pidfd (UsockIoControl       *self,
     close (fd);
 }
 
+/* In nanoseconds, until the year 2262. */
+static gint64
+time_join (guint64 seconds,
+           guint64 nanoseconds)
+{
+  return (gint64) (seconds * G_GUINT64_CONSTANT (1000000000) + nanoseconds);
+}
+
 /* FALSE if it is for the list of others, also or only. */
 static gboolean
 control_take_known (UsockIoControl       *self,
@@ -108,14 +116,14 @@ control_take_known (UsockIoControl       *self,
       struct timespec time;
 
       memcpy (&time, record_data (header), sizeof time);
-      self->timestamp = time.tv_sec * G_GINT64_CONSTANT (1000000000) + time.tv_nsec;
+      self->timestamp = time_join (time.tv_sec, time.tv_nsec);
     }
   else if (header->cmsg_type == SCM_TIMESTAMP && length >= sizeof (struct timeval))
     {
       struct timeval time;
 
       memcpy (&time, record_data (header), sizeof time);
-      self->timestamp = (time.tv_sec * G_USEC_PER_SEC + time.tv_usec) * G_GINT64_CONSTANT (1000);
+      self->timestamp = time_join (time.tv_sec, time.tv_usec * G_GUINT64_CONSTANT (1000));
       return FALSE;
     }
   else
