@@ -593,6 +593,23 @@ test_truncated_data (UsockTest     *test,
   scene_stop (&scene);
 }
 
+/* Who listens to messages has been told; who listens to bytes is not given half of them. */
+static void
+test_truncated_for_both (UsockTest     *test,
+                         gconstpointer  unused)
+{
+  Scene scene;
+
+  scene_start (&scene, test, "message data error close");
+  usock_channel_set_read_buffer_size (scene.channel, 8);
+  scene_send (scene.peer, "12345678");
+  send_long (scene.peer);
+  scene_send (scene.peer, "short");
+  witness_expect (&scene.witness, "message:12345678 data:12345678 message:llllllll message:short "
+                                  "data:short");
+  scene_stop (&scene);
+}
+
 static void
 test_truncated_in_batch (UsockTest     *test,
                          gconstpointer  unused)
@@ -1552,6 +1569,7 @@ main (int   argc,
   add ("reset-without-listener", test_reset_without_listener);
   add ("truncated-message", test_truncated_message);
   add ("truncated-data", test_truncated_data);
+  add ("truncated-for-both", test_truncated_for_both);
   add ("truncated-in-batch", test_truncated_in_batch);
   add ("buffer-grows-in-handler", test_buffer_grows_in_handler);
   add ("nested-loop", test_nested_loop);

@@ -11,6 +11,8 @@
 #include <linux/limits.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -84,7 +86,7 @@ assert_taken_over (const char *path, int type)
   g_assert_cmpint (claim (fd, path, 0600, &claimed), ==, 0);
   g_assert_nonnull (claimed);
   assert_refused (path, type, EADDRINUSE);
-  usock_path_release (claimed, TRUE);
+  usock_path_release (claimed);
   g_assert_false (exists (path));
   close (fd);
 }
@@ -107,7 +109,8 @@ test_keep (UsockTest *test, gconstpointer data)
   int fd = open_socket (SOCK_SEQPACKET);
 
   g_assert_cmpint (claim (fd, path, 0600, &claimed), ==, 0);
-  usock_path_release (claimed, FALSE);
+  usock_path_set_unlink (claimed, FALSE);
+  usock_path_release (claimed);
   g_assert_true (exists (path));
   close (fd);
 }
@@ -135,7 +138,7 @@ test_mode (UsockTest *test, gconstpointer data)
           g_assert_cmpint (umask (before), ==, masks[i]);
           g_assert_cmpint (lstat (paths[k], &info), ==, 0);
           g_assert_cmphex (info.st_mode, ==, S_IFSOCK | modes[j]);
-          usock_path_release (claimed, TRUE);
+          usock_path_release (claimed);
           close (fd);
         }
 }
@@ -215,7 +218,7 @@ test_live (UsockTest *test, gconstpointer data)
         g_assert_cmpint (lstat (path, &after), ==, 0);
         g_assert_cmpuint (after.st_ino, ==, before.st_ino);
         assert_no_lock (path);
-        usock_path_release (claimed, TRUE);
+        usock_path_release (claimed);
         close (fd);
       }
 }
@@ -236,7 +239,7 @@ test_full_backlog (UsockTest *test, gconstpointer data)
   g_assert_cmpint (usock_io_connect (clients[1], name), ==, -EAGAIN);
   assert_refused (path, SOCK_SEQPACKET, EADDRINUSE);
 
-  usock_path_release (claimed, TRUE);
+  usock_path_release (claimed);
   close (fd);
   close (clients[0]);
   close (clients[1]);
@@ -365,10 +368,10 @@ test_release_replaced (UsockTest *test, gconstpointer data)
       g_assert_cmpint (claim (fds[0], path, 0600, &claims[0]), ==, 0);
       g_assert_cmpint (claim (fds[1], next_path, 0600, &claims[1]), ==, 0);
       g_assert_cmpint (rename (next_path, path), ==, 0);
-      usock_path_release (claims[0], TRUE);
+      usock_path_release (claims[0]);
       close (fds[0]);
       g_assert_cmpint (lstat (path, &info), ==, 0);
-      usock_path_release (claims[1], TRUE);
+      usock_path_release (claims[1]);
       close (fds[1]);
       g_assert_cmpint (unlink (path), ==, 0);
     }
@@ -388,23 +391,183 @@ test_release_gone (UsockTest *test, gconstpointer data)
       g_assert_cmpint (unlink (path), ==, 0);
       if (replaced)
         usock_test_no_error (g_file_set_contents (path, "precious", -1, &error));
-      usock_path_release (claimed, TRUE);
+      usock_path_release (claimed);
       close (fd);
       g_assert_cmpint (exists (path), ==, replaced);
     }
 }
 
-#define RACERS 8
-#define ROUNDS 200
+/* A program that ends without closing anything removes its paths; a forked child leaves those of
+ * its parent alone, and one that is killed leaves its own. */
+
+static void
+run_child (void (*function) (const char *), const char *path, int expected_status)
+{
+  pid_t child = fork ();
+  int status;
+
+  if (child == 0)
+    {
+      alarm (60);
+      function (path);
+      _exit (100);
+    }
+  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+  g_assert_cmphex (status, ==, expected_status);
+}
+
+/* Not with the parent's handlers and buffers. */
+static void
+exit_early (void)
+{
+  fclose (stdout);
+  exit (0);
+}
+
+static void
+claim_and_exit (const char *path)
+{
+  UsockPath *claimed;
+
+  if (claim (open_socket (SOCK_SEQPACKET), path, 0600, &claimed) == 0)
+    exit_early ();
+}
+
+static void
+claim_keep_and_exit (const char *path)
+{
+  UsockPath *claimed;
+
+  if (claim (open_socket (SOCK_SEQPACKET), path, 0600, &claimed) != 0)
+    return;
+  usock_path_set_unlink (claimed, FALSE);
+  exit_early ();
+}
+
+static void
+claim_and_die (const char *path)
+{
+  UsockPath *claimed;
+
+  if (claim (open_socket (SOCK_SEQPACKET), path, 0600, &claimed) == 0)
+    kill (getpid (), SIGKILL);
+}
+
+static UsockPath *inherited;
+
+static void
+release_inherited_and_exit (const char *path)
+{
+  g_autofree char *own = g_strconcat (path, "-own", NULL);
+  UsockPath *claimed;
+
+  usock_path_release (inherited);
+  if (exists (path) && claim (open_socket (SOCK_SEQPACKET), own, 0600, &claimed) == 0)
+    exit_early ();
+}
+
+static void
+test_exit (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "x");
+  g_autofree char *own = g_strconcat (path, "-own", NULL);
+  int fd;
+
+  run_child (claim_and_exit, path, 0);
+  g_assert_false (exists (path));
+  run_child (claim_keep_and_exit, path, 0);
+  g_assert_true (exists (path));
+  run_child (claim_and_die, path, SIGKILL);
+  g_assert_true (exists (path));
+  run_child (claim_and_exit, path, 0);
+  g_assert_false (exists (path));
+
+  fd = open_socket (SOCK_SEQPACKET);
+  g_assert_cmpint (claim (fd, path, 0600, &inherited), ==, 0);
+  run_child (release_inherited_and_exit, path, 0);
+  g_assert_true (exists (path));
+  g_assert_false (exists (own));
+  usock_path_release (inherited);
+  g_assert_false (exists (path));
+  close (fd);
+}
+
+static void
+test_parents (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "one/two/three/x");
+  g_autofree char *file = usock_test_path (test, "file");
+  g_autofree char *below = usock_test_path (test, "file/below/x");
+  g_autoptr (UsockName) name = NULL;
+  g_autoptr (UsockName) wrong = NULL;
+  mode_t before = umask (0);
+
+  usock_test_no_error (name = usock_name_new_for_path (path, &error));
+  g_assert_cmpint (usock_path_make_parents (name), ==, 0);
+  g_assert_cmpint (usock_path_make_parents (name), ==, 0);
+  umask (before);
+  assert_taken_over (path, SOCK_SEQPACKET);
+  for (guint i = 0; i < 3; i++)
+    {
+      struct stat info;
+
+      *strrchr (path, '/') = '\0';
+      g_assert_cmpint (lstat (path, &info), ==, 0);
+      g_assert_cmphex (info.st_mode & 07777, ==, 0700);
+    }
+
+  usock_test_no_error (g_file_set_contents (file, "precious", -1, &error));
+  usock_test_no_error (wrong = usock_name_new_for_path (below, &error));
+  g_assert_cmpint (usock_path_make_parents (wrong), ==, -ENOTDIR);
+}
+
+/* A thread changes the umask all the time, and another user tries to connect all the time to what
+ * is his only after the mode was widened. */
 
 typedef struct
 {
-  gint round;
-  gint n_claimed;
-  gint n_refused;
-  gint n_failed;
-  gint n_released;
-} Race;
+  gint over;
+  gint ready;
+  gint n_tried;
+  gint n_connected;
+  gint n_too_wide;
+} Watch;
+
+static gpointer
+flip_umask_thread (gpointer data)
+{
+  Watch *watch = data;
+
+  while (!g_atomic_int_get (&watch->over))
+    {
+      umask (0000);
+      umask (0077);
+    }
+  return NULL;
+}
+
+static void
+watch_child (Watch *watch, UsockName *name)
+{
+  /* Who is not root watches the modes alone. */
+  gboolean other = setgid (65534) == 0 && setuid (65534) == 0;
+
+  alarm (600);
+  g_atomic_int_set (&watch->ready, 1);
+  while (!g_atomic_int_get (&watch->over))
+    {
+      struct stat info;
+      int fd = usock_io_socket (AF_UNIX, SOCK_SEQPACKET, 0);
+
+      if (other && usock_io_connect (fd, name) == 0)
+        g_atomic_int_inc (&watch->n_connected);
+      if (lstat (name->path, &info) == 0 && (info.st_mode & 0077) != 0)
+        g_atomic_int_inc (&watch->n_too_wide);
+      close (fd);
+      g_atomic_int_inc (&watch->n_tried);
+    }
+  _exit (0);
+}
 
 static void
 wait_for (gint *counter, gint value)
@@ -413,11 +576,78 @@ wait_for (gint *counter, gint value)
     sched_yield ();
 }
 
+static gpointer
+new_shared (gsize size)
+{
+  gpointer memory
+      = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+  g_assert_true (memory != MAP_FAILED);
+  return memory;
+}
+
+static void
+test_umask_race (UsockTest *test, gconstpointer data)
+{
+  const gint n_rounds = g_getenv ("USOCK_TEST_LONG") != NULL ? 10000 : 1000;
+  g_autofree char *path = usock_test_path (test, "x");
+  g_autoptr (UsockName) name = NULL;
+  Watch *watch = new_shared (sizeof *watch);
+  mode_t before = umask (0077);
+  GThread *thread;
+  pid_t child;
+  int status;
+
+  g_assert_cmpint (chmod (test->directory, 0755), ==, 0);
+  usock_test_no_error (name = usock_name_new_for_path (path, &error));
+  child = fork ();
+  if (child == 0)
+    watch_child (watch, name);
+  wait_for (&watch->ready, 1);
+  thread = g_thread_new ("umask", flip_umask_thread, watch);
+
+  for (gint round = 0; round < n_rounds; round++)
+    {
+      int fd = open_socket (SOCK_SEQPACKET);
+      UsockPath *claimed;
+
+      g_assert_cmpint (usock_path_claim (fd, name, 0600, &claimed), ==, 0);
+      g_assert_cmpint (usock_io_listen (fd, 0), ==, 0);
+      wait_for (&watch->n_tried, round + 1);
+      usock_path_release (claimed);
+      close (fd);
+    }
+
+  g_atomic_int_set (&watch->over, 1);
+  g_thread_join (thread);
+  umask (before);
+  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+  g_assert_cmphex (status, ==, 0);
+  g_assert_cmpint (watch->n_connected, ==, 0);
+  g_assert_cmpint (watch->n_too_wide, ==, 0);
+  munmap (watch, sizeof *watch);
+}
+
+/* Several find the same stale path and want it. */
+
+typedef struct
+{
+  gint n_racers;
+  gint n_rounds;
+  gboolean lock_is_left; /* and so nobody waits to make the file of the lock */
+
+  gint round;
+  gint n_claimed;
+  gint n_refused;
+  gint n_failed;
+  gint n_released;
+} Race;
+
 /* Owners keep the path until everybody has tried, and leave a stale one for the next round. */
 static void
 race_child (Race *race, UsockName *name)
 {
-  for (gint round = 1; round <= ROUNDS; round++)
+  for (gint round = 1; round <= race->n_rounds; round++)
     {
       int fd = usock_io_socket (AF_UNIX, SOCK_SEQPACKET, 0);
       UsockPath *claimed;
@@ -432,27 +662,43 @@ race_child (Race *race, UsockName *name)
       else
         g_atomic_int_inc (&race->n_failed);
 
-      wait_for (&race->n_refused, round * (RACERS - 1));
+      wait_for (&race->n_refused, round * (race->n_racers - 1));
       if (result == 0)
-        usock_path_release (claimed, round % 5 == 0);
+        {
+          usock_path_set_unlink (claimed, round % 5 == 0);
+          usock_path_release (claimed);
+        }
       close (fd);
       g_atomic_int_inc (&race->n_released);
     }
 }
 
 static void
-test_race (UsockTest *test, gconstpointer data)
+race_round (Race *race, gint round, const char *lock, gint64 deadline)
+{
+  if (race->lock_is_left)
+    close (open (lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  g_atomic_int_set (&race->round, round);
+  while (g_atomic_int_get (&race->n_released) < round * race->n_racers
+         && g_atomic_int_get (&race->n_failed) == 0
+         && g_atomic_int_get (&race->n_claimed) <= round && g_get_monotonic_time () < deadline)
+    sched_yield ();
+}
+
+static void
+run_race (UsockTest *test, gint n_racers, gint n_rounds, gboolean lock_is_left)
 {
   g_autofree char *path = usock_test_path (test, "x");
+  g_autofree char *lock = g_strconcat (path, ".lock", NULL);
   g_autoptr (UsockName) name = NULL;
-  Race *race = mmap (NULL, sizeof *race, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  Race *race = new_shared (sizeof *race);
   gint64 deadline = usock_test_deadline () + 60 * G_USEC_PER_SEC;
-  pid_t children[RACERS];
+  pid_t children[8];
 
-  g_assert_true (race != MAP_FAILED);
+  *race = (Race) { n_racers, n_rounds, lock_is_left };
   make_stale (path, SOCK_SEQPACKET);
   usock_test_no_error (name = usock_name_new_for_path (path, &error));
-  for (guint i = 0; i < RACERS; i++)
+  for (gint i = 0; i < n_racers; i++)
     {
       children[i] = fork ();
       if (children[i] == 0)
@@ -463,31 +709,46 @@ test_race (UsockTest *test, gconstpointer data)
         }
     }
 
-  for (gint round = 1; round <= ROUNDS; round++)
+  for (gint round = 1; round <= n_rounds; round++)
     {
-      g_atomic_int_set (&race->round, round);
-      while (g_atomic_int_get (&race->n_released) < round * RACERS
-             && g_atomic_int_get (&race->n_failed) == 0
-             && g_atomic_int_get (&race->n_claimed) <= round && g_get_monotonic_time () < deadline)
-        sched_yield ();
-      if (race->n_claimed != round || race->n_refused != round * (RACERS - 1))
+      race_round (race, round, lock, deadline);
+      if (race->n_claimed != round || race->n_refused != round * (n_racers - 1))
         {
-          for (guint i = 0; i < RACERS; i++)
+          for (gint i = 0; i < n_racers; i++)
             kill (children[i], SIGKILL);
           g_error ("After round %d: %d owners, %d refused, %d failed", round, race->n_claimed,
                    race->n_refused, race->n_failed);
         }
     }
 
-  for (guint i = 0; i < RACERS; i++)
+  for (gint i = 0; i < n_racers; i++)
     {
       int status;
 
       g_assert_cmpint (waitpid (children[i], &status, 0), ==, children[i]);
       g_assert_cmpint (status, ==, 0);
     }
-  assert_no_lock (path);
+  if (!lock_is_left)
+    assert_no_lock (path);
   munmap (race, sizeof *race);
+}
+
+static void
+test_race_of_two (UsockTest *test, gconstpointer data)
+{
+  run_race (test, 2, g_getenv ("USOCK_TEST_LONG") != NULL ? 10000 : 1000, FALSE);
+}
+
+static void
+test_race_of_eight (UsockTest *test, gconstpointer data)
+{
+  run_race (test, 8, g_getenv ("USOCK_TEST_LONG") != NULL ? 5000 : 1000, FALSE);
+}
+
+static void
+test_race_with_lock (UsockTest *test, gconstpointer data)
+{
+  run_race (test, 2, 1000, TRUE);
 }
 
 int
@@ -509,7 +770,12 @@ main (int argc, char **argv)
   usock_test_add ("/usock/path/foreign-lock-file", test_foreign_lock_file);
   usock_test_add ("/usock/path/release-replaced", test_release_replaced);
   usock_test_add ("/usock/path/release-gone", test_release_gone);
-  usock_test_add ("/usock/path/race", test_race);
+  usock_test_add ("/usock/path/exit", test_exit);
+  usock_test_add ("/usock/path/parents", test_parents);
+  usock_test_add ("/usock/path/umask-race", test_umask_race);
+  usock_test_add ("/usock/path/race-of-two", test_race_of_two);
+  usock_test_add ("/usock/path/race-of-eight", test_race_of_eight);
+  usock_test_add ("/usock/path/race-with-lock", test_race_with_lock);
 
   return g_test_run ();
 }

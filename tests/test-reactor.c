@@ -1052,6 +1052,30 @@ check_time (Probe *self)
   g_assert_cmpint (usock_reactor_get_time (self->reactor), ==, *now);
 }
 
+/* Somebody else closes the descriptor, of which a copy lives: epoll tells of it for ever. */
+static void
+test_closed_behind (UsockTest *test, gconstpointer data)
+{
+  Probe *haunted = probe_new ();
+  g_autoptr (Probe) witness = probe_new ();
+  int copy = fcntl (haunted->fd, F_DUPFD_CLOEXEC, 3);
+  int peer = haunted->peer;
+
+  g_assert_cmpint (copy, >=, 0);
+  close (haunted->fd);
+  haunted->fd = haunted->peer = -1;
+  probe_free (haunted);
+
+  g_assert_cmpint (usock_io_send_data (peer, "x", 1), ==, 1);
+  probe_write (witness);
+  usock_test_wait_until (witness->n_dispatched == 1);
+  settle (test);
+  g_assert_cmpuint (witness->n_dispatched, ==, 1);
+  close (peer);
+  settle (test);
+  close (copy);
+}
+
 static void
 test_time (UsockTest *test, gconstpointer data)
 {
@@ -1217,6 +1241,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/reactor/sample-many", test_sample_many);
   usock_test_add ("/usock/reactor/rest", test_rest);
   usock_test_add ("/usock/reactor/rest-fails", test_rest_fails);
+  usock_test_add ("/usock/reactor/closed-behind", test_closed_behind);
   usock_test_add ("/usock/reactor/time", test_time);
   usock_test_add ("/usock/reactor/run-until-idle", test_run_until_idle);
   usock_test_add ("/usock/reactor/call-later", test_call_later);

@@ -859,6 +859,8 @@ test_properties (UsockTest     *test,
         g_value_set_boolean (&value, !g_value_get_boolean (&value));
       else if (G_VALUE_HOLDS_UINT (&value))
         g_value_set_uint (&value, 7);
+      else if (G_VALUE_HOLDS_ENUM (&value))
+        g_value_set_enum (&value, 1);
       else
         g_value_set_uint64 (&value, 7);
       g_signal_connect (object, signal, G_CALLBACK (count_cb), &n_notified);
@@ -867,7 +869,7 @@ test_properties (UsockTest     *test,
       g_assert_cmpuint (n_notified, ==, 1);
       n_checked++;
     }
-  g_assert_cmpuint (n_checked, ==, 9);
+  g_assert_cmpuint (n_checked, ==, 14);
 }
 
 int

@@ -350,7 +350,10 @@ test_run_until_closed (UsockTest     *test,
   Scene scene;
 
   usock_run_until_closed (test->context);
+  g_assert_cmpuint (usock_count_held (test->context), ==, 0);
   scene_start (&scene, test, ALL);
+  g_assert_cmpuint (usock_count_held (test->context), ==, 1);
+  g_assert_cmpuint (usock_count_held (NULL), ==, 0);
   call_soon (test, close_cb, scene.channel);
   usock_run_until_closed (test->context);
   witness_assert (&scene.witness, "close");

@@ -119,6 +119,15 @@ witness_marshal (GClosure     *closure,
         }
       witness_write (self, "%s:%s", name, joined->str);
     }
+  else if (G_VALUE_HOLDS (&values[1], G_TYPE_CREDENTIALS))
+    {
+      GCredentials *credentials = g_value_get_object (&values[1]);
+
+      if (credentials != NULL)
+        witness_write (self, "%s:%u", name, g_credentials_get_unix_user (credentials, NULL));
+      else
+        witness_write (self, "%s:unknown", name);
+    }
   else
     write_plain (self, closure);
 }

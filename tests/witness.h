@@ -4,7 +4,7 @@
 /* witness: writes down what sockets do, in order, as words with a space between.
  *
  * A signal is written as its name: `connect`, `end`, `drain`, `close`; with what it brought behind
- * a colon: `data:hello`, `message:hello`, `batch:a,b,c`, `error:timed-out`. The end of a call is
+ * a colon: `data:hello`, `message:hello`, `batch:a,b,c`, `error:timed-out`, `drop:1000`. The end of a call is
  * written as the name it was given, and `ok`, the error, or the message: `receive:hello`. */
 
 #pragma once

@@ -12,10 +12,11 @@ G_BEGIN_DECLS
 /* usock-channel: messages in and out of one socket.
  *
  * Drives the queue, the io room and the reactor, and owns every signal about data. The room has
- * six files: the class (usock-channel.c), its turns (-turn.c), becoming connected (-connect.c),
- * taking messages in (-receive.c), getting them out (-send.c), and ending (-end.c). A turn keeps
- * the order that is promised: connect, then messages, then end; asynchronous calls complete in
- * between, as they were decided; the base emits error and close.
+ * seven files: the class (usock-channel.c), its turns (-turn.c), becoming connected (-connect.c),
+ * reading what the kernel has (-read.c), giving it to whom it is for (-receive.c), sending
+ * (-send.c), and ending (-end.c). A turn keeps the order that is promised: connect, then messages,
+ * then end; asynchronous calls complete in between, as they were decided; the base emits error and
+ * close.
  *
  * Public calls only change state and wake the watch. */
 
@@ -45,6 +46,7 @@ struct _UsockChannel
   gboolean pass_pidfd;
   gboolean allow_half_open;
   gboolean paused;
+  gboolean withheld; /* not let in yet: nothing is delivered */
 
   /* Connecting */
   UsockName *target;
@@ -96,6 +98,19 @@ struct _UsockChannel
   guint64 messages_written;
 };
 
+/* One message on its way out: its payload where it was read, or a message of the inbox. */
+typedef struct
+{
+  const guint8 *data;
+  gsize length;
+  gsize full_length;
+  gboolean truncated;
+  gboolean has_control;
+  guint n_fds;
+  guint slot;
+  UsockMessage *message; /* from the inbox */
+} UsockIncoming;
+
 typedef void (*UsockRouteFunc) (UsockChannel *self,
                                 UsockRoute   *route,
                                 gpointer      user_data);
@@ -113,6 +128,8 @@ struct _UsockChannelClass
   void (*each_route) (UsockChannel *self, UsockRouteFunc func, gpointer user_data);
   /* The kernel takes no more on this route; -EAGAIN, or what no event follows. */
   void (*blocked) (UsockChannel *self, UsockRoute *route, int errnum, gboolean progress);
+  /* The kernel takes no more; TRUE if it does now. */
+  gboolean (*expand) (UsockChannel *self);
   /* The other end is gone; TRUE if it was found again. */
   gboolean (*repair) (UsockChannel *self);
   /* The oldest receiver wants more or less than one message. Takes from the inbox, and decides
@@ -215,14 +232,33 @@ gboolean usock_channel_shutdown       (UsockSocket    *socket,
                                        UsockShut       how,
                                        GError        **error);
 
+/* usock-channel-read.c */
+void     usock_channel_break          (UsockChannel   *self,
+                                       GError         *error);
+void     usock_channel_break_errno    (UsockChannel   *self,
+                                       int             errnum);
+void     usock_channel_read_later     (UsockChannel   *self,
+                                       gint64          delay);
+void     usock_channel_fill           (UsockChannel   *self,
+                                       guint           max_messages);
+gboolean usock_channel_next_incoming  (UsockChannel   *self,
+                                       UsockIncoming  *incoming);
+void     usock_channel_take_control   (UsockChannel   *self,
+                                       UsockIncoming  *incoming,
+                                       UsockIoControl *control);
+UsockMessage *
+         usock_channel_make_message   (UsockChannel   *self,
+                                       UsockIncoming  *incoming);
+void     usock_channel_stow_batch     (UsockChannel   *self);
+GError  *usock_channel_new_fds_lost_error (UsockChannel *self,
+                                           gsize         length);
+
 /* usock-channel-receive.c */
 gboolean usock_channel_is_wanted      (UsockChannel   *self);
 void     usock_channel_read           (UsockChannel   *self);
 void     usock_channel_stow           (UsockChannel   *self);
 void     usock_channel_start_receiver (UsockChannel   *self,
                                        UsockOperation *operation);
-void     usock_channel_break          (UsockChannel   *self,
-                                       GError         *error);
 
 /* usock-channel-send.c */
 gboolean usock_channel_send_on        (UsockChannel   *self,

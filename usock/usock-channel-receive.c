@@ -15,11 +15,6 @@
 /* What a descriptor counts as: closing one costs as much as reading that many bytes. */
 #define FD_BYTES 4096
 
-/* Larger batches than this many bytes leave the cache before they are delivered. */
-#define BATCH_BYTES (512 * 1024)
-
-#define RETRY_DELAY (10 * 1000)
-
 /* With more descriptors than this still to be closed no more are taken in. */
 #define CLOSING_LIMIT 512
 
@@ -32,19 +27,6 @@ typedef enum
   TAKER_DATAGRAM = 1 << 4,
   TAKER_NOBODY = 1 << 5, /* closing gracefully: read on to the end */
 } Takers;
-
-/* One message on its way out: its payload where it was read, or a message of the inbox. */
-typedef struct
-{
-  const guint8 *data;
-  gsize length;
-  gsize full_length;
-  gboolean truncated;
-  gboolean has_control;
-  guint n_fds;
-  guint slot;
-  UsockMessage *message; /* from the inbox */
-} Incoming;
 
 /* What a turn borrows, and what it found: a turn in a nested main loop borrows its own, and
  * leaves everything as it was. */
@@ -92,7 +74,7 @@ channel_get_takers (UsockChannel *self)
   UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
   Takers takers = 0;
 
-  if (self->paused)
+  if (self->paused || self->withheld)
     return 0;
   if (channel_has_receiver (self))
     return TAKER_RECEIVER;
@@ -112,351 +94,12 @@ channel_get_takers (UsockChannel *self)
   return takers;
 }
 
-/* What the kernel or the inbox still holds is delivered first. */
-void
-usock_channel_break (UsockChannel *self,
-                     GError       *error)
-{
-  if (self->broken != NULL)
-    g_error_free (error);
-  else
-    self->broken = error;
-
-  usock_channel_socket (self)->watch.ready |= USOCK_READY_IN;
-  usock_watch_wake (&usock_channel_socket (self)->watch);
-}
-
-static void
-channel_break_errno (UsockChannel *self,
-                     int           errnum)
-{
-  GError *error = NULL;
-
-  usock_socket_record (usock_channel_socket (self), USOCK_IO_RECEIVE, errnum);
-  usock_error_set_errno (&error, errnum, _("Could not receive from “%s”"),
-                         usock_channel_peer (self));
-  usock_channel_break (self, error);
-}
-
-static void
-channel_read_later (UsockChannel *self,
-                    gint64        delay)
-{
-  UsockSocket *socket = usock_channel_socket (self);
-
-  socket->watch.ready &= ~USOCK_READY_IN;
-  self->read_retry_at = usock_reactor_get_time (socket->reactor) + delay;
-}
-
-/* To a datagram socket: a peer has turned away, or somewhere in the network a message was refused.
- * It is told once, and nothing is lost by it that we could receive. */
-static gboolean
-receive_tells_of_sending (int errnum)
-{
-  switch (errnum)
-    {
-    case ECONNRESET:
-    case ECONNREFUSED:
-    case EHOSTUNREACH:
-    case EHOSTDOWN:
-    case ENETUNREACH:
-    case ENONET:
-    case ENOPROTOOPT:
-    case EOPNOTSUPP:
-    case EPROTO:
-    case EMSGSIZE:
-    case EACCES:
-      return TRUE;
-    default:
-      return FALSE;
-    }
-}
-
-static void
-channel_receive_failed (UsockChannel *self,
-                        int           errnum)
-{
-  UsockSocket *socket = usock_channel_socket (self);
-
-  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless && receive_tells_of_sending (errnum))
-    {
-      usock_socket_record (socket, USOCK_IO_RECEIVE, errnum);
-      /* A security module could say some of these again and again. */
-      if (errnum != ECONNRESET && errnum != ECONNREFUSED)
-        channel_read_later (self, RETRY_DELAY);
-      return;
-    }
-
-  switch (errnum)
-    {
-    case EAGAIN:
-      socket->watch.ready &= ~USOCK_READY_IN;
-      self->batch_size = 1;
-      break;
-
-    /* On SEQPACKET the reset comes once, and before what is still queued. */
-    case ECONNRESET:
-      channel_break_errno (self, errnum);
-      break;
-
-    /* No event tells when there is memory again. */
-    case ENOMEM:
-    case ENOBUFS:
-      channel_read_later (self, RETRY_DELAY);
-      break;
-
-    default:
-      socket->watch.ready &= ~USOCK_READY_IN;
-      channel_break_errno (self, errnum);
-      socket->watch.ready &= ~USOCK_READY_IN;
-    }
-}
-
-/* A quiet channel reads one message at a time: to look for a second before the first is delivered
- * would only delay the answer. A busy one doubles its batches for as long as they come full. A
- * short batch proves that there was no more, but is no reason to stop: by the time it is
- * delivered there often is, and asking again costs less than to wait in epoll and poll. */
-static void
-channel_adapt_batch (UsockChannel *self,
-                     guint         wanted,
-                     guint         n,
-                     gsize         bytes)
-{
-  if (n == wanted && bytes / n * wanted * 2 <= BATCH_BYTES)
-    self->batch_size = MIN (wanted * 2, usock_io_batch_n_slots (self->batch));
-  else if (n < wanted)
-    self->batch_size = MAX (n, 1);
-  else if (bytes > BATCH_BYTES)
-    self->batch_size = MAX (wanted / 2, 1);
-}
-
-static gboolean
-channel_next_read (UsockChannel *self,
-                   Incoming     *incoming)
-{
-  UsockIoPacket packet;
-
-  if (self->batch_next == self->batch_count)
-    return FALSE;
-
-  incoming->message = NULL;
-  incoming->n_fds = 0;
-  incoming->slot = self->batch_next++;
-  usock_io_batch_get (self->batch, incoming->slot, &packet);
-  incoming->data = packet.data;
-  incoming->length = packet.length;
-  incoming->full_length = packet.full_length;
-  incoming->truncated = packet.truncated;
-  incoming->has_control = packet.has_control;
-  ((guint8 *) packet.data)[packet.length] = '\0';
-
-  self->bytes_read += packet.length;
-  self->messages_read++;
-  return TRUE;
-}
-
-static gboolean
-channel_next_incoming (UsockChannel *self,
-                       Incoming     *incoming)
-{
-  UsockQueueItem item;
-
-  if (!usock_queue_pop (&self->inbox, &item))
-    return channel_next_read (self, incoming);
-
-  incoming->message = item.message;
-  incoming->data = usock_message_get_data (item.message, &incoming->length);
-  incoming->full_length = usock_message_get_full_length (item.message);
-  incoming->truncated
-      = (usock_message_get_flags (item.message) & USOCK_MESSAGE_FLAGS_TRUNCATED) != 0;
-  incoming->has_control = FALSE;
-  incoming->n_fds = 0;
-  return TRUE;
-}
-
-/* Descriptors that are too many are not handed out in part: a short list looks complete. */
-static void
-channel_take_control (UsockChannel   *self,
-                      Incoming       *incoming,
-                      UsockIoControl *control)
-{
-  usock_io_batch_get_control (self->batch, incoming->slot, control);
-  incoming->has_control = FALSE;
-  incoming->n_fds = control->n_fds;
-  if (control->n_fds > 0)
-    self->wary = TRUE;
-  if (!self->pass_pidfd && control->pidfd != -1)
-    close (g_steal_fd (&control->pidfd));
-
-  if (control->n_fds <= self->max_fds && !control->fds_lost)
-    return;
-
-  for (guint i = 0; i < control->n_fds; i++)
-    usock_io_close_foreign (control->fds[i]);
-  control->fds_lost |= control->n_fds > 0;
-  control->n_fds = 0;
-}
-
-static UsockMessage *
-channel_make_message (UsockChannel *self,
-                      Incoming     *incoming)
-{
-  UsockMessageFlags flags = USOCK_MESSAGE_FLAGS_NONE;
-  g_autofree char *sender = NULL;
-  UsockIoControl control;
-
-  if (incoming->message != NULL)
-    return incoming->message;
-
-  channel_take_control (self, incoming, &control);
-  if (incoming->truncated)
-    flags |= USOCK_MESSAGE_FLAGS_TRUNCATED;
-  if (control.fds_lost)
-    flags |= USOCK_MESSAGE_FLAGS_FDS_LOST;
-
-  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless)
-    sender = usock_io_batch_get_sender (self->batch, incoming->slot);
-  incoming->message
-      = usock_message_new_received (incoming->data, incoming->length, incoming->full_length);
-  usock_message_receive_info (incoming->message, flags,
-                              control.has_credentials ? &control.credentials : NULL,
-                              control.timestamp, sender);
-  usock_message_receive_msg_flags (incoming->message,
-                                   (UsockMsgFlags) control.msg_flags & ~USOCK_MSG_CMSG_CLOEXEC);
-  usock_message_receive_controls (incoming->message, control.others, control.n_others,
-                                  control.pidfd);
-  if (control.n_fds > 0)
-    usock_message_receive_fds (incoming->message, control.fds, control.n_fds,
-                               usock_io_close_foreign);
-  return incoming->message;
-}
-
-static void
-channel_fill_messages (UsockChannel *self,
-                       Turn         *turn)
-{
-  UsockSocket *socket = usock_channel_socket (self);
-  /* A batch opens the descriptors of all its messages at once, 253 each at the worst: where any
-   * may come, messages are read one by one. */
-  guint wanted = self->max_fds > 0 || self->pass_pidfd || self->wary
-                     ? 1
-                     : CLAMP (self->batch_size, 1, MAX (turn->messages, 1));
-  gsize bytes = 0;
-  int n = usock_io_receive (socket->fd, turn->batch, self->read_buffer_size, wanted,
-                            USOCK_CHANNEL_GET_CLASS (self)->connectionless);
-
-  if (n < 0)
-    {
-      channel_receive_failed (self, -n);
-      return;
-    }
-
-  for (; self->batch_count < (guint) n; self->batch_count++)
-    {
-      UsockIoPacket packet;
-
-      usock_io_batch_get (turn->batch, self->batch_count, &packet);
-      if (packet.is_end && !USOCK_CHANNEL_GET_CLASS (self)->connectionless)
-        {
-          self->at_end = TRUE;
-          break;
-        }
-      bytes += packet.length;
-    }
-
-  channel_adapt_batch (self, wanted, n, bytes);
-}
-
-static GError *
-channel_new_fds_lost_error (UsockChannel *self,
-                            gsize         length)
-{
-  return g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
-                      _("Could not receive from “%s”: the descriptors of a message of %zu bytes "
-                        "were lost"),
-                      usock_channel_peer (self), length);
-}
-
-/* Bytes that something came along with keep it with them. Where descriptors are missing from a
- * stream, nobody can tell any more to what the others belong. */
-static void
-channel_put_aside (UsockChannel *self)
-{
-  Incoming incoming;
-  UsockMessage *message;
-
-  channel_next_read (self, &incoming);
-  message = channel_make_message (self, &incoming);
-  if (self->max_fds == 0
-      || (usock_message_get_flags (message) & USOCK_MESSAGE_FLAGS_FDS_LOST) == 0)
-    {
-      usock_queue_push (&self->inbox, message, NULL);
-      return;
-    }
-
-  usock_channel_break (self, channel_new_fds_lost_error (self, incoming.length));
-  self->at_end = TRUE;
-  usock_message_unref (message);
-}
-
-/* A read that is not filled has emptied the socket, unless it stopped short of something: it
- * does where descriptors or another sender's credentials come, and where out-of-band data is.
- * After a hang-up the end is still to be read. */
-static gboolean
-channel_is_drained (UsockChannel        *self,
-                    const UsockIoPacket *packet)
-{
-  const guint more = USOCK_READY_HANGUP | USOCK_READY_URGENT;
-
-  return packet->length < self->read_buffer_size && !packet->has_control
-         && !self->pass_credentials && self->broken == NULL
-         && (usock_channel_socket (self)->watch.ready & more) == 0;
-}
-
-static void
-channel_fill_bytes (UsockChannel *self,
-                    Turn         *turn)
-{
-  UsockSocket *socket = usock_channel_socket (self);
-  UsockIoPacket packet;
-  gssize result = usock_io_receive_bytes (socket->fd, turn->batch, self->read_buffer_size);
-
-  if (result < 0)
-    {
-      channel_receive_failed (self, -result);
-      return;
-    }
-  if (result == 0)
-    {
-      self->at_end = TRUE;
-      return;
-    }
-
-  self->batch_count = 1;
-  usock_io_batch_get (turn->batch, 0, &packet);
-  if (packet.has_control)
-    channel_put_aside (self);
-  else if (channel_is_drained (self, &packet))
-    socket->watch.ready &= ~USOCK_READY_IN;
-}
-
-static void
-channel_fill (UsockChannel *self,
-              Turn         *turn)
-{
-  self->batch_next = self->batch_count = 0;
-  if (USOCK_CHANNEL_GET_CLASS (self)->stream)
-    channel_fill_bytes (self, turn);
-  else
-    channel_fill_messages (self, turn);
-}
-
 /* For those who get bytes only. A message that is not whole would look as if it were; a channel
  * that refuses descriptors misses none. A datagram is dropped: anybody could send it, and must
  * not be able to close the socket. */
 static gboolean
-channel_check_whole (UsockChannel *self,
-                     Incoming     *incoming)
+channel_check_whole (UsockChannel  *self,
+                     UsockIncoming *incoming)
 {
   UsockIoControl control;
   gboolean lost = FALSE;
@@ -465,7 +108,7 @@ channel_check_whole (UsockChannel *self,
     lost = (usock_message_get_flags (incoming->message) & USOCK_MESSAGE_FLAGS_FDS_LOST) != 0;
   else if (incoming->has_control)
     {
-      channel_take_control (self, incoming, &control);
+      usock_channel_take_control (self, incoming, &control);
       lost = control.fds_lost;
       if (control.pidfd != -1)
         close (control.pidfd);
@@ -487,15 +130,15 @@ channel_check_whole (UsockChannel *self,
                                     self->read_buffer_size));
   else
     usock_socket_fail (usock_channel_socket (self),
-                       channel_new_fds_lost_error (self, incoming->full_length));
+                       usock_channel_new_fds_lost_error (self, incoming->full_length));
   return FALSE;
 }
 
 static void
-channel_give_to_receiver (UsockChannel *self,
-                          Incoming     *incoming)
+channel_give_to_receiver (UsockChannel  *self,
+                          UsockIncoming *incoming)
 {
-  UsockMessage *message = channel_make_message (self, incoming);
+  UsockMessage *message = usock_channel_make_message (self, incoming);
   UsockQueueItem item;
 
   incoming->message = NULL;
@@ -506,20 +149,26 @@ channel_give_to_receiver (UsockChannel *self,
   usock_channel_run_completed (self);
 }
 
-static void
-channel_emit_message (UsockChannel *self,
-                      Incoming     *incoming)
+/* Whether the message is whole. */
+static gboolean
+channel_emit_message (UsockChannel  *self,
+                      UsockIncoming *incoming)
 {
-  UsockMessage *message = channel_make_message (self, incoming);
+  UsockMessage *message = usock_channel_make_message (self, incoming);
+  UsockMessageFlags flags;
 
   g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_MESSAGE], 0, message);
   usock_message_close_fds (message);
+
+  flags = usock_message_get_flags (message);
+  return (flags & USOCK_MESSAGE_FLAGS_TRUNCATED) == 0
+         && ((flags & USOCK_MESSAGE_FLAGS_FDS_LOST) == 0 || self->max_fds == 0);
 }
 
 static void
-channel_emit_data (UsockChannel *self,
-                   Turn         *turn,
-                   Incoming     *incoming)
+channel_emit_data (UsockChannel  *self,
+                   Turn          *turn,
+                   UsockIncoming *incoming)
 {
   GByteArray *array = turn->array;
 
@@ -531,9 +180,9 @@ channel_emit_data (UsockChannel *self,
 }
 
 static void
-channel_emit_datagram (UsockChannel *self,
-                       Turn         *turn,
-                       Incoming     *incoming)
+channel_emit_datagram (UsockChannel  *self,
+                       Turn          *turn,
+                       UsockIncoming *incoming)
 {
   GByteArray *array = turn->array;
   g_autofree char *sender
@@ -550,15 +199,15 @@ channel_emit_datagram (UsockChannel *self,
 /* Collects what waits, as long as those who take it stay the same; what has to be told first,
  * like a message that was cut, waits for the next round. */
 static void
-channel_emit_batch (UsockChannel *self,
-                    Turn         *turn,
-                    Incoming     *first)
+channel_emit_batch (UsockChannel  *self,
+                    Turn          *turn,
+                    UsockIncoming *first)
 {
   g_autoptr (GPtrArray) arrays
       = g_ptr_array_new_with_free_func ((GDestroyNotify) g_byte_array_unref);
   g_autoptr (GPtrArray) messages
       = g_ptr_array_new_with_free_func ((GDestroyNotify) usock_message_unref);
-  Incoming incoming = *first;
+  UsockIncoming incoming = *first;
 
   first->message = NULL;
   for (;;)
@@ -572,7 +221,7 @@ channel_emit_batch (UsockChannel *self,
         g_ptr_array_add (messages, incoming.message);
 
       if (turn->messages == 0 || channel_get_takers (self) != TAKER_BATCH
-          || !channel_next_incoming (self, &incoming))
+          || !usock_channel_next_incoming (self, &incoming))
         break;
       turn->messages--;
       turn->bytes += incoming.length;
@@ -595,10 +244,10 @@ channel_emit_batch (UsockChannel *self,
 }
 
 static void
-channel_deliver (UsockChannel *self,
-                 Turn         *turn,
-                 Takers        takers,
-                 Incoming     *incoming)
+channel_deliver (UsockChannel  *self,
+                 Turn          *turn,
+                 Takers         takers,
+                 UsockIncoming *incoming)
 {
   UsockSocket *socket = usock_channel_socket (self);
 
@@ -612,7 +261,11 @@ channel_deliver (UsockChannel *self,
   else
     {
       if (takers & (TAKER_MESSAGE | TAKER_NOBODY))
-        channel_emit_message (self, incoming);
+        {
+          /* It has said what is missing, which to the others would look whole. */
+          if (!channel_emit_message (self, incoming))
+            takers = 0;
+        }
       else if (takers == 0 || !channel_check_whole (self, incoming))
         takers = 0;
 
@@ -658,24 +311,6 @@ turn_borrow (UsockChannel *self,
   self->batch = turn->batch;
 }
 
-static void
-channel_stow_batch (UsockChannel *self)
-{
-  Incoming incoming;
-
-  while (self->batch_next < self->batch_count)
-    {
-      UsockMessage *message;
-
-      channel_next_read (self, &incoming);
-      message = channel_make_message (self, &incoming);
-      if (usock_channel_socket (self)->state != USOCK_STATE_CLOSED)
-        usock_queue_push (&self->inbox, message, NULL);
-      else
-        usock_message_unref (message);
-    }
-}
-
 /* What was read and not delivered goes to the inbox: the buffers are only borrowed. */
 static void
 turn_end (UsockChannel *self,
@@ -686,7 +321,7 @@ turn_end (UsockChannel *self,
   if (turn->batch == NULL)
     return;
 
-  channel_stow_batch (self);
+  usock_channel_stow_batch (self);
   usock_reactor_give_batch (usock_channel_socket (self)->reactor, turn->batch);
   self->batch = turn->outer;
   self->batch_next = turn->outer_next;
@@ -747,7 +382,7 @@ channel_assemble (UsockChannel   *self,
   UsockQueueItem item;
   gboolean decided;
 
-  channel_stow_batch (self);
+  usock_channel_stow_batch (self);
   turn->bytes += self->bytes_read - before;
   decided = USOCK_CHANNEL_GET_CLASS (self)->assemble (self, receiver, channel_is_exhausted (self));
   if (!decided)
@@ -805,7 +440,7 @@ channel_look_for_end (UsockChannel *self)
   result = usock_io_peek_end (socket->fd, USOCK_CHANNEL_GET_CLASS (self)->stream, &self->at_end);
   if (result == -ECONNRESET)
     {
-      channel_break_errno (self, ECONNRESET);
+      usock_channel_break_errno (self, ECONNRESET);
       result = usock_io_peek_end (socket->fd, USOCK_CHANNEL_GET_CLASS (self)->stream, &self->at_end);
     }
   if (result == -EAGAIN)
@@ -854,7 +489,7 @@ usock_channel_read (UsockChannel *self)
 {
   UsockSocket *socket = usock_channel_socket (self);
   UsockOperation *assembler;
-  Incoming incoming;
+  UsockIncoming incoming;
   Takers takers;
   Turn turn;
 
@@ -877,11 +512,11 @@ usock_channel_read (UsockChannel *self)
             break;
           if (self->wary && usock_io_count_closing () > CLOSING_LIMIT)
             {
-              channel_read_later (self, 1000);
+              usock_channel_read_later (self, 1000);
               break;
             }
           turn_borrow (self, &turn);
-          channel_fill (self, &turn);
+          usock_channel_fill (self, turn.messages);
           if (assembler != NULL)
             turn.messages--;
           continue;
@@ -890,7 +525,7 @@ usock_channel_read (UsockChannel *self)
       if (turn.array == NULL)
         turn.array = g_byte_array_new ();
       turn.messages--;
-      channel_next_incoming (self, &incoming);
+      usock_channel_next_incoming (self, &incoming);
       channel_deliver (self, &turn, takers, &incoming);
     }
   if (turn.messages < TURN_MESSAGES)
@@ -909,13 +544,13 @@ usock_channel_stow (UsockChannel *self)
   Turn turn;
 
   turn_begin (self, &turn);
-  channel_stow_batch (self);
+  usock_channel_stow_batch (self);
   socket->watch.ready |= USOCK_READY_IN;
   while (socket->watch.ready & USOCK_READY_IN)
     {
       turn_borrow (self, &turn);
-      channel_fill (self, &turn);
-      channel_stow_batch (self);
+      usock_channel_fill (self, turn.messages);
+      usock_channel_stow_batch (self);
     }
   turn_end (self, &turn);
 

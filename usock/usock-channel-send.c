@@ -204,6 +204,8 @@ channel_can_repair (UsockChannel *self,
     return usock_io_make_room (usock_channel_socket (self)->fd, length) == 0;
   if (!class->connectionless)
     return FALSE;
+  if (errnum == EAGAIN)
+    return class->expand (self);
 
   /* What the socket has been told of an earlier message it says at the next call, whatever that
    * is for. */

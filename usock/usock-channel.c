@@ -474,6 +474,7 @@ usock_channel_class_init (UsockChannelClass *class)
   object_class->get_property = usock_channel_get_property;
   object_class->set_property = usock_channel_set_property;
 
+  socket_class->manages_options = TRUE;
   socket_class->dispatch = usock_channel_dispatch;
   socket_class->wanted = usock_channel_wanted;
   socket_class->closing = usock_channel_closing;

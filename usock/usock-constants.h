@@ -254,7 +254,6 @@ typedef enum
  * @USOCK_SO_BINDTODEVICE: the only interface to be used; empty for any
  * @USOCK_SO_ATTACH_FILTER: program that decides what is received; reading is `SO_GET_FILTER`
  * @USOCK_SO_DETACH_FILTER: remove the filter
- * @USOCK_SO_PEERNAME: address of the peer
  * @USOCK_SO_TIMESTAMP: receive the time of arrival in microseconds
  * @USOCK_SO_ACCEPTCONN: whether the socket listens
  * @USOCK_SO_PEERSEC: security label of the peer
@@ -339,7 +338,6 @@ typedef enum
   USOCK_SO_BINDTODEVICE = 25,
   USOCK_SO_ATTACH_FILTER = 26,
   USOCK_SO_DETACH_FILTER = 27,
-  USOCK_SO_PEERNAME = 28,
   USOCK_SO_TIMESTAMP = 29,
   USOCK_SO_ACCEPTCONN = 30,
   USOCK_SO_PEERSEC = 31,

@@ -44,6 +44,17 @@ gboolean    usock_dgram_send_to                 (UsockDgram           *self,
                                                  const char           *destination,
                                                  GError              **error);
 USOCK_AVAILABLE_IN_1_0
+void        usock_dgram_send_to_async           (UsockDgram           *self,
+                                                 UsockMessage         *message,
+                                                 const char           *destination,
+                                                 GCancellable         *cancellable,
+                                                 GAsyncReadyCallback   callback,
+                                                 gpointer              user_data);
+USOCK_AVAILABLE_IN_1_0
+gboolean    usock_dgram_send_to_finish          (UsockDgram           *self,
+                                                 GAsyncResult         *result,
+                                                 GError              **error);
+USOCK_AVAILABLE_IN_1_0
 gboolean    usock_dgram_send_message_to         (UsockDgram           *self,
                                                  UsockMessage         *message,
                                                  GSocketAddress       *destination,

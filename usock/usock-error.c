@@ -47,6 +47,8 @@ usock_error_code (int errnum)
       return G_IO_ERROR_EXISTS;
     case ETOOMANYREFS:
       return G_IO_ERROR_TOO_MANY_OPEN_FILES;
+    case ENOPROTOOPT:
+      return G_IO_ERROR_NOT_SUPPORTED;
     case EPERM:
       return G_IO_ERROR_PERMISSION_DENIED;
     default:
@@ -65,6 +67,8 @@ error_reason (int errnum)
       return _("a connection is already being made");
     case EISCONN:
       return _("this socket is already connected");
+    case ENOPROTOOPT:
+      return _("this socket, or this system, has no such option");
     case ETOOMANYREFS:
       return _("too many descriptors are on their way, not yet received");
     default:

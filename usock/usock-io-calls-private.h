@@ -18,6 +18,9 @@ G_BEGIN_DECLS
 #ifndef SO_PASSPIDFD
 #define SO_PASSPIDFD 76
 #endif
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
 
 #ifdef USOCK_FAULTS
 int   usock_io_fault_next (UsockIoCall call);

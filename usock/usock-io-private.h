@@ -151,6 +151,16 @@ int              usock_io_set_option        (int                    fd,
                                              int                    level,
                                              int                    name,
                                              int                    value);
+int              usock_io_get_option_bytes  (int                    fd,
+                                             int                    level,
+                                             int                    name,
+                                             gpointer               data,
+                                             socklen_t             *length);
+int              usock_io_set_option_bytes  (int                    fd,
+                                             int                    level,
+                                             int                    name,
+                                             gconstpointer          data,
+                                             socklen_t              length);
 int              usock_io_set_credentials   (int                    fd,
                                              gboolean               pass);
 int              usock_io_set_pidfds        (int                    fd,
@@ -163,6 +173,13 @@ int              usock_io_make_room         (int                    fd,
                                              gsize                  message_length);
 int              usock_io_get_peer_credentials (int                 fd,
                                              UsockCredentials      *credentials);
+int              usock_io_get_peer_pidfd    (int                    fd);
+int              usock_io_get_peer_groups   (int                    fd,
+                                             guint                 *groups,
+                                             gsize                 *n_groups);
+int              usock_io_get_peer_label    (int                    fd,
+                                             char                  *label,
+                                             gsize                 *length);
 GSocketAddress  *usock_io_get_local_address (int                    fd);
 GSocketAddress  *usock_io_get_remote_address (int                   fd);
 
@@ -176,6 +193,7 @@ gssize           usock_io_send_data_to      (int                    fd,
                                              gsize                  length,
                                              const UsockName       *destination);
 UsockIoRoom      usock_io_get_room          (int                    fd);
+gboolean         usock_io_grow_buffer       (int                    fd);
 gssize           usock_io_send              (int                    fd,
                                              const UsockIoOutgoing *outgoing);
 int              usock_io_send_batch        (int                    fd,

@@ -137,6 +137,29 @@ usock_io_set_option (int fd,
   return RETRY (setsockopt (fd, level, name, &value, sizeof value));
 }
 
+/* Also a call that fails may have stored a length: that of the answer there was no room for. */
+int
+usock_io_get_option_bytes (int        fd,
+                           int        level,
+                           int        name,
+                           gpointer   data,
+                           socklen_t *length)
+{
+  FAULT (USOCK_IO_GET_OPTION);
+  return RETRY (getsockopt (fd, level, name, data, length));
+}
+
+int
+usock_io_set_option_bytes (int           fd,
+                           int           level,
+                           int           name,
+                           gconstpointer data,
+                           socklen_t     length)
+{
+  FAULT (USOCK_IO_SET_OPTION);
+  return RETRY (setsockopt (fd, level, name, data, length));
+}
+
 int
 usock_io_set_credentials (int      fd,
                           gboolean pass)
@@ -211,6 +234,10 @@ usock_io_make_room (int   fd,
   return wanted <= (gsize) size ? 0 : -EMSGSIZE;
 }
 
+/* Whoever has no number in our user namespace is shown with this one. A user who really has it can
+ * not be told from them. */
+#define OVERFLOW_ID 65534
+
 /* An unconnected socket, and a connected datagram one, succeed with pid 0 and uid -1. */
 int
 usock_io_get_peer_credentials (int               fd,
@@ -224,11 +251,61 @@ usock_io_get_peer_credentials (int               fd,
   result = RETRY (getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &native, &length));
   if (result < 0)
     return result;
-  if (native.pid <= 0 || native.uid == (uid_t) -1)
+  if (native.pid <= 0 || native.uid == (uid_t) -1 || native.uid == OVERFLOW_ID)
     return -ENODATA;
 
   *credentials = (UsockCredentials) { native.pid, native.uid, native.gid };
   return 0;
+}
+
+/* The socket has held the process since it connected: its number may have been given to another,
+ * but this is never that other one. Returns a new descriptor, close-on-exec. */
+int
+usock_io_get_peer_pidfd (int fd)
+{
+  int pidfd = -1;
+  int result = usock_io_get_option (fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd);
+
+  return result < 0 ? result : pidfd;
+}
+
+/* -ERANGE tells in @n_groups how many there are. Of those without a number here nothing can be
+ * said. */
+int
+usock_io_get_peer_groups (int    fd,
+                          guint *groups,
+                          gsize *n_groups)
+{
+  socklen_t length = *n_groups * sizeof *groups;
+  gsize n_known = 0;
+  int result;
+
+  FAULT (USOCK_IO_GET_OPTION);
+  result = RETRY (getsockopt (fd, SOL_SOCKET, SO_PEERGROUPS, groups, &length));
+  *n_groups = length / sizeof *groups;
+  if (result < 0)
+    return result;
+
+  for (gsize i = 0; i < *n_groups; i++)
+    if (groups[i] != OVERFLOW_ID)
+      groups[n_known++] = groups[i];
+  *n_groups = n_known;
+  return 0;
+}
+
+/* -ERANGE tells in @length how long it is. Some security modules count the NUL at its end. */
+int
+usock_io_get_peer_label (int    fd,
+                         char  *label,
+                         gsize *length)
+{
+  socklen_t native_length = *length;
+  int result;
+
+  FAULT (USOCK_IO_GET_OPTION);
+  result = RETRY (getsockopt (fd, SOL_SOCKET, SO_PEERSEC, label, &native_length));
+  *length = native_length;
+  return result;
 }
 
 UsockIoRoom
@@ -243,4 +320,15 @@ usock_io_get_room (int fd)
   if (queued >= size)
     return USOCK_IO_FULL;
   return queued > size / 4 ? USOCK_IO_CROWDED : USOCK_IO_FREE;
+}
+
+/* The kernel doubles what is set, and stops at net.core.wmem_max. */
+gboolean
+usock_io_grow_buffer (int fd)
+{
+  int before = 0, after = 0;
+
+  return usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &before) == 0
+         && usock_io_set_option (fd, SOL_SOCKET, SO_SNDBUF, before) == 0
+         && usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &after) == 0 && after > before;
 }

@@ -4,7 +4,9 @@
 /* usock-path: owning a socket's path in the file system.
  *
  * Binds with the mode set before anybody can connect, takes over a path whose owner is gone and
- * never one that is alive or no socket at all, and removes the path only while it is still ours. */
+ * never one that is alive or no socket at all, and removes the path only while it is still ours:
+ * when it is released, or else when the process exits. Of a process that is killed the path stays,
+ * until the next takes it over. */
 
 #pragma once
 
@@ -14,11 +16,18 @@ G_BEGIN_DECLS
 
 typedef struct _UsockPath UsockPath;
 
-int         usock_path_claim    (int               fd,
-                                 const UsockName  *name,
-                                 guint             mode,
-                                 UsockPath       **path);
-void        usock_path_release  (UsockPath        *self,
-                                 gboolean          unlink);
+int         usock_path_claim        (int               fd,
+                                     const UsockName  *name,
+                                     guint             mode,
+                                     UsockPath       **path);
+void        usock_path_set_unlink   (UsockPath        *self,
+                                     gboolean          unlink_path);
+void        usock_path_release      (UsockPath        *self);
+
+int         usock_path_make_parents (const UsockName  *name);
+
+/* usock-path-take-over.c: binds to a path that is taken, if it is stale. */
+int         usock_path_take_over    (int               fd,
+                                     const UsockName  *name);
 
 G_END_DECLS

@@ -7,9 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/limits.h>
-#include <string.h>
-#include <sys/file.h>
+#include <glib/gstdio.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,127 +19,85 @@
 
 struct _UsockPath
 {
+  GList link;
   char *path;
   dev_t device;
   ino_t inode;
+  pid_t pid;
+  gboolean unlink;
 };
 
-/* Returns 0 if the path is stale. A datagram socket that connects tells what is there without
- * anybody noticing: living owners of another type answer EPROTOTYPE, those that do not listen yet
- * or whose backlog is full included; a datagram socket lets it connect; and ECONNREFUSED is that
- * nobody has the path. */
-static int
-path_look (const UsockName *name)
+/* What this process has to remove when it exits. */
+static GMutex claims_lock;
+static GQueue claims = G_QUEUE_INIT;
+
+/* A forked child has nothing to remove, and another thread may have held the lock. */
+static void
+path_forked_child (void)
 {
-  g_autofd int probe = -1;
-  struct stat info;
-  int result;
-
-  if (lstat (name->path, &info) == -1)
-    return -errno;
-  if (!S_ISSOCK (info.st_mode))
-    return -EADDRINUSE;
-
-  probe = usock_io_socket (AF_UNIX, SOCK_DGRAM, 0);
-  if (probe < 0)
-    return probe;
-
-  result = usock_io_connect (probe, name);
-  if (result == -ENOENT)
-    return result;
-
-  return result == -ECONNREFUSED ? 0 : -EADDRINUSE;
-}
-
-/* A directory and a name in it, since the path of the lock may be longer than a path may be. */
-typedef struct
-{
-  char *entry;
-  int directory;
-  int fd;
-  gboolean ours;
-} PathLock;
-
-static int
-path_lock_open (PathLock   *self,
-                const char *path)
-{
-  g_autofree char *parent = g_path_get_dirname (path);
-  const char *entry = strrchr (path, '/') + 1;
-
-  self->fd = -1;
-  self->directory = open (parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (self->directory == -1)
-    return -errno;
-
-  self->entry = g_strdup_printf ("%.*s.lock", NAME_MAX - (int) strlen (".lock"), entry);
-  self->fd = openat (self->directory, self->entry,
-                     O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
-  return self->fd == -1 ? -errno : 0;
-}
-
-/* Who holds the lock removes the file with it. One who opened it before holds a lock on nothing
- * then, and has to start again. What has a content is another program's file. */
-static int
-path_lock_hold (PathLock *self)
-{
-  struct stat ours, theirs;
-
-  if (flock (self->fd, LOCK_EX | LOCK_NB) == -1 || fstat (self->fd, &ours) == -1
-      || fstatat (self->directory, self->entry, &theirs, AT_SYMLINK_NOFOLLOW) == -1
-      || ours.st_ino != theirs.st_ino || ours.st_dev != theirs.st_dev)
-    return -EADDRINUSE;
-
-  self->ours = S_ISREG (ours.st_mode) && ours.st_size == 0;
-  return 0;
+  g_mutex_init (&claims_lock);
+  g_queue_init (&claims);
 }
 
 static void
-path_lock_release (PathLock *self)
+path_remove (UsockPath *self)
 {
-  if (self->ours)
-    unlinkat (self->directory, self->entry, 0);
-  if (self->fd != -1)
-    close (self->fd);
-  if (self->directory != -1)
-    close (self->directory);
-  g_free (self->entry);
+  struct stat info;
+
+  if (self->unlink && lstat (self->path, &info) == 0 && S_ISSOCK (info.st_mode)
+      && info.st_dev == self->device && info.st_ino == self->inode)
+    unlink (self->path);
 }
 
-static int
-path_replace (int              fd,
-              const UsockName *name)
+/* Another thread that is at it right now must not keep the process from exiting. */
+static void
+path_exiting (void)
 {
-  int result = path_look (name);
+  if (!g_mutex_trylock (&claims_lock))
+    return;
 
-  if (result == 0 && unlink (name->path) == -1)
-    result = -errno;
-
-  return result == 0 || result == -ENOENT ? usock_io_bind (fd, name) : result;
+  for (GList *link = claims.head; link != NULL; link = link->next)
+    path_remove (link->data);
+  g_mutex_unlock (&claims_lock);
 }
 
-/* Two that find the same stale path would both remove it, and the second the first one's new
- * socket; so this is done under a lock. Who cannot have it is told that the path is in use. */
-static int
-path_take_over (int              fd,
-                const UsockName *name)
+static void
+path_remember (UsockPath *self)
 {
-  PathLock lock = { 0 };
-  int result = path_look (name);
+  static gsize registered = 0;
 
-  if (result == -ENOENT)
-    return usock_io_bind (fd, name);
-  if (result < 0)
-    return result;
+  if (g_once_init_enter (&registered))
+    {
+      pthread_atfork (NULL, NULL, path_forked_child);
+      atexit (path_exiting);
+      g_once_init_leave (&registered, 1);
+    }
 
-  result = path_lock_open (&lock, name->path);
-  if (result == 0)
-    result = path_lock_hold (&lock);
-  if (result == 0)
-    result = path_replace (fd, name);
+  g_mutex_lock (&claims_lock);
+  g_queue_push_tail_link (&claims, &self->link);
+  g_mutex_unlock (&claims_lock);
+}
 
-  path_lock_release (&lock);
-  return result;
+/* Only a socket's file that nobody linked to from elsewhere, and by its descriptor: in a directory
+ * that others may write to, something else may stand in its place already. */
+static int
+path_add_mode (const char *path,
+               guint       mode)
+{
+  g_autofd int file = open (path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  char name[32];
+  struct stat info;
+
+  if (file == -1 || fstat (file, &info) == -1)
+    return -errno;
+  if (!S_ISSOCK (info.st_mode) || info.st_nlink != 1)
+    return -EADDRINUSE;
+
+  g_snprintf (name, sizeof name, "/proc/self/fd/%d", file);
+  if (chmod (name, mode) == 0)
+    return 0;
+
+  return errno == ENOENT ? -EOPNOTSUPP : -errno;
 }
 
 /* The file gets the mode of the socket's inode, less the umask: fchmod() before bind() is safe
@@ -160,41 +119,64 @@ usock_path_claim (int               fd,
 
   result = usock_io_bind (fd, name);
   if (result == -EADDRINUSE)
-    result = path_take_over (fd, name);
+    result = usock_path_take_over (fd, name);
   if (result < 0)
     return result;
 
-  /* Not through a symbolic link that somebody may have put in its place. */
   if (lstat (name->path, &info) == -1)
     return -errno;
-  if ((info.st_mode & 07777) != mode
-      && fchmodat (AT_FDCWD, name->path, mode, AT_SYMLINK_NOFOLLOW) == -1)
+  if ((info.st_mode & 07777) != mode)
+    result = path_add_mode (name->path, mode);
+  if (result < 0)
     {
-      result = -errno;
       unlink (name->path);
       return result;
     }
 
-  self = g_new0 (UsockPath, 1);
-  self->path = g_strdup (name->path);
-  self->device = info.st_dev;
-  self->inode = info.st_ino;
+  self = g_new (UsockPath, 1);
+  *self = (UsockPath) {
+    .link = { .data = self },
+    .path = g_strdup (name->path),
+    .device = info.st_dev,
+    .inode = info.st_ino,
+    .pid = getpid (),
+    .unlink = TRUE,
+  };
+  path_remember (self);
   *path = self;
   return 0;
+}
+
+/* Whether the path is removed when it is released, or else when the process exits. */
+void
+usock_path_set_unlink (UsockPath *self,
+                       gboolean   unlink_path)
+{
+  self->unlink = unlink_path;
 }
 
 /* Called while the socket is still open: a file system gives the inode's number to the next file
  * as soon as the last reference is gone. */
 void
-usock_path_release (UsockPath *self,
-                    gboolean   unlink_path)
+usock_path_release (UsockPath *self)
 {
-  struct stat info;
-
-  if (unlink_path && lstat (self->path, &info) == 0 && S_ISSOCK (info.st_mode)
-      && info.st_dev == self->device && info.st_ino == self->inode)
-    unlink (self->path);
+  if (self->pid == getpid ())
+    {
+      g_mutex_lock (&claims_lock);
+      g_queue_unlink (&claims, &self->link);
+      g_mutex_unlock (&claims_lock);
+      path_remove (self);
+    }
 
   g_free (self->path);
   g_free (self);
+}
+
+/* What is missing of the directories is made, for the owner only. */
+int
+usock_path_make_parents (const UsockName *name)
+{
+  g_autofree char *parent = g_path_get_dirname (name->path);
+
+  return g_mkdir_with_parents (parent, 0700) == -1 ? -errno : 0;
 }

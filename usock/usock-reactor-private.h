@@ -93,6 +93,7 @@ void          usock_watch_interrupt       (UsockWatch            *watch);
 gint64        usock_reactor_get_time      (UsockReactor          *self);
 void          usock_reactor_hold          (UsockReactor          *self,
                                            int                    change);
+guint         usock_reactor_count_held    (GMainContext          *context);
 void          usock_reactor_run_until_idle (GMainContext         *context);
 void          usock_reactor_call_later    (GSourceFunc            callback,
                                            gpointer               data,

@@ -45,6 +45,7 @@ struct _UsockReactor
   GQueue attached;
   GPtrArray *heap;
   GPtrArray *batches;
+  GHashTable *ghosts; /* of UsockWatch that is gone, where epoll may not know; NULL for none */
 };
 
 typedef struct
@@ -237,6 +238,8 @@ reactor_collect_events (UsockReactor *self)
     {
       UsockWatch *watch = events[i].data.ptr;
 
+      if (self->ghosts != NULL && g_hash_table_contains (self->ghosts, watch))
+        continue;
       if (events[i].events & EPOLLIN)
         watch->ready |= USOCK_READY_IN;
       if (events[i].events & EPOLLPRI)
@@ -451,6 +454,7 @@ reactor_free (UsockReactor *self)
   close (self->epoll_fd);
   g_ptr_array_unref (self->heap);
   g_ptr_array_unref (self->batches);
+  g_clear_pointer (&self->ghosts, g_hash_table_unref);
   g_mutex_clear (&self->lock);
   g_free (self);
 }
@@ -585,7 +589,24 @@ usock_watch_add_fd (UsockWatch *watch,
   result = reactor_control (watch, EPOLL_CTL_ADD, fd);
   if (result == 0)
     watch->fd = fd;
+  if (result == 0 && watch->reactor->ghosts != NULL)
+    g_hash_table_remove (watch->reactor->ghosts, watch);
   return result;
+}
+
+/* The program has closed the descriptor behind our back. If a copy lives, epoll goes on telling
+ * of it, and there is no way left to stop that. */
+static void
+reactor_haunt (UsockWatch *watch)
+{
+  UsockReactor *self = watch->reactor;
+
+  if (usock_reactor_is_inherited (self))
+    return;
+
+  if (self->ghosts == NULL)
+    self->ghosts = g_hash_table_new (NULL, NULL);
+  g_hash_table_add (self->ghosts, watch);
 }
 
 /* Always before the descriptor is closed: as long as a copy of it lives, in a child or in
@@ -597,8 +618,8 @@ usock_watch_remove_fd (UsockWatch *watch)
   if (watch->fd == -1)
     return;
 
-  if (!watch->resting)
-    reactor_control (watch, EPOLL_CTL_DEL, watch->fd);
+  if (!watch->resting && reactor_control (watch, EPOLL_CTL_DEL, watch->fd) != 0)
+    reactor_haunt (watch);
   watch->fd = -1;
   watch->resting = FALSE;
   watch->ready = 0;
@@ -726,25 +747,27 @@ usock_reactor_hold (UsockReactor *self,
   self->n_held += change;
 }
 
-/* Until nothing is held in the context. Each turn looks the reactor up anew: it goes with its
- * last watch, and another may come. */
+/* Looks the reactor up anew each time: it goes with its last watch, and another may come. */
+guint
+usock_reactor_count_held (GMainContext *context)
+{
+  UsockReactor *self;
+  guint n_held = 0;
+
+  g_mutex_lock (&reactors_lock);
+  self = reactors != NULL ? g_hash_table_lookup (reactors, context) : NULL;
+  if (self != NULL && usock_reactor_is_usable (self))
+    n_held = MAX (self->n_held, 0);
+  g_mutex_unlock (&reactors_lock);
+
+  return n_held;
+}
+
 void
 usock_reactor_run_until_idle (GMainContext *context)
 {
-  for (;;)
-    {
-      UsockReactor *self;
-      gboolean held;
-
-      g_mutex_lock (&reactors_lock);
-      self = reactors != NULL ? g_hash_table_lookup (reactors, context) : NULL;
-      held = self != NULL && usock_reactor_is_usable (self) && self->n_held > 0;
-      g_mutex_unlock (&reactors_lock);
-
-      if (!held)
-        return;
-      g_main_context_iteration (context, TRUE);
-    }
+  while (usock_reactor_count_held (context) > 0)
+    g_main_context_iteration (context, TRUE);
 }
 
 /* For what has no watch to be woken: once, from the thread-default context. */

@@ -6,6 +6,7 @@
 #include "usock-server-private.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "usock-compat-private.h"
 #include "usock-seqpacket.h"
@@ -18,14 +19,26 @@
 #define EXHAUSTED_DELAY_FIRST 10
 #define EXHAUSTED_DELAY_LAST 1000
 
-static void
-server_connection_closed (UsockSocket *connection,
-                          gpointer     user_data)
-{
-  UsockServer *self = user_data;
+/* After how long without it the next time is another one, in us. */
+#define EXHAUSTED_EPISODE (10 * G_USEC_PER_SEC)
 
-  self->n_connections--;
-  usock_watch_wake (&USOCK_SOCKET (self)->watch);
+/* Also one that was refused. With its descriptor there may be room for another. */
+void
+usock_server_channel_closed (UsockServer *self)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+
+  self->n_unclosed--;
+  if (self->retry_delay > 0)
+    socket->watch.ready |= USOCK_READY_IN;
+  usock_watch_wake (&socket->watch);
+}
+
+static void
+server_refused_closed (UsockSocket *channel,
+                       gpointer     self)
+{
+  usock_server_channel_closed (self);
 }
 
 static UsockChannel *
@@ -42,63 +55,139 @@ server_new_channel (UsockServer *self)
   usock_channel_set_allow_half_open (channel, self->allow_half_open);
   usock_channel_set_read_buffer_size (channel, self->read_buffer_size);
   usock_channel_set_queue_limit (channel, self->queue_limit);
+  channel->paused = self->pause_on_connect;
   return channel;
+}
+
+/* Takes the descriptor over in any case. Nothing is delivered yet. */
+static UsockChannel *
+server_open_channel (UsockServer  *self,
+                     int           fd,
+                     GError      **error)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+  g_autoptr (UsockChannel) channel = server_new_channel (self);
+  g_autofd int owned = fd;
+
+  usock_socket_join (USOCK_SOCKET (channel), socket);
+  usock_socket_set_label (USOCK_SOCKET (channel), socket->label);
+  if (!usock_channel_accept (channel, fd, error))
+    return NULL;
+
+  owned = -1;
+  channel->withheld = TRUE;
+  self->n_unclosed++;
+  usock_socket_set_closed (USOCK_SOCKET (channel), server_refused_closed, self);
+  return g_steal_pointer (&channel);
+}
+
+/* Without descriptors, or memory, connections stay in the backlog and make no further event; and
+ * what has no remedy, like a listener that somebody shut down, must not be asked without end. One
+ * error is told for the whole time it lasts, which is over when it has not happened for a while:
+ * a server at its limit takes one connection for each that closes, and fails at the next. */
+static void
+server_exhausted (UsockServer  *self,
+                  int           errnum,
+                  const GError *error)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+  gint64 now = g_get_monotonic_time ();
+  gboolean first = self->exhausted_by != errnum || self->exhausted_at == 0
+                   || now - self->exhausted_at > EXHAUSTED_EPISODE;
+
+  self->exhausted_by = errnum;
+  self->exhausted_at = now;
+  self->retry_delay = self->retry_delay == 0 ? EXHAUSTED_DELAY_FIRST
+                                             : MIN (self->retry_delay * 2, EXHAUSTED_DELAY_LAST);
+  usock_watch_set_deadline (&socket->watch,
+                            now + self->retry_delay * G_GINT64_CONSTANT (1000));
+  socket->watch.ready &= ~USOCK_READY_IN;
+
+  if (first)
+    usock_socket_emit_error (socket, error);
+}
+
+static void
+server_accept_failed (UsockServer *self,
+                      int          errnum)
+{
+  g_autoptr (GError) error = NULL;
+
+  usock_socket_record (USOCK_SOCKET (self), USOCK_IO_ACCEPT, errnum);
+  usock_error_set_errno (&error, errnum, _("Could not accept a connection on “%s”"),
+                         USOCK_SOCKET (self)->label);
+  server_exhausted (self, errnum, error);
+}
+
+/* What a handler does in between counts: it may have closed the channel, or the server. */
+static void
+server_let_in (UsockServer     *self,
+               UsockChannel    *channel,
+               const UsockPeer *peer)
+{
+  UsockSocket *socket = USOCK_SOCKET (channel);
+
+  channel->withheld = FALSE;
+  usock_watch_wake (&socket->watch);
+  usock_server_enter (self, channel, peer);
+  if (socket->state != USOCK_STATE_CLOSED)
+    g_signal_emit (self, usock_server_signals[USOCK_SERVER_SIGNAL_CONNECTION], 0, channel);
+}
+
+static void
+server_ask_handlers (UsockServer     *self,
+                     UsockChannel    *channel,
+                     const UsockPeer *peer)
+{
+  gboolean allowed;
+
+  usock_server_count (self, peer, 1);
+  allowed = usock_server_authorizes (self, channel);
+  if (allowed && USOCK_SOCKET (self)->state == USOCK_STATE_LISTENING
+      && USOCK_SOCKET (channel)->state != USOCK_STATE_CLOSED)
+    {
+      server_let_in (self, channel, peer);
+      return;
+    }
+
+  usock_server_count (self, peer, -1);
+  usock_socket_close (USOCK_SOCKET (channel));
+  if (!allowed)
+    usock_server_drop (self, peer);
 }
 
 static void
 server_take_connection (UsockServer *self,
                         int          fd)
 {
-  UsockSocket *socket = USOCK_SOCKET (self);
-  g_autoptr (UsockChannel) channel = server_new_channel (self);
+  g_autoptr (UsockChannel) channel = NULL;
   g_autoptr (GError) error = NULL;
-  g_autofd int owned = fd;
+  UsockPeer peer = { 0 };
 
-  usock_socket_join (USOCK_SOCKET (channel), socket);
-  usock_socket_set_label (USOCK_SOCKET (channel), socket->label);
-  if (!usock_channel_accept (channel, fd, &error))
+  peer.known = usock_io_get_peer_credentials (fd, &peer.credentials) == 0;
+  if (!usock_server_admits (self, &peer))
     {
-      usock_socket_emit_error (socket, error);
+      close (fd);
+      usock_server_drop (self, &peer);
       return;
     }
 
-  owned = -1;
-  self->n_connections++;
-  usock_socket_set_closed (USOCK_SOCKET (channel), server_connection_closed, self);
-  g_signal_emit (self, usock_server_signals[USOCK_SERVER_SIGNAL_CONNECTION], 0, channel);
-}
-
-/* Without descriptors, or memory, connections stay in the backlog and make no further event; and
- * what has no remedy, like a listener that somebody shut down, must not be asked without end. One
- * error is told for the whole time it lasts. */
-static void
-server_exhausted (UsockServer *self,
-                  int          errnum)
-{
-  UsockSocket *socket = USOCK_SOCKET (self);
-  gboolean first = self->retry_delay == 0;
-  g_autoptr (GError) error = NULL;
-
-  self->retry_delay = first ? EXHAUSTED_DELAY_FIRST
-                            : MIN (self->retry_delay * 2, EXHAUSTED_DELAY_LAST);
-  self->retry_at = g_get_monotonic_time () + self->retry_delay * G_GINT64_CONSTANT (1000);
-  usock_watch_set_deadline (&socket->watch, self->retry_at);
-  socket->watch.ready &= ~USOCK_READY_IN;
-
-  usock_socket_record (socket, USOCK_IO_ACCEPT, errnum);
-  if (!first)
-    return;
-
-  usock_error_set_errno (&error, errnum, _("Could not accept a connection on “%s”"),
-                         socket->label);
-  usock_socket_emit_error (socket, error);
+  channel = server_open_channel (self, fd, &error);
+  if (channel != NULL)
+    server_ask_handlers (self, channel, &peer);
+  else
+    {
+      server_exhausted (self, 0, error);
+      usock_server_drop (self, &peer);
+    }
 }
 
 gboolean
 usock_server_wanted (UsockSocket *socket)
 {
-  return (socket->watch.ready & USOCK_READY_IN) != 0
-         && g_signal_has_handler_pending (socket, usock_server_signals[USOCK_SERVER_SIGNAL_CONNECTION], 0, FALSE);
+  return (socket->watch.ready & USOCK_READY_IN) != 0 && !USOCK_SERVER (socket)->paused
+         && g_signal_has_handler_pending (
+             socket, usock_server_signals[USOCK_SERVER_SIGNAL_CONNECTION], 0, FALSE);
 }
 
 void
@@ -125,6 +214,107 @@ usock_server_accept (UsockServer *self)
       else if (fd == -ECONNABORTED || fd == -EPROTO)
         usock_socket_record (socket, USOCK_IO_ACCEPT, -fd); /* of that one connection */
       else
-        server_exhausted (self, -fd);
+        server_accept_failed (self, -fd);
     }
+}
+
+/**
+ * usock_server_pause:
+ * @self: a server
+ *
+ * Takes no more connections for now: those that come wait in the backlog, and
+ * when that is full, where they come from.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_pause (UsockServer *self)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  if (self->paused)
+    return;
+
+  self->paused = TRUE;
+  g_object_notify (G_OBJECT (self), "paused");
+}
+
+/**
+ * usock_server_resume:
+ * @self: a server
+ *
+ * Goes on with taking connections after [method@Usock.Server.pause].
+ *
+ * Since: 1.0
+ */
+void
+usock_server_resume (UsockServer *self)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  if (!self->paused)
+    return;
+
+  self->paused = FALSE;
+  usock_watch_wake (&USOCK_SOCKET (self)->watch);
+  g_object_notify (G_OBJECT (self), "paused");
+}
+
+/**
+ * usock_server_get_paused: (get-property paused)
+ * @self: a server
+ *
+ * Gets whether the server takes no connections for now.
+ *
+ * Returns: whether it is paused
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_server_get_paused (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
+
+  return self->paused;
+}
+
+/**
+ * usock_server_get_pause_on_connect: (get-property pause-on-connect)
+ * @self: a server
+ *
+ * Gets whether connections are paused at first.
+ *
+ * Returns: whether they are
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_server_get_pause_on_connect (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
+
+  return self->pause_on_connect;
+}
+
+/**
+ * usock_server_set_pause_on_connect: (set-property pause-on-connect)
+ * @self: a server
+ * @pause_on_connect: whether they are
+ *
+ * Sets whether connections are paused at first, of the connections that come.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_pause_on_connect (UsockServer *self,
+                                   gboolean     pause_on_connect)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  pause_on_connect = !!pause_on_connect;
+  if (self->pause_on_connect == pause_on_connect)
+    return;
+
+  self->pause_on_connect = pause_on_connect;
+  g_object_notify (G_OBJECT (self), "pause-on-connect");
 }

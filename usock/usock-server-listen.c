@@ -23,7 +23,7 @@ void
 usock_server_release_path (UsockServer *self)
 {
   if (self->claim != NULL)
-    usock_path_release (g_steal_pointer (&self->claim), self->unlink_on_close);
+    usock_path_release (g_steal_pointer (&self->claim));
 }
 
 static gboolean
@@ -70,6 +70,8 @@ server_bind (UsockServer     *self,
                : usock_io_bind (socket->fd, name);
   if (result < 0)
     return result;
+  if (self->claim != NULL)
+    usock_path_set_unlink (self->claim, self->unlink_on_close);
 
   *call = USOCK_IO_LISTEN;
   return usock_io_listen (socket->fd, backlog);

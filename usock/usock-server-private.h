@@ -4,6 +4,7 @@
 #pragma once
 
 #include "usock-channel-private.h"
+#include "usock-operation-private.h"
 #include "usock-path-private.h"
 #include "usock-server.h"
 
@@ -11,8 +12,16 @@ G_BEGIN_DECLS
 
 /* usock-server: listens, accepts, and keeps what it accepted.
  *
- * The class is in usock-server.c, how it comes to listen in -listen.c, and how connections come
- * to it in -accept.c. */
+ * The class is in usock-server.c, how it comes to listen in -listen.c, how connections come to it
+ * in -accept.c and who may in in -policy.c, the list of those that are open in -model.c, what all
+ * of them are sent in -broadcast.c, and the end in -close.c. */
+
+/* Who a connection is from, if the system knows it. */
+typedef struct
+{
+  gboolean known;
+  UsockCredentials credentials;
+} UsockPeer;
 
 struct _UsockServer
 {
@@ -24,10 +33,27 @@ struct _UsockServer
   gboolean unlink_on_close;
 
   gboolean announce; /* listening, and the signal still to come */
-  gint64 retry_at;   /* out of descriptors until then */
-  guint retry_delay;
-  guint n_connections;
+  guint retry_delay; /* ms; out of descriptors, unless 0 */
+  int exhausted_by;
+  gint64 exhausted_at; /* when it last was */
+  gboolean paused;
 
+  UsockAllowedUsers allowed_users;
+  guint max_connections;
+  guint max_connections_per_user;
+  GHashTable *users;  /* to how many of the connections are theirs */
+  guint n_connections;
+  guint n_unclosed;   /* with those that were refused */
+  GSequence *members; /* those that were let in, in the order in which they came */
+
+  UsockSlowReaders slow_readers;
+  guint64 messages_missed;
+
+  UsockOperation *closer;
+  gint64 close_due;
+  guint n_cut;
+
+  gboolean pause_on_connect;
   guint max_fds;
   gboolean pass_credentials;
   gboolean pass_pidfd;
@@ -40,6 +66,8 @@ typedef enum
 {
   USOCK_SERVER_SIGNAL_LISTENING,
   USOCK_SERVER_SIGNAL_CONNECTION,
+  USOCK_SERVER_SIGNAL_AUTHORIZE,
+  USOCK_SERVER_SIGNAL_DROP,
   USOCK_SERVER_N_SIGNALS,
 } UsockServerSignal;
 
@@ -53,5 +81,35 @@ void     usock_server_release_path (UsockServer *self);
 /* usock-server-accept.c */
 gboolean usock_server_wanted       (UsockSocket *socket);
 void     usock_server_accept       (UsockServer *self);
+void     usock_server_channel_closed (UsockServer *self);
+
+/* usock-server-policy.c */
+gboolean usock_server_admits       (UsockServer *self,
+                                    const UsockPeer *peer);
+void     usock_server_count        (UsockServer *self,
+                                    const UsockPeer *peer,
+                                    int          change);
+gboolean usock_server_authorizes   (UsockServer *self,
+                                    UsockChannel *channel);
+void     usock_server_drop         (UsockServer *self,
+                                    const UsockPeer *peer);
+gboolean usock_server_accumulate   (GSignalInvocationHint *hint,
+                                    GValue       *verdict,
+                                    const GValue *opinion,
+                                    gpointer      unused);
+
+/* usock-server-model.c */
+void     usock_server_model_init   (GListModelInterface *iface);
+void     usock_server_enter        (UsockServer *self,
+                                    UsockChannel *channel,
+                                    const UsockPeer *peer);
+GPtrArray *
+         usock_server_list_channels (UsockServer *self);
+void     usock_server_forget_all   (UsockServer *self);
+
+/* usock-server-close.c */
+gboolean usock_server_lingers      (UsockSocket *socket);
+void     usock_server_finish       (UsockSocket *socket);
+void     usock_server_orphaned     (UsockSocket *socket);
 
 G_END_DECLS

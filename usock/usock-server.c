@@ -5,6 +5,8 @@
 
 #include "usock-server-private.h"
 
+#include "usock-enums.h"
+
 /**
  * UsockServer:
  *
@@ -14,6 +16,15 @@
  * [signal@Usock.Server::connection]; before, they wait in the backlog. Each
  * channel gets the server's settings, and keeps itself alive until it is
  * closed.
+ *
+ * A server is the list of the connections that it took and that are not closed
+ * yet, the oldest first: a [iface@Gio.ListModel] of channels, which changes from
+ * the main context only.
+ *
+ * Who may connect is decided by the permissions of the path, by
+ * [property@Usock.Server:allowed-users], by the limits, and last by the handlers
+ * of [signal@Usock.Server::authorize]. Whoever is refused is gone before anything
+ * that it sent is delivered, and [signal@Usock.Server::drop] tells of it.
  *
  * A path is taken over if its owner is gone, and never if it is alive or no
  * socket; the file is there for its owner only, unless
@@ -37,7 +48,8 @@ struct _UsockServerClass
   UsockSocketClass parent_class;
 };
 
-G_DEFINE_TYPE (UsockServer, usock_server, USOCK_TYPE_SOCKET)
+G_DEFINE_TYPE_WITH_CODE (UsockServer, usock_server, USOCK_TYPE_SOCKET,
+                         G_IMPLEMENT_INTERFACE (G_TYPE_LIST_MODEL, usock_server_model_init))
 
 typedef enum
 {
@@ -46,6 +58,12 @@ typedef enum
   PROP_MODE,
   PROP_UNLINK_ON_CLOSE,
   PROP_N_CONNECTIONS,
+  PROP_PAUSED,
+  PROP_ALLOWED_USERS,
+  PROP_MAX_CONNECTIONS,
+  PROP_MAX_CONNECTIONS_PER_USER,
+  PROP_SLOW_READERS,
+  PROP_PAUSE_ON_CONNECT,
   PROP_MAX_FDS,
   PROP_PASS_CREDENTIALS,
   PROP_PASS_PIDFD,
@@ -77,17 +95,11 @@ usock_server_dispatch (UsockSocket *socket)
   if (socket->state != USOCK_STATE_LISTENING)
     return;
 
-  readable = (socket->watch.ready & USOCK_READY_IN) != 0;
+  readable = (socket->watch.ready & USOCK_READY_IN) != 0 && !self->paused;
   if (usock_server_wanted (socket))
     usock_watch_wake (&socket->watch);
   else
     usock_watch_sample (&socket->watch, readable);
-}
-
-static gboolean
-usock_server_lingers (UsockSocket *socket)
-{
-  return USOCK_SERVER (socket)->n_connections > 0;
 }
 
 static void
@@ -96,14 +108,14 @@ usock_server_closing (UsockSocket *socket)
   usock_server_release_path (USOCK_SERVER (socket));
 }
 
-/* Only a forked child comes here with a claim, which is its parent's. */
 static void
 usock_server_finalize (GObject *object)
 {
   UsockServer *self = USOCK_SERVER (object);
 
-  self->unlink_on_close = FALSE;
   usock_server_release_path (self);
+  usock_server_forget_all (self);
+  g_hash_table_unref (self->users);
   g_free (self->path);
 
   G_OBJECT_CLASS (usock_server_parent_class)->finalize (object);
@@ -133,6 +145,24 @@ usock_server_get_property (GObject    *object,
       break;
     case PROP_N_CONNECTIONS:
       g_value_set_uint (value, self->n_connections);
+      break;
+    case PROP_PAUSED:
+      g_value_set_boolean (value, self->paused);
+      break;
+    case PROP_ALLOWED_USERS:
+      g_value_set_enum (value, self->allowed_users);
+      break;
+    case PROP_MAX_CONNECTIONS:
+      g_value_set_uint (value, self->max_connections);
+      break;
+    case PROP_MAX_CONNECTIONS_PER_USER:
+      g_value_set_uint (value, self->max_connections_per_user);
+      break;
+    case PROP_SLOW_READERS:
+      g_value_set_enum (value, self->slow_readers);
+      break;
+    case PROP_PAUSE_ON_CONNECT:
+      g_value_set_boolean (value, self->pause_on_connect);
       break;
     case PROP_MAX_FDS:
       g_value_set_uint (value, self->max_fds);
@@ -173,6 +203,21 @@ usock_server_set_property (GObject      *object,
     case PROP_UNLINK_ON_CLOSE:
       usock_server_set_unlink_on_close (self, g_value_get_boolean (value));
       break;
+    case PROP_ALLOWED_USERS:
+      usock_server_set_allowed_users (self, g_value_get_enum (value));
+      break;
+    case PROP_MAX_CONNECTIONS:
+      usock_server_set_max_connections (self, g_value_get_uint (value));
+      break;
+    case PROP_MAX_CONNECTIONS_PER_USER:
+      usock_server_set_max_connections_per_user (self, g_value_get_uint (value));
+      break;
+    case PROP_SLOW_READERS:
+      usock_server_set_slow_readers (self, g_value_get_enum (value));
+      break;
+    case PROP_PAUSE_ON_CONNECT:
+      usock_server_set_pause_on_connect (self, g_value_get_boolean (value));
+      break;
     case PROP_MAX_FDS:
       usock_server_set_max_fds (self, g_value_get_uint (value));
       break;
@@ -194,14 +239,87 @@ usock_server_set_property (GObject      *object,
     case PROP_ACTIVE:
     case PROP_PATH:
     case PROP_N_CONNECTIONS:
+    case PROP_PAUSED:
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
     }
 }
 
 static void
+server_install_policy (const GParamFlags flags)
+{
+  /**
+   * UsockServer:paused: (getter get_paused)
+   *
+   * Whether the server takes no connections for now, see
+   * [method@Usock.Server.pause].
+   *
+   * Since: 1.0
+   */
+  properties[PROP_PAUSED] = g_param_spec_boolean ("paused", NULL, NULL, FALSE,
+                                                  G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * UsockServer:allowed-users: (getter get_allowed_users) (setter set_allowed_users)
+   *
+   * Whose connections are taken. If not everybody's, one whose user the system
+   * does not know is refused, see [method@Usock.Socket.get_peer_credentials].
+   *
+   * Since: 1.0
+   */
+  properties[PROP_ALLOWED_USERS]
+      = g_param_spec_enum ("allowed-users", NULL, NULL, USOCK_TYPE_ALLOWED_USERS,
+                           USOCK_ALLOWED_USERS_ANYONE, flags);
+
+  /**
+   * UsockServer:max-connections: (getter get_max_connections) (setter set_max_connections)
+   *
+   * How many connections there may be at once, 0 for no limit. Further ones are
+   * refused.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_MAX_CONNECTIONS]
+      = g_param_spec_uint ("max-connections", NULL, NULL, 0, G_MAXUINT, 0, flags);
+
+  /**
+   * UsockServer:max-connections-per-user: (getter get_max_connections_per_user) (setter set_max_connections_per_user)
+   *
+   * How many connections one user may have at once, 0 for no limit. Further
+   * ones are refused, and so is one whose user the system does not know.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_MAX_CONNECTIONS_PER_USER]
+      = g_param_spec_uint ("max-connections-per-user", NULL, NULL, 0, G_MAXUINT, 0, flags);
+
+  /**
+   * UsockServer:slow-readers: (getter get_slow_readers) (setter set_slow_readers)
+   *
+   * What becomes of connections that do not keep up with
+   * [method@Usock.Server.broadcast].
+   *
+   * Since: 1.0
+   */
+  properties[PROP_SLOW_READERS]
+      = g_param_spec_enum ("slow-readers", NULL, NULL, USOCK_TYPE_SLOW_READERS,
+                           USOCK_SLOW_READERS_WAIT, flags);
+}
+
+static void
 server_install_inherited (const GParamFlags flags)
 {
+  /**
+   * UsockServer:pause-on-connect: (getter get_pause_on_connect) (setter set_pause_on_connect)
+   *
+   * Whether the connections that come are paused at first, see
+   * [method@Usock.Channel.pause].
+   *
+   * Since: 1.0
+   */
+  properties[PROP_PAUSE_ON_CONNECT]
+      = g_param_spec_boolean ("pause-on-connect", NULL, NULL, FALSE, flags);
+
   /**
    * UsockServer:max-fds: (getter get_max_fds) (setter set_max_fds)
    *
@@ -269,6 +387,74 @@ server_install_inherited (const GParamFlags flags)
 }
 
 static void
+server_install_signals (void)
+{
+  guint *signals = usock_server_signals;
+
+  /**
+   * UsockServer::listening:
+   * @self: the server
+   *
+   * Emitted once when the server has started to listen.
+   *
+   * Since: 1.0
+   */
+  signals[USOCK_SERVER_SIGNAL_LISTENING]
+      = g_signal_new ("listening", USOCK_TYPE_SERVER, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                      G_TYPE_NONE, 0);
+
+  /**
+   * UsockServer::connection:
+   * @self: the server
+   * @connection: a channel, which is open
+   *
+   * Emitted for each connection that was let in. Nothing is read from it before
+   * somebody listens to it.
+   *
+   * Since: 1.0
+   */
+  signals[USOCK_SERVER_SIGNAL_CONNECTION]
+      = g_signal_new ("connection", USOCK_TYPE_SERVER, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                      G_TYPE_NONE, 1, USOCK_TYPE_CHANNEL);
+
+  /**
+   * UsockServer::authorize:
+   * @self: the server
+   * @connection: a channel, which is open, and delivers nothing yet
+   *
+   * Emitted for each connection that the properties of the server allow, if
+   * anybody listens, before [signal@Usock.Server::connection]. The connection is
+   * refused if a handler says so, and then no more of them are asked; nothing in
+   * place of a verdict, as a handler in a script that only starts something
+   * returns, refuses too. What has to be found out first is found out later:
+   * with [property@Usock.Server:pause-on-connect] a connection delivers nothing
+   * until it is resumed, or closed.
+   *
+   * Returns: whether the connection is taken
+   *
+   * Since: 1.0
+   */
+  signals[USOCK_SERVER_SIGNAL_AUTHORIZE]
+      = g_signal_new ("authorize", USOCK_TYPE_SERVER, G_SIGNAL_RUN_LAST, 0,
+                      usock_server_accumulate, NULL, NULL, USOCK_TYPE_VERDICT, 1,
+                      USOCK_TYPE_CHANNEL);
+
+  /**
+   * UsockServer::drop:
+   * @self: the server
+   * @credentials: (nullable): who it was; %NULL if the system does not know
+   *
+   * Emitted for each connection that was refused, for which reason ever. It is
+   * closed already, and nothing was delivered of what it sent.
+   *
+   * Since: 1.0
+   */
+  signals[USOCK_SERVER_SIGNAL_DROP]
+      = g_signal_new ("drop", USOCK_TYPE_SERVER, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                      G_TYPE_NONE, 1, G_TYPE_CREDENTIALS);
+}
+
+static void
 usock_server_class_init (UsockServerClass *class)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (class);
@@ -281,9 +467,12 @@ usock_server_class_init (UsockServerClass *class)
   object_class->get_property = usock_server_get_property;
   object_class->set_property = usock_server_set_property;
 
+  socket_class->manages_options = TRUE;
   socket_class->dispatch = usock_server_dispatch;
   socket_class->wanted = usock_server_wanted;
   socket_class->lingers = usock_server_lingers;
+  socket_class->finish = usock_server_finish;
+  socket_class->orphaned = usock_server_orphaned;
   socket_class->closing = usock_server_closing;
 
   /**
@@ -335,33 +524,10 @@ usock_server_class_init (UsockServerClass *class)
   properties[PROP_N_CONNECTIONS] = g_param_spec_uint ("n-connections", NULL, NULL, 0, G_MAXUINT,
                                                       0, read_only);
 
+  server_install_policy (read_write);
   server_install_inherited (read_write);
   g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
-
-  /**
-   * UsockServer::listening:
-   * @self: the server
-   *
-   * Emitted once when the server has started to listen.
-   *
-   * Since: 1.0
-   */
-  usock_server_signals[USOCK_SERVER_SIGNAL_LISTENING] = g_signal_new ("listening", USOCK_TYPE_SERVER, G_SIGNAL_RUN_LAST, 0,
-                                            NULL, NULL, NULL, G_TYPE_NONE, 0);
-
-  /**
-   * UsockServer::connection:
-   * @self: the server
-   * @connection: a channel, which is open
-   *
-   * Emitted for each connection. Nothing is read from it before somebody
-   * listens to it.
-   *
-   * Since: 1.0
-   */
-  usock_server_signals[USOCK_SERVER_SIGNAL_CONNECTION]
-      = g_signal_new ("connection", USOCK_TYPE_SERVER, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                      G_TYPE_NONE, 1, USOCK_TYPE_CHANNEL);
+  server_install_signals ();
 }
 
 static void
@@ -371,6 +537,7 @@ usock_server_init (UsockServer *self)
 
   socket->family = AF_UNIX;
   socket->type = SOCK_SEQPACKET;
+  self->users = g_hash_table_new (NULL, NULL);
   self->mode = 0600;
   self->unlink_on_close = TRUE;
   self->read_buffer_size = 256 * 1024;
@@ -533,6 +700,8 @@ usock_server_set_unlink_on_close (UsockServer *self,
     return;
 
   self->unlink_on_close = unlink_on_close;
+  if (self->claim != NULL)
+    usock_path_set_unlink (self->claim, unlink_on_close);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_UNLINK_ON_CLOSE]);
 }
 

@@ -30,6 +30,24 @@ gboolean     usock_server_listen_on_address    (UsockServer     *self,
                                                 GError         **error);
 
 USOCK_AVAILABLE_IN_1_0
+void         usock_server_pause                (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_resume               (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+guint        usock_server_broadcast            (UsockServer     *self,
+                                                UsockMessage    *message);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_close_gracefully_async (UsockServer   *self,
+                                                guint            timeout,
+                                                GCancellable    *cancellable,
+                                                GAsyncReadyCallback callback,
+                                                gpointer         user_data);
+USOCK_AVAILABLE_IN_1_0
+gint         usock_server_close_gracefully_finish (UsockServer  *self,
+                                                GAsyncResult    *result,
+                                                GError         **error);
+
+USOCK_AVAILABLE_IN_1_0
 gboolean     usock_server_get_active           (UsockServer     *self);
 USOCK_AVAILABLE_IN_1_0
 const char  *usock_server_get_path             (UsockServer     *self);
@@ -45,6 +63,36 @@ void         usock_server_set_unlink_on_close  (UsockServer     *self,
                                                 gboolean         unlink_on_close);
 USOCK_AVAILABLE_IN_1_0
 guint        usock_server_get_n_connections    (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_get_paused           (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+guint64      usock_server_get_messages_missed  (UsockServer     *self);
+
+USOCK_AVAILABLE_IN_1_0
+UsockAllowedUsers usock_server_get_allowed_users (UsockServer   *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_allowed_users    (UsockServer     *self,
+                                                UsockAllowedUsers allowed_users);
+USOCK_AVAILABLE_IN_1_0
+guint        usock_server_get_max_connections  (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_max_connections  (UsockServer     *self,
+                                                guint            max_connections);
+USOCK_AVAILABLE_IN_1_0
+guint        usock_server_get_max_connections_per_user (UsockServer *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_max_connections_per_user (UsockServer *self,
+                                                guint            max_connections_per_user);
+USOCK_AVAILABLE_IN_1_0
+UsockSlowReaders usock_server_get_slow_readers (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_slow_readers     (UsockServer     *self,
+                                                UsockSlowReaders slow_readers);
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_get_pause_on_connect (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_pause_on_connect (UsockServer     *self,
+                                                gboolean         pause_on_connect);
 
 USOCK_AVAILABLE_IN_1_0
 guint        usock_server_get_max_fds          (UsockServer     *self);

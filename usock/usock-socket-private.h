@@ -50,6 +50,7 @@ struct _UsockSocketClass
 {
   GObjectClass parent_class;
 
+  gboolean manages_options; /* it works by itself, and options could break it from below */
   gboolean immediate; /* needs no main context, but to close with a signal that somebody awaits */
 
   void (*dispatch) (UsockSocket *self);   /* something is ready, and it is not closed */

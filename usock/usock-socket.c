@@ -758,62 +758,6 @@ usock_socket_get_remote_address (UsockSocket *self)
 }
 
 /**
- * usock_socket_get_peer_credentials:
- * @self: a connected socket
- * @error: return location for an error
- *
- * Gets who the peer is, or was: the kernel keeps what held when the connection
- * was made. Of a client that is the process that called connect(2), of a
- * server the one that called listen(2). See `SO_PEERCRED` in unix(7).
- *
- * Fails with `G_IO_ERROR_NOT_SUPPORTED` if the kernel does not know: for
- * datagrams, and for a peer of another pid namespace. Unknown is never told as
- * a user or process that means something.
- *
- * Returns: (transfer full): the credentials
- *
- * Since: 1.0
- */
-GCredentials *
-usock_socket_get_peer_credentials (UsockSocket  *self,
-                                   GError      **error)
-{
-  UsockCredentials native;
-  GCredentials *credentials;
-  int result;
-
-  g_return_val_if_fail (USOCK_IS_SOCKET (self), NULL);
-
-  if (self->fd == -1)
-    {
-      g_set_error_literal (error, G_IO_ERROR,
-                           self->state == USOCK_STATE_CLOSED ? G_IO_ERROR_CLOSED
-                                                             : G_IO_ERROR_NOT_CONNECTED,
-                           _("Could not get the credentials of a peer: there is no connection"));
-      return NULL;
-    }
-
-  result = usock_io_get_peer_credentials (self->fd, &native);
-  if (result == -ENODATA)
-    {
-      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                           _("Could not get the credentials of a peer: the system does not know "
-                             "them"));
-      return NULL;
-    }
-  if (result < 0)
-    {
-      usock_socket_record (self, USOCK_IO_GET_OPTION, -result);
-      usock_error_set_errno (error, -result, _("Could not get the credentials of a peer"));
-      return NULL;
-    }
-
-  credentials = g_credentials_new ();
-  g_credentials_set_native (credentials, G_CREDENTIALS_TYPE_LINUX_UCRED, &native);
-  return credentials;
-}
-
-/**
  * usock_socket_get_held: (get-property held)
  * @self: a socket
  *
@@ -1006,8 +950,9 @@ usock_socket_close (UsockSocket *self)
  * @self: a socket
  * @error: (nullable): why
  *
- * Closes the socket as [method@Usock.Socket.close] does, and has a copy of
- * @error emitted as [signal@Usock.Socket::error] first.
+ * Closes the socket as [method@Usock.Socket.close] does, but throws away what
+ * waits to be sent, and has a copy of @error emitted as
+ * [signal@Usock.Socket::error] first.
  *
  * Since: 1.0
  */
@@ -1034,4 +979,21 @@ void
 usock_run_until_closed (GMainContext *context)
 {
   usock_reactor_run_until_idle (context != NULL ? context : g_main_context_default ());
+}
+
+/**
+ * usock_count_held:
+ * @context: (nullable): a main context; %NULL for the default one
+ *
+ * Tells how many sockets [func@Usock.run_until_closed] would wait for, for
+ * programs that have their own loop.
+ *
+ * Returns: how many are open in @context and [property@Usock.Socket:held]
+ *
+ * Since: 1.0
+ */
+guint
+usock_count_held (GMainContext *context)
+{
+  return usock_reactor_count_held (context != NULL ? context : g_main_context_default ());
 }

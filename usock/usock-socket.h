@@ -31,6 +31,31 @@ GSocketAddress *usock_socket_get_remote_address   (UsockSocket   *self);
 USOCK_AVAILABLE_IN_1_0
 GCredentials   *usock_socket_get_peer_credentials (UsockSocket   *self,
                                                    GError       **error);
+USOCK_AVAILABLE_IN_1_0
+gint            usock_socket_dup_peer_pidfd       (UsockSocket   *self,
+                                                   GError       **error);
+USOCK_AVAILABLE_IN_1_0
+guint          *usock_socket_get_peer_groups      (UsockSocket   *self,
+                                                   gsize         *n_groups,
+                                                   GError       **error);
+USOCK_AVAILABLE_IN_1_0
+char           *usock_socket_get_peer_security_label (UsockSocket *self,
+                                                   GError       **error);
+
+USOCK_AVAILABLE_IN_1_0
+GVariant       *usock_socket_get_option           (UsockSocket   *self,
+                                                   gint           level,
+                                                   gint           name,
+                                                   GError       **error);
+USOCK_AVAILABLE_IN_1_0
+gboolean        usock_socket_set_option           (UsockSocket   *self,
+                                                   gint           level,
+                                                   gint           name,
+                                                   GVariant      *value,
+                                                   GError       **error);
+USOCK_AVAILABLE_IN_1_0
+const char     *usock_socket_get_option_format    (gint           level,
+                                                   gint           name);
 
 USOCK_AVAILABLE_IN_1_0
 gboolean        usock_socket_get_held             (UsockSocket   *self);
@@ -59,5 +84,7 @@ void            usock_socket_destroy              (UsockSocket   *self,
 
 USOCK_AVAILABLE_IN_1_0
 void            usock_run_until_closed            (GMainContext  *context);
+USOCK_AVAILABLE_IN_1_0
+guint           usock_count_held                  (GMainContext  *context);
 
 G_END_DECLS

@@ -152,6 +152,58 @@ typedef enum /*< flags >*/
   USOCK_MSG_CMSG_CLOEXEC = 1 << 30,
 } UsockMsgFlags;
 
+/**
+ * UsockAllowedUsers:
+ * @USOCK_ALLOWED_USERS_ANYONE: everybody who may open the path, or who knows the abstract name
+ * @USOCK_ALLOWED_USERS_SAME_USER: processes of the user that the server runs as
+ * @USOCK_ALLOWED_USERS_SAME_USER_OR_ROOT: those, and root's
+ *
+ * Whose connections a server takes.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  USOCK_ALLOWED_USERS_ANYONE,
+  USOCK_ALLOWED_USERS_SAME_USER,
+  USOCK_ALLOWED_USERS_SAME_USER_OR_ROOT,
+} UsockAllowedUsers;
+
+/**
+ * UsockVerdict:
+ * @USOCK_VERDICT_REFUSE: the connection is closed, and nothing that it sent is delivered
+ * @USOCK_VERDICT_ALLOW: the connection is taken
+ *
+ * What a handler of [signal@Usock.Server::authorize] decides.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  USOCK_VERDICT_REFUSE = 0,
+  USOCK_VERDICT_ALLOW = 1,
+} UsockVerdict;
+
+/**
+ * UsockSlowReaders:
+ * @USOCK_SLOW_READERS_WAIT: messages wait for them, up to their queue limit; beyond it they miss
+ *   messages
+ * @USOCK_SLOW_READERS_SKIP: they miss the messages that are sent while an earlier one waits
+ * @USOCK_SLOW_READERS_CLOSE: messages wait for them, up to their queue limit; beyond it they are
+ *   closed, with an error
+ *
+ * What [method@Usock.Server.broadcast] does about connections that do not keep
+ * up.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  USOCK_SLOW_READERS_WAIT,
+  USOCK_SLOW_READERS_SKIP,
+  USOCK_SLOW_READERS_CLOSE,
+} UsockSlowReaders;
+
 typedef struct _UsockMessage UsockMessage;
 
 G_END_DECLS

@@ -101,6 +101,18 @@ testSocket('every kind of destination', async fixture => {
     }
 });
 
+testSocket('a path longer than an address', async fixture => {
+    const directory = `${fixture.directory}/${'d'.repeat(200)}`;
+    GLib.mkdir_with_parents(directory, 0o700);
+    const receiver = dgram(fixture, `${directory}/socket`);
+    const sender = dgram(fixture);
+    sender.send_to('plain', `${directory}/socket`);
+    await sender.send_to_async('awaited', `${directory}/socket`);
+    for (const expected of ['plain', 'awaited'])
+        equal((await receiver.receive()).text, expected);
+    receiver.close();
+});
+
 testSocket('nobody is there', async fixture => {
     const {path} = fixture;
     const sender = dgram(fixture);

@@ -119,8 +119,9 @@ class TestSending(DgramCase):
         with tempfile.TemporaryFile() as file:
             receiver.set_max_fds(1)
             sender.send_to(b'with a file', path, fds=[file])
-        self.assertEqual([Usock.run(receiver.receive()).data for _ in range(2)],
-                         [b'plain', b'with a file'])
+            Usock.run(sender.send_to_async(b'awaited', path, fds=[file]))
+        self.assertEqual([Usock.run(receiver.receive()).data for _ in range(3)],
+                         [b'plain', b'with a file', b'awaited'])
 
     def test_nobody_is_there(self):
         sender = self.dgram()

@@ -194,7 +194,7 @@ class TestExit(fixture.Case):
         return result, time.monotonic() - started
 
     PROLOGUE = '''
-        import sys, gi
+        import os, sys, gi
         gi.require_version('Usock', '1')
         from gi.repository import Gio, GLib, Usock
         path = sys.argv[1]
@@ -296,12 +296,18 @@ class TestExit(fixture.Case):
         self.assertIn('KeyboardInterrupt', errors)
 
     def test_ctrl_c_in_run_until_closed(self):
-        code, _output, _errors = self.interrupt('''
+        code, output, errors = self.interrupt('''
         server = Usock.Server()
         server.listen(path)
         GLib.idle_add(print, 'ready')
-        Usock.run_until_closed()
+        try:
+            Usock.run_until_closed()
+        finally:
+            server.close()
+            print('left', os.path.exists(path))
         ''')
+        self.assertIn('KeyboardInterrupt', errors)
+        self.assertIn('left False', output)
         self.assertNotEqual(code, 0)
 
     def test_run_until_closed(self):

@@ -171,6 +171,78 @@ function patchMessage(Usock) {
     Usock.Message.new_from_text = text => Usock.Message.new(text);
 }
 
+// What GJS would round, and warn of it, is a BigInt.
+function fromUint64(value) {
+    const number = BigInt(value.print(false));
+    return number <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(number) : number;
+}
+
+function fromOption(value) {
+    switch (value.get_type_string()) {
+    case 't':
+        return fromUint64(value);
+    case 'ay':
+        return value.get_data_as_bytes().toArray();
+    case '(ttt)':
+        return [0, 1, 2].map(i => fromUint64(value.get_child_value(i)));
+    case 'a{sv}':
+        return Object.fromEntries(Array.from({length: value.n_children()}, (_, i) => {
+            const entry = value.get_child_value(i);
+            return [entry.get_child_value(0).get_string()[0],
+                fromUint64(entry.get_child_value(1).get_variant())];
+        }));
+    default:
+        return value.recursiveUnpack();
+    }
+}
+
+// A number that is too large is then out of the option's range: GJS would wrap it into the type's.
+function asNumber(value) {
+    if (typeof value !== 'bigint' && !Number.isSafeInteger(value))
+        throw new TypeError(`${value} is not an integer`);
+    return GLib.Variant.parse(null, `${value > 0x7fffffffffffffffn ? 'uint64' : 'int64'} ${value}`,
+        null, null);
+}
+
+// The value of an option, of the type that it has.
+function asOption(Usock, level, name, value) {
+    if (value === null || value === undefined || value instanceof GLib.Variant)
+        return value ?? null;
+    const format = Usock.Socket.get_option_format(level, name);
+    if (format === null)
+        return null; // There is no such option, which the call tells.
+    const isNumber = ['number', 'bigint'].includes(typeof value);
+    switch (format) {
+    case 'b':
+        if (typeof value !== 'boolean' && value !== 0 && value !== 1)
+            throw new TypeError(`${value} is neither true nor false`);
+        return GLib.Variant.new_boolean(Boolean(value));
+    case 's':
+        return isNumber ? asNumber(value) : GLib.Variant.new_string(value);
+    case 'ay':
+        return GLib.Variant.new_from_bytes(new GLib.VariantType('ay'), new GLib.Bytes(asBytes(value)),
+            true);
+    case '':
+        throw new TypeError('the option takes no value');
+    default:
+        return format.length === 1 ? asNumber(value) : new GLib.Variant(format, value);
+    }
+}
+
+function patchOptions(Usock) {
+    const {prototype} = Usock.Socket;
+    const {get_option, set_option} = prototype;
+
+    // Gets an option: a number, boolean, string, Uint8Array, array or object, see the reference.
+    prototype.get_option = function (level, name) {
+        return fromOption(get_option.call(this, level, name));
+    };
+    // Sets an option to what get_option() gives, or to a GLib.Variant.
+    prototype.set_option = function (level, name, value = null) {
+        return set_option.call(this, level, name, asOption(Usock, level, name, value));
+    };
+}
+
 function patchSocket(Usock) {
     if (!dropsCallbacks)
         return;
@@ -322,7 +394,9 @@ function patchDatagrams(Usock) {
     const {prototype} = Usock.Dgram;
     const {bind_to_path, send_to, send_message_to_all} = prototype;
     const asText = destination => asPath(destination, 'Could not send to');
+    promisify(prototype, 'send_to', 2);
     promisify(prototype, 'send_message_to', 2);
+    const {send_to_async} = prototype;
 
     prototype.bind_to_path = function (path) {
         return bind_to_path.call(this, asPath(path, 'Could not bind to'));
@@ -347,10 +421,11 @@ function patchDatagrams(Usock) {
     // Sends like send_to(), but waits for room: when it resolves, the receiver has the message.
     prototype.send_to_async = async function (data, destination, options = {}) {
         const {cancellable = null, ...rest} = options;
-        const address = destination instanceof Gio.SocketAddress
-            ? destination
-            : Usock.address_parse(asText(destination));
-        await this.send_message_to_async(asMessage(Usock, data, rest), address, cancellable);
+        const message = asMessage(Usock, data, rest);
+        if (destination instanceof Gio.SocketAddress)
+            await this.send_message_to_async(message, destination, cancellable);
+        else
+            await send_to_async.call(this, message, asText(destination), cancellable);
     };
     // Returns how many accepted it, and throws only if none did.
     prototype.send_message_to_all = function (message, destinations) {
@@ -412,6 +487,7 @@ function _init() {
 
     patchMessage(Usock);
     patchSocket(Usock);
+    patchOptions(Usock);
     patchConnecting(Usock);
     patchSending(Usock);
     patchReceiving(Usock);

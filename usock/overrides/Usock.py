@@ -97,10 +97,6 @@ def _as_destination(text):
     return _refuse_nul(os.fsdecode(text), 'Could not send to')
 
 
-def _as_destination_address(where):
-    return where if isinstance(where, Gio.SocketAddress) else address_parse(os.fsdecode(where))
-
-
 @export
 def address_parse(text):
     return Usock.address_parse(_refuse_nul(text, 'Could not parse the address'))
@@ -524,9 +520,39 @@ class Message(Usock.Message):
         return f'<Usock.Message of {len(self)} bytes{f" and {fds} descriptors" if fds else ""}>'
 
 
+def _as_option(level, name, value):
+    """The value of an option, of the type that it has."""
+    if value is None or isinstance(value, GLib.Variant):
+        return value
+    kind = Usock.Socket.get_option_format(level, name)
+    if kind is None:
+        return None  # There is no such option, which the call tells.
+    if kind == 'b':
+        return GLib.Variant('b', bool(operator.index(value)))
+    if isinstance(value, int) and len(kind) <= 1:
+        # One that is too large is then out of the option's range, and not of the type's.
+        return GLib.Variant('x' if value < 1 << 63 else 't', value)
+    if kind == 'ay':
+        return GLib.Variant('ay', list(_as_bytes(value)))
+    if kind == '' or (kind == 's' and not isinstance(value, str)):
+        raise TypeError(f'the option takes {"text" if kind else "no value"}')
+    return GLib.Variant(kind, value)
+
+
 @export
 @override
 class Socket(Usock.Socket):
+    def get_option(self, level, name):
+        """Gets an option: a number, bool, text, bytes, tuple, list or dict, see the reference."""
+        value = Usock.Socket.get_option(self, level, name)
+        if value.get_type_string() == 'ay':
+            return value.get_data_as_bytes().get_data() or b''
+        return value.unpack()
+
+    def set_option(self, level, name, value=None):
+        """Sets an option to what get_option() gives, or to a GLib.Variant."""
+        return Usock.Socket.set_option(self, level, name, _as_option(level, name, value))
+
     def __enter__(self):
         return self
 
@@ -739,16 +765,18 @@ class Dgram(Usock.Dgram):
 
     def send_to_async(self, data, destination, offset=0, length=None, fds=None, cancellable=None):
         """Sends like send_to(), but waits for room. Await it: then the receiver has the message."""
-        return self.send_message_to_async(_as_message(data, offset, length, fds), destination,
-                                          cancellable)
+        message = _as_message(data, offset, length, fds)
+        if isinstance(destination, Gio.SocketAddress):
+            return self.send_message_to_async(message, destination, cancellable)
+        return self._send_to_async(message, destination, cancellable)
 
     def send_message_to_all(self, message, destinations):
         """Returns how many accepted it, which raises only if none did."""
         return Usock.Dgram.send_message_to_all(self, message,
                                                [_as_destination(text) for text in destinations])
 
-    send_message_to_async = _awaitable('send_message_to', _same, _as_destination_address,
-                                       of=Usock.Dgram)
+    _send_to_async = _awaitable('send_to', _same, _as_destination, of=Usock.Dgram)
+    send_message_to_async = _awaitable('send_message_to', _same, _same, of=Usock.Dgram)
 
 
 @export
@@ -790,16 +818,8 @@ def notify(state, fds=()):
 
 @export
 def run_until_closed(context=None):
-    """Iterates the context until no held socket is open there. Ctrl-C ends the process."""
-    # The loop is in C, where no KeyboardInterrupt can be raised.
-    import signal
-    import threading
-    python_stops = (threading.current_thread() is threading.main_thread()
-                    and signal.getsignal(signal.SIGINT) is signal.default_int_handler)
-    if python_stops:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        Usock.run_until_closed(context)
-    finally:
-        if python_stops:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Iterates the context until no held socket is open there. Ctrl-C raises KeyboardInterrupt."""
+    # Where the loop is in C, no exception can end it.
+    context = context or GLib.MainContext.default()
+    while Usock.count_held(context) > 0:
+        context.iteration(True)

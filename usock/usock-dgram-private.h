@@ -1,0 +1,113 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "usock-channel-private.h"
+#include "usock-dgram.h"
+#include "usock-path-private.h"
+#include "usock-waiter-private.h"
+
+G_BEGIN_DECLS
+
+/* usock-dgram: messages without a connection.
+ *
+ * The class, with binding and connecting, is in usock-dgram.c, what programs send with in
+ * -send.c, and in -route.c what becomes of messages to receivers who do not keep up. */
+
+/* To one destination, while it is congested or has messages. */
+typedef struct
+{
+  UsockRoute base;
+  UsockDgram *dgram;
+  grefcount ref_count;
+  char *text; /* the destination; NULL for the peer of a pair */
+
+  UsockWaiter *waiter;
+  gboolean waits_for_own; /* the send buffer that is full is ours */
+  gboolean woken;         /* told of room, and still to find out whether it was first */
+  gboolean unwatched;     /* nothing will tell of room */
+  gboolean may_move;      /* somebody else may have the path by now */
+  guint delay;
+
+  gboolean congested;
+  gboolean announced;
+} UsockDgramRoute;
+
+struct _UsockDgram
+{
+  UsockChannel parent_instance;
+
+  GHashTable *routes;      /* text → UsockDgramRoute that is congested or has messages */
+  UsockDgramRoute *peer;   /* channel->route */
+  UsockDgramRoute *recent; /* where the last message went */
+  char *recent_text;       /* as the program wrote it */
+  GQueue failures;
+
+  guint own_delay;
+  gint64 own_retry_at;
+
+  UsockPath *claim;
+  guint mode;
+  gboolean unlink_on_close;
+  gboolean bound;  /* has a name */
+  gboolean paired; /* has a peer that needs none */
+  gboolean connected;
+  gboolean scattered; /* has sent to more than one */
+  gboolean announce;  /* bound, and the signal still to come */
+  guint receive_buffer_size;
+  guint send_buffer_size;
+};
+
+typedef enum
+{
+  USOCK_DGRAM_SIGNAL_LISTENING,
+  USOCK_DGRAM_SIGNAL_DATAGRAM,
+  USOCK_DGRAM_SIGNAL_CONGESTION,
+  USOCK_DGRAM_SIGNAL_WRITABLE,
+  USOCK_DGRAM_SIGNAL_SEND_FAILED,
+  USOCK_DGRAM_N_SIGNALS,
+} UsockDgramSignal;
+
+extern guint usock_dgram_signals[USOCK_DGRAM_N_SIGNALS];
+
+static inline int
+usock_dgram_family_of (const UsockName *name)
+{
+  return name->path != NULL ? AF_UNIX : name->native.any.sa_family;
+}
+
+/* usock-dgram.c */
+gboolean         usock_dgram_open             (UsockDgram      *self,
+                                               int              family,
+                                               const char      *label,
+                                               GError         **error);
+
+/* usock-dgram-route.c */
+void             usock_dgram_init_routes      (UsockDgram      *self);
+void             usock_dgram_drop_routes      (UsockDgram      *self);
+void             usock_dgram_free_routes      (UsockDgram      *self);
+UsockDgramRoute *usock_dgram_find_route       (UsockDgram      *self,
+                                               UsockName       *destination);
+UsockDgramRoute *usock_dgram_ref_route        (UsockDgramRoute *route);
+void             usock_dgram_unref_route      (UsockDgramRoute *route);
+void             usock_dgram_change_peer      (UsockDgram      *self,
+                                               UsockName       *target);
+void             usock_dgram_retry            (UsockDgram      *self);
+void             usock_dgram_emit_failures    (UsockDgram      *self);
+void             usock_dgram_check_congestion (UsockDgram      *self);
+
+/* What the channel asks of it. */
+void             usock_dgram_each_route       (UsockChannel    *channel,
+                                               UsockRouteFunc   func,
+                                               gpointer         user_data);
+void             usock_dgram_blocked          (UsockChannel    *channel,
+                                               UsockRoute      *base,
+                                               int              errnum,
+                                               gboolean         progress);
+gboolean         usock_dgram_expand           (UsockChannel    *channel);
+void             usock_dgram_lost             (UsockChannel    *channel,
+                                               UsockRoute      *base,
+                                               const GError    *error);
+
+G_END_DECLS
