@@ -13,7 +13,7 @@ FLOORS = [
     ['address', 'message'],
     ['queue'],
     ['io'],
-    ['reactor', 'option', 'path', 'notify'],
+    ['reactor', 'option', 'path', 'activation', 'notify'],
     ['socket', 'waiter', 'notify'],
     ['channel'],
     ['handle', 'seqpacket', 'stream', 'dgram'],

@@ -854,7 +854,7 @@ test_properties (UsockTest     *test,
       g_value_init (&value, pspecs[i]->value_type);
       g_object_get_property (object, pspecs[i]->name, &value);
       g_assert_true (g_param_value_defaults (pspecs[i], &value));
-      if (!(pspecs[i]->flags & G_PARAM_WRITABLE))
+      if (!(pspecs[i]->flags & G_PARAM_WRITABLE) || (pspecs[i]->flags & G_PARAM_CONSTRUCT_ONLY))
         continue;
 
       if (G_VALUE_HOLDS_BOOLEAN (&value))

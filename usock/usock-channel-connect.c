@@ -428,6 +428,37 @@ usock_channel_connect_to_address (UsockChannel    *self,
   return channel_connect (self, usock_name_new_for_address (address, error), error);
 }
 
+/**
+ * usock_channel_connect_to_name:
+ * @self: a new channel
+ * @name: what the service is known by, `org.example.App` for one; no path
+ * @error: return location for an error
+ *
+ * Connects to a service of the same user, one that listens by
+ * [method@Usock.Server.listen_on_name]: on the path of that name in the directory
+ * that the environment variable `XDG_RUNTIME_DIR` names. The rest is as in
+ * [method@Usock.Channel.connect_to_path].
+ *
+ * Fails with `G_IO_ERROR_INVALID_FILENAME` if @name is empty or has a slash, with
+ * `G_IO_ERROR_NOT_FOUND` if `XDG_RUNTIME_DIR` is not set or there is no such
+ * service, with `G_IO_ERROR_PERMISSION_DENIED` if that directory belongs to
+ * another user, and with the errors of [method@Usock.Channel.connect_to_path].
+ *
+ * Returns: whether the connection was made or is being made
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_connect_to_name (UsockChannel  *self,
+                               const char    *name,
+                               GError       **error)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
+  g_return_val_if_fail (name != NULL, FALSE);
+
+  return channel_connect (self, usock_name_new_for_service (name, error), error);
+}
+
 /* Takes @target over; NULL with @error if there is none. Whoever cancelled before gets no
  * connection, which others would see come and go. */
 static void

@@ -25,6 +25,10 @@ gboolean      usock_channel_connect_to_address     (UsockChannel         *self,
                                                     GSocketAddress       *address,
                                                     GError              **error);
 USOCK_AVAILABLE_IN_1_0
+gboolean      usock_channel_connect_to_name        (UsockChannel         *self,
+                                                    const char           *name,
+                                                    GError              **error);
+USOCK_AVAILABLE_IN_1_0
 void          usock_channel_connect_to_path_async  (UsockChannel         *self,
                                                     const char           *path,
                                                     GCancellable         *cancellable,

@@ -95,6 +95,7 @@ int              usock_io_connect           (int                    fd,
 int              usock_io_listen            (int                    fd,
                                              int                    backlog);
 int              usock_io_accept            (int                    fd);
+int              usock_io_prepare_adopted   (int                    fd);
 int              usock_io_shutdown_writing  (int                    fd);
 
 int              usock_io_get_option        (int                    fd,

@@ -12,9 +12,10 @@ G_BEGIN_DECLS
 
 /* usock-server: listens, accepts, and keeps what it accepted.
  *
- * The class is in usock-server.c, how it comes to listen in -listen.c, how connections come to it
- * in -accept.c and who may in in -policy.c, the list of those that are open in -model.c, what all
- * of them are sent in -broadcast.c, and the end in -close.c. */
+ * The class is in usock-server.c. How it comes to listen is in -listen.c, on what it is given in
+ * -adopt.c and by name in -name.c; how connections come to it in -accept.c and who may in in
+ * -policy.c; the list of those that are open in -model.c, what all of them are sent in
+ * -broadcast.c, and the end in -close.c. */
 
 /* Who a connection is from, if the system knows it. */
 typedef struct
@@ -30,6 +31,7 @@ struct _UsockServer
   UsockPath *claim;
   char *path;
   guint mode;
+  gboolean make_parents;
   gboolean unlink_on_close;
 
   gboolean announce; /* listening, and the signal still to come */
@@ -77,6 +79,17 @@ extern guint usock_server_signals[USOCK_SERVER_N_SIGNALS];
 int      usock_server_prepare_fd   (UsockServer *self,
                                     int          fd);
 void     usock_server_release_path (UsockServer *self);
+gboolean usock_server_check        (UsockServer *self,
+                                    const char  *label,
+                                    int          family,
+                                    GError     **error);
+void     usock_server_started      (UsockServer *self,
+                                    const char  *label,
+                                    const char  *path);
+gboolean usock_server_listen       (UsockServer *self,
+                                    UsockName   *name,
+                                    int          backlog,
+                                    GError     **error);
 
 /* usock-server-accept.c */
 gboolean usock_server_wanted       (UsockSocket *socket);

@@ -53,9 +53,11 @@ G_DEFINE_TYPE_WITH_CODE (UsockServer, usock_server, USOCK_TYPE_SOCKET,
 
 typedef enum
 {
-  PROP_ACTIVE = 1,
+  PROP_SOCKET_TYPE = 1,
+  PROP_ACTIVE,
   PROP_PATH,
   PROP_MODE,
+  PROP_MAKE_PARENTS,
   PROP_UNLINK_ON_CLOSE,
   PROP_N_CONNECTIONS,
   PROP_PAUSED,
@@ -121,6 +123,16 @@ usock_server_finalize (GObject *object)
   G_OBJECT_CLASS (usock_server_parent_class)->finalize (object);
 }
 
+/* Others than these two are refused when the server is to listen. */
+static void
+server_set_type (UsockServer *self,
+                 GSocketType  socket_type)
+{
+  USOCK_SOCKET (self)->type = socket_type == G_SOCKET_TYPE_SEQPACKET ? SOCK_SEQPACKET
+                              : socket_type == G_SOCKET_TYPE_STREAM  ? SOCK_STREAM
+                                                                     : SOCK_DGRAM;
+}
+
 static void
 usock_server_get_property (GObject    *object,
                            guint       property_id,
@@ -131,6 +143,9 @@ usock_server_get_property (GObject    *object,
 
   switch ((UsockServerProperty) property_id)
     {
+    case PROP_SOCKET_TYPE:
+      g_value_set_enum (value, usock_socket_get_socket_type (USOCK_SOCKET (self)));
+      break;
     case PROP_ACTIVE:
       g_value_set_boolean (value, usock_server_get_active (self));
       break;
@@ -139,6 +154,9 @@ usock_server_get_property (GObject    *object,
       break;
     case PROP_MODE:
       g_value_set_uint (value, self->mode);
+      break;
+    case PROP_MAKE_PARENTS:
+      g_value_set_boolean (value, self->make_parents);
       break;
     case PROP_UNLINK_ON_CLOSE:
       g_value_set_boolean (value, self->unlink_on_close);
@@ -197,8 +215,14 @@ usock_server_set_property (GObject      *object,
 
   switch ((UsockServerProperty) property_id)
     {
+    case PROP_SOCKET_TYPE:
+      server_set_type (self, g_value_get_enum (value));
+      break;
     case PROP_MODE:
       usock_server_set_mode (self, g_value_get_uint (value));
+      break;
+    case PROP_MAKE_PARENTS:
+      usock_server_set_make_parents (self, g_value_get_boolean (value));
       break;
     case PROP_UNLINK_ON_CLOSE:
       usock_server_set_unlink_on_close (self, g_value_get_boolean (value));
@@ -477,6 +501,18 @@ usock_server_class_init (UsockServerClass *class)
   socket_class->closing = usock_server_closing;
 
   /**
+   * UsockServer:socket-type:
+   *
+   * What the connections transport: packets, with [class@Usock.Seqpacket], or a
+   * stream, with [class@Usock.Stream].
+   *
+   * Since: 1.0
+   */
+  properties[PROP_SOCKET_TYPE]
+      = g_param_spec_enum ("socket-type", NULL, NULL, G_TYPE_SOCKET_TYPE, G_SOCKET_TYPE_SEQPACKET,
+                           G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
    * UsockServer:active: (getter get_active)
    *
    * Whether the server listens.
@@ -505,10 +541,22 @@ usock_server_class_init (UsockServerClass *class)
   properties[PROP_MODE] = g_param_spec_uint ("mode", NULL, NULL, 0, 07777, 0600, read_write);
 
   /**
+   * UsockServer:make-parents: (getter get_make_parents) (setter set_make_parents)
+   *
+   * Whether the directories of the path that are missing are made, with the
+   * permissions 0700.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_MAKE_PARENTS] = g_param_spec_boolean ("make-parents", NULL, NULL, FALSE,
+                                                        read_write);
+
+  /**
    * UsockServer:unlink-on-close: (getter get_unlink_on_close) (setter set_unlink_on_close)
    *
-   * Whether the path is removed when the server closes, if it is still its
-   * own.
+   * Whether the path is removed when the server closes, or the program exits,
+   * if it is still the server's own. What the server was given to listen on is
+   * never removed.
    *
    * Since: 1.0
    */
@@ -558,12 +606,11 @@ usock_server_init (UsockServer *self)
 UsockServer *
 usock_server_new (GSocketType socket_type)
 {
-  UsockServer *self = g_object_new (USOCK_TYPE_SERVER, NULL);
+  const gboolean accepts
+      = socket_type == G_SOCKET_TYPE_SEQPACKET || socket_type == G_SOCKET_TYPE_STREAM;
 
-  USOCK_SOCKET (self)->type = socket_type == G_SOCKET_TYPE_SEQPACKET ? SOCK_SEQPACKET
-                              : socket_type == G_SOCKET_TYPE_STREAM  ? SOCK_STREAM
-                                                                     : SOCK_DGRAM;
-  return self;
+  return g_object_new (USOCK_TYPE_SERVER, "socket-type",
+                       accepts ? socket_type : G_SOCKET_TYPE_DATAGRAM, NULL);
 }
 
 /**
@@ -661,6 +708,48 @@ usock_server_set_mode (UsockServer *self,
 
   self->mode = mode;
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MODE]);
+}
+
+/**
+ * usock_server_get_make_parents: (get-property make-parents)
+ * @self: a server
+ *
+ * Gets whether the directories of the path that are missing are made.
+ *
+ * Returns: whether to make them
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_server_get_make_parents (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
+
+  return self->make_parents;
+}
+
+/**
+ * usock_server_set_make_parents: (set-property make-parents)
+ * @self: a server
+ * @make_parents: whether to make them
+ *
+ * Sets whether the directories of the path that are missing are made, the next
+ * time the server listens.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_make_parents (UsockServer *self,
+                               gboolean     make_parents)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  make_parents = !!make_parents;
+  if (self->make_parents == make_parents)
+    return;
+
+  self->make_parents = make_parents;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAKE_PARENTS]);
 }
 
 /**

@@ -17,6 +17,9 @@ USOCK_DECLARE_TYPE (UsockServer, usock_server, SERVER, UsockSocket)
 
 USOCK_AVAILABLE_IN_1_0
 UsockServer *usock_server_new                  (GSocketType      socket_type);
+USOCK_AVAILABLE_IN_1_0
+UsockServer *usock_server_new_for_name         (const char      *name,
+                                                GError         **error);
 
 USOCK_AVAILABLE_IN_1_0
 gboolean     usock_server_listen_on_path       (UsockServer     *self,
@@ -27,6 +30,21 @@ USOCK_AVAILABLE_IN_1_0
 gboolean     usock_server_listen_on_address    (UsockServer     *self,
                                                 GSocketAddress  *address,
                                                 gint             backlog,
+                                                GError         **error);
+
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_listen_on_name       (UsockServer     *self,
+                                                const char      *name,
+                                                gint             backlog,
+                                                GError         **error);
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_listen_on_fd         (UsockServer     *self,
+                                                gint             fd,
+                                                gint             backlog,
+                                                GError         **error);
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_listen_activated     (UsockServer     *self,
+                                                const char      *name,
                                                 GError         **error);
 
 USOCK_AVAILABLE_IN_1_0
@@ -56,6 +74,11 @@ guint        usock_server_get_mode             (UsockServer     *self);
 USOCK_AVAILABLE_IN_1_0
 void         usock_server_set_mode             (UsockServer     *self,
                                                 guint            mode);
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_get_make_parents     (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_make_parents     (UsockServer     *self,
+                                                gboolean         make_parents);
 USOCK_AVAILABLE_IN_1_0
 gboolean     usock_server_get_unlink_on_close  (UsockServer     *self);
 USOCK_AVAILABLE_IN_1_0

@@ -8,6 +8,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include "usock-activation-private.h"
+
 /**
  * UsockStream:
  *
@@ -242,6 +244,69 @@ usock_stream_new_from_fd (gint     fd,
   usock_io_get_option (fd, SOL_SOCKET, SO_DOMAIN, &family);
   USOCK_SOCKET (self)->family = family;
   if (!usock_channel_adopt (USOCK_CHANNEL (self), fd, error))
+    return NULL;
+
+  return g_steal_pointer (&self);
+}
+
+/**
+ * usock_stream_new_activated: (constructor)
+ * @name: (nullable): what the service manager named the socket, `FileDescriptorName=` in
+ *   systemd.socket(5); %NULL for the first one of this type
+ * @error: return location for an error
+ *
+ * Makes a stream of the connection that the service manager accepted and passed
+ * when it started this program for it: `Accept=yes` in systemd.socket(5). If
+ * several have that name, each call takes another one.
+ *
+ * For what becomes of the environment see [method@Usock.Server.listen_activated].
+ *
+ * Fails with `G_IO_ERROR_NOT_FOUND` if none was passed, or none of that name is
+ * left, with `G_IO_ERROR_INVALID_ARGUMENT` if none of those is a connection of
+ * this type, and with the errors of [ctor@Usock.Stream.new_from_fd]. The socket may be taken
+ * again then.
+ *
+ * Returns: (transfer full): a new stream, which is open
+ *
+ * Since: 1.0
+ */
+UsockStream *
+usock_stream_new_activated (const char  *name,
+                            GError     **error)
+{
+  int fd = usock_activation_take (name, SOCK_STREAM, USOCK_ACTIVATION_CONNECTION, error);
+  UsockStream *self;
+
+  if (fd == -1)
+    return NULL;
+
+  self = usock_stream_new_from_fd (fd, error);
+  usock_activation_settle (fd, self != NULL);
+  return self;
+}
+
+/**
+ * usock_stream_new_for_name: (constructor)
+ * @name: what the service is known by, `org.example.App` for one; no path
+ * @error: return location for an error
+ *
+ * Makes a stream that is connected to a service of the same user, or is
+ * connecting, as with [method@Usock.Channel.connect_to_name], and with the same
+ * errors. What is sent at once is not lost.
+ *
+ * Returns: (transfer full): a new stream
+ *
+ * Since: 1.0
+ */
+UsockStream *
+usock_stream_new_for_name (const char  *name,
+                           GError     **error)
+{
+  g_autoptr (UsockStream) self = usock_stream_new ();
+
+  g_return_val_if_fail (name != NULL, NULL);
+
+  if (!usock_channel_connect_to_name (USOCK_CHANNEL (self), name, error))
     return NULL;
 
   return g_steal_pointer (&self);

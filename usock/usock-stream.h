@@ -21,6 +21,12 @@ USOCK_AVAILABLE_IN_1_0
 UsockStream  *usock_stream_new_from_fd            (gint                  fd,
                                                    GError              **error);
 USOCK_AVAILABLE_IN_1_0
+UsockStream  *usock_stream_new_activated          (const char           *name,
+                                                   GError              **error);
+USOCK_AVAILABLE_IN_1_0
+UsockStream  *usock_stream_new_for_name           (const char           *name,
+                                                   GError              **error);
+USOCK_AVAILABLE_IN_1_0
 gboolean      usock_stream_new_pair               (UsockStream         **first,
                                                    UsockStream         **second,
                                                    GError              **error);
