@@ -2709,6 +2709,59 @@ test_close_in_handler (UsockTest     *self,
 }
 
 static void
+close_and_count (UsockDgram *socket,
+                 gpointer    value,
+                 gpointer    data)
+{
+  guint *n = g_object_get_data (G_OBJECT (socket), "n");
+
+  (*n)++;
+  usock_socket_close (USOCK_SOCKET (socket));
+}
+
+static void
+close_on_datagram (UsockDgram *socket,
+                   GByteArray *bytes,
+                   const char *sender)
+{
+  close_and_count (socket, NULL, NULL);
+}
+
+/* What comes after it is nobody's any more. */
+static void
+test_close_while_receiving (UsockTest     *self,
+                            gconstpointer  data)
+{
+  static const struct
+  {
+    const char *signal;
+    GCallback callback;
+  } cases[] = {
+    { "datagram", G_CALLBACK (close_on_datagram) },
+    { "data", G_CALLBACK (close_and_count) },
+    { "message", G_CALLBACK (close_and_count) },
+  };
+  g_autofree char *own_path = usock_test_path (self, "own");
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      Peer *peer = peer_new_bound (own_path);
+      guint n = 0;
+      int other = raw_new (SOCK_DGRAM);
+
+      g_object_set_data (G_OBJECT (peer->socket), "n", &n);
+      g_signal_connect (peer->socket, cases[i].signal, cases[i].callback, NULL);
+      raw_send_to (other, "1", own_path);
+      raw_send_to (other, "2", own_path);
+      usock_test_wait_until (peer->closes == 1);
+      g_assert_cmpuint (n, ==, 1);
+      g_assert_cmpuint (peer->errors, ==, 0);
+      peer_free (peer);
+      close (other);
+    }
+}
+
+static void
 reconnect_on_congestion (UsockDgram *socket,
                          const char *destination,
                          const char *path)
@@ -2940,6 +2993,7 @@ main (int    argc,
   usock_test_add ("/usock/dgram/end", test_end);
   usock_test_add ("/usock/dgram/close-flushes", test_close_flushes);
   usock_test_add ("/usock/dgram/close-and-fail", test_close_and_fail);
+  usock_test_add ("/usock/dgram/close-while-receiving", test_close_while_receiving);
   usock_test_add ("/usock/dgram/connect-in-handler", test_connect_in_handler);
   usock_test_add ("/usock/dgram/nested-loop", test_nested_loop);
   usock_test_add ("/usock/dgram/close-in-handler", test_close_in_handler);

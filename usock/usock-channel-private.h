@@ -37,6 +37,8 @@ struct _UsockChannel
 
   guint read_buffer_size;
   guint max_fds;
+  guint max_held_fds;
+  UsockTally *tally; /* made for the first limit */
   guint64 high_water_mark;
   guint64 queue_limit;
   guint idle_timeout;

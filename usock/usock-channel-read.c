@@ -222,6 +222,7 @@ usock_channel_make_message (UsockChannel  *self,
   if (control.n_fds > 0)
     usock_message_receive_fds (incoming->message, control.fds, control.n_fds,
                                usock_io_close_foreign);
+  usock_message_receive_tally (incoming->message, self->tally);
   return incoming->message;
 }
 

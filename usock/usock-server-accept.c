@@ -50,6 +50,7 @@ server_new_channel (UsockServer *self)
 
   USOCK_SOCKET (channel)->family = socket->family;
   usock_channel_set_max_fds (channel, self->max_fds);
+  usock_channel_set_max_held_fds (channel, self->max_held_fds);
   usock_channel_set_pass_credentials (channel, self->pass_credentials);
   usock_channel_set_allow_half_open (channel, self->allow_half_open);
   usock_channel_set_read_buffer_size (channel, self->read_buffer_size);

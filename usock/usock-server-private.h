@@ -57,6 +57,7 @@ struct _UsockServer
 
   gboolean pause_on_connect;
   guint max_fds;
+  guint max_held_fds;
   gboolean pass_credentials;
   gboolean allow_half_open;
   guint read_buffer_size;

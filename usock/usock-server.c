@@ -67,6 +67,7 @@ typedef enum
   PROP_SLOW_READERS,
   PROP_PAUSE_ON_CONNECT,
   PROP_MAX_FDS,
+  PROP_MAX_HELD_FDS,
   PROP_PASS_CREDENTIALS,
   PROP_ALLOW_HALF_OPEN,
   PROP_READ_BUFFER_SIZE,
@@ -184,6 +185,9 @@ usock_server_get_property (GObject    *object,
     case PROP_MAX_FDS:
       g_value_set_uint (value, self->max_fds);
       break;
+    case PROP_MAX_HELD_FDS:
+      g_value_set_uint (value, self->max_held_fds);
+      break;
     case PROP_PASS_CREDENTIALS:
       g_value_set_boolean (value, self->pass_credentials);
       break;
@@ -240,6 +244,9 @@ usock_server_set_property (GObject      *object,
       break;
     case PROP_MAX_FDS:
       usock_server_set_max_fds (self, g_value_get_uint (value));
+      break;
+    case PROP_MAX_HELD_FDS:
+      usock_server_set_max_held_fds (self, g_value_get_uint (value));
       break;
     case PROP_PASS_CREDENTIALS:
       usock_server_set_pass_credentials (self, g_value_get_boolean (value));
@@ -347,6 +354,17 @@ server_install_inherited (const GParamFlags flags)
    */
   properties[PROP_MAX_FDS]
       = g_param_spec_uint ("max-fds", NULL, NULL, 0, G_MAXUINT, 0, flags);
+
+  /**
+   * UsockServer:max-held-fds: (getter get_max_held_fds) (setter set_max_held_fds)
+   *
+   * How many descriptors the messages of a connection may hold together: the
+   * [property@Usock.Channel:max-held-fds] of the connections that come.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_MAX_HELD_FDS]
+      = g_param_spec_uint ("max-held-fds", NULL, NULL, 0, G_MAXUINT, 0, flags);
 
   /**
    * UsockServer:pass-credentials: (getter get_pass_credentials) (setter set_pass_credentials)
@@ -817,6 +835,47 @@ usock_server_set_max_fds (UsockServer *self,
   if (self->parent_instance.fd != -1)
     usock_server_prepare_fd (self, self->parent_instance.fd);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAX_FDS]);
+}
+
+/**
+ * usock_server_get_max_held_fds: (get-property max-held-fds)
+ * @self: a server
+ *
+ * Gets how many descriptors the messages of a connection may hold together.
+ *
+ * Returns: how many; 0 if there is no limit
+ *
+ * Since: 1.0
+ */
+guint
+usock_server_get_max_held_fds (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), 0);
+
+  return self->max_held_fds;
+}
+
+/**
+ * usock_server_set_max_held_fds: (set-property max-held-fds)
+ * @self: a server
+ * @max_held_fds: how many; 0 for no limit
+ *
+ * Sets how many descriptors the messages of a connection may hold together, of
+ * the connections that come.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_max_held_fds (UsockServer *self,
+                               guint        max_held_fds)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  if (self->max_held_fds == max_held_fds)
+    return;
+
+  self->max_held_fds = max_held_fds;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAX_HELD_FDS]);
 }
 
 /**

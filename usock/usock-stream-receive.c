@@ -27,6 +27,7 @@ typedef struct
 
   GByteArray *bytes;
   GArray *fds;
+  UsockTally *tally;           /* the stream's */
   gsize scanned;               /* no line ends before here */
   GCredentials *credentials;   /* of whoever sent all of it */
   gboolean has_many_senders;
@@ -112,6 +113,7 @@ receiver_give_fds (Receiver     *self,
 
   usock_message_receive_fds (message, (const int *) self->fds->data, n_fds,
                              usock_io_close_foreign);
+  usock_message_receive_tally (message, self->tally);
   g_array_remove_range (self->fds, 0, n_fds);
 }
 
@@ -372,6 +374,7 @@ stream_start_receiver (UsockStream         *self,
   UsockOperation *operation = usock_channel_new_operation (USOCK_CHANNEL (self), tag, cancellable,
                                                            callback, user_data);
 
+  receiver->tally = USOCK_CHANNEL (self)->tally;
   usock_operation_set_data (operation, receiver, receiver_free);
   usock_channel_start_receiver (USOCK_CHANNEL (self), operation);
 }
