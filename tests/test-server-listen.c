@@ -290,6 +290,7 @@ check_without_proc (UsockTest *test)
   g_assert_false (exists (short_path));
   usock_server_set_mode (server, 0600);
   usock_test_no_error (usock_server_listen_on_path (server, short_path, 0, &error));
+  scene_close (server);
 }
 
 /* In a child that hides /proc from itself. */
@@ -302,7 +303,7 @@ test_without_proc (UsockTest     *test,
 
   if (child == 0)
     {
-      if (unshare (CLONE_NEWNS) == -1 || mount ("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1
+      if (unshare (CLONE_NEWNS) == -1 || mount ("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == -1
           || mount ("none", "/proc", "tmpfs", 0, NULL) == -1)
         _exit (77);
       check_without_proc (test);
@@ -472,7 +473,7 @@ test_fd_is_left_listening (UsockTest     *test,
   int fd = raw_bind (SOCK_SEQPACKET, path);
   struct ucred credentials;
   socklen_t length = sizeof credentials;
-  UsockServer *server = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
+  UsockServer *server;
   int client;
   pid_t child;
 
@@ -480,6 +481,7 @@ test_fd_is_left_listening (UsockTest     *test,
   if (child == 0)
     _exit (listen (fd, 5) == 0 ? 0 : 1);
   wait_for_success (child);
+  server = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
   usock_test_no_error (usock_server_listen_on_fd (server, fd, 100, &error));
   client = raw_connect (SOCK_SEQPACKET, path);
   g_assert_no_errno (getsockopt (client, SOL_SOCKET, SO_PEERCRED, &credentials, &length));
