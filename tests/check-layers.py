@@ -14,7 +14,7 @@ FLOORS = [
     ['queue'],
     ['io'],
     ['reactor', 'option', 'path', 'activation', 'notify'],
-    ['socket', 'waiter', 'notify'],
+    ['socket', 'waiter', 'connector', 'notify'],
     ['channel'],
     ['handle', 'seqpacket', 'stream', 'dgram'],
     ['server'],

@@ -68,6 +68,11 @@ usock_channel_each_route (UsockChannel   *self,
 }
 
 static void
+usock_channel_stop_connecting (UsockChannel *self)
+{
+}
+
+static void
 usock_channel_blocked (UsockChannel *self,
                        UsockRoute   *route,
                        int           errnum,
@@ -302,8 +307,9 @@ channel_install_properties (GObjectClass *object_class)
   /**
    * UsockChannel:connect-timeout: (getter get_connect_timeout) (setter set_connect_timeout)
    *
-   * How many milliseconds to wait for a place in a full backlog before
-   * connecting fails with `G_IO_ERROR_TIMED_OUT`, 0 for ever.
+   * How many milliseconds to wait for a place in a full backlog, or over a
+   * network for the host, before connecting fails with `G_IO_ERROR_TIMED_OUT`,
+   * 0 for ever.
    *
    * Since: 1.0
    */
@@ -497,6 +503,8 @@ usock_channel_class_init (UsockChannelClass *class)
   socket_class->orphaned = usock_channel_orphaned;
 
   class->connect = usock_channel_connect_new;
+  class->retry_connect = usock_channel_retry_connect;
+  class->stop_connecting = usock_channel_stop_connecting;
   class->each_route = usock_channel_each_route;
   class->blocked = usock_channel_blocked;
   class->lost = usock_channel_lost;

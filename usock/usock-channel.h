@@ -39,6 +39,19 @@ gboolean      usock_channel_connect_to_path_finish (UsockChannel         *self,
                                                     GAsyncResult         *result,
                                                     GError              **error);
 USOCK_AVAILABLE_IN_1_0
+void          usock_channel_connect_when_available_async
+                                                   (UsockChannel         *self,
+                                                    const char           *path,
+                                                    guint                 timeout,
+                                                    GCancellable         *cancellable,
+                                                    GAsyncReadyCallback   callback,
+                                                    gpointer              user_data);
+USOCK_AVAILABLE_IN_1_0
+gboolean      usock_channel_connect_when_available_finish
+                                                   (UsockChannel         *self,
+                                                    GAsyncResult         *result,
+                                                    GError              **error);
+USOCK_AVAILABLE_IN_1_0
 void          usock_channel_connect_async          (UsockChannel         *self,
                                                     GSocketAddress       *address,
                                                     GCancellable         *cancellable,

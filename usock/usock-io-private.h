@@ -57,6 +57,7 @@ typedef struct
   gsize length;
   gsize full_length;
   gboolean truncated;
+  gboolean is_full; /* as long as was asked for */
   gboolean is_end;
   gboolean has_control; /* more came along than the time */
 } UsockIoPacket;
@@ -137,6 +138,7 @@ GSocketAddress  *usock_io_get_local_address (int                    fd);
 GSocketAddress  *usock_io_get_remote_address (int                   fd);
 
 gboolean         usock_io_peer_is_missing   (int                    fd);
+gboolean         usock_io_peer_is_self      (int                    fd);
 
 gssize           usock_io_send_data         (int                    fd,
                                              gconstpointer          data,

@@ -67,8 +67,12 @@ server_check_adoptable (UsockServer  *self,
   if (result < 0)
     return server_fail_adopting (self, USOCK_IO_GET_OPTION, result, fd, error);
 
-  return usock_server_check (self, label, family, error)
-         && (*listens || server_check_address (fd, error));
+  if (!usock_server_check (self, label, family, error)
+      || (!*listens && !server_check_address (fd, error)))
+    return FALSE;
+
+  USOCK_SOCKET (self)->family = family;
+  return TRUE;
 }
 
 /* On one that listens already, listen() would change the backlog, and whose credentials clients
@@ -106,12 +110,11 @@ server_adopted (UsockServer *self)
                         name != NULL && text != NULL && text[0] == '/' ? name->path : NULL);
 }
 
-/* Takes the descriptor over if it succeeds. */
 static gboolean
-server_adopt (UsockServer  *self,
-              int           fd,
-              int           backlog,
-              GError      **error)
+server_try_adopting (UsockServer  *self,
+                     int           fd,
+                     int           backlog,
+                     GError      **error)
 {
   UsockIoCall call;
   gboolean listens = FALSE;
@@ -130,6 +133,21 @@ server_adopt (UsockServer  *self,
   return TRUE;
 }
 
+/* Takes the descriptor over if it succeeds. */
+static gboolean
+server_adopt (UsockServer  *self,
+              int           fd,
+              int           backlog,
+              GError      **error)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+  gboolean done = server_try_adopting (self, fd, backlog, error);
+
+  if (socket->fd == -1)
+    socket->family = AF_UNIX;
+  return done;
+}
+
 /**
  * usock_server_listen_on_fd:
  * @self: a new server
@@ -145,7 +163,7 @@ server_adopt (UsockServer  *self,
  *
  * Fails with `G_IO_ERROR_INVALID_ARGUMENT` if @fd is not open, no socket, of
  * another type, bound to no address, or connected, with
- * `G_IO_ERROR_NOT_SUPPORTED` if it is of another family than `AF_UNIX`, and with
+ * `G_IO_ERROR_NOT_SUPPORTED` if it is neither of this machine nor of TCP, and with
  * `G_IO_ERROR_EXISTS` if the server listens already, which it goes on to do. The
  * server may try again.
  *

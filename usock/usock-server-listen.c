@@ -12,8 +12,12 @@ int
 usock_server_prepare_fd (UsockServer *self,
                          int          fd)
 {
-  int result = usock_io_refuse_fds (fd, self->max_fds == 0);
+  int result;
 
+  if (USOCK_SOCKET (self)->family != AF_UNIX)
+    return 0;
+
+  result = usock_io_refuse_fds (fd, self->max_fds == 0);
   return result < 0 ? result : usock_io_set_credentials (fd, self->pass_credentials);
 }
 
@@ -42,7 +46,8 @@ usock_server_check (UsockServer  *self,
                  _("Could not listen on “%s”: a server accepts connections, and datagrams have "
                    "none"),
                  label);
-  else if (family != AF_UNIX)
+  else if (family != AF_UNIX
+           && (socket->type != SOCK_STREAM || (family != AF_INET && family != AF_INET6)))
     usock_error_set_errno (error, EAFNOSUPPORT, _("Could not listen on “%s”"), label);
   else
     return usock_socket_check (socket, error);
@@ -50,16 +55,22 @@ usock_server_check (UsockServer  *self,
   return FALSE;
 }
 
+/* Of a port that the system picked, the label tells which it is. */
 void
 usock_server_started (UsockServer *self,
                       const char  *label,
                       const char  *path)
 {
   UsockSocket *socket = USOCK_SOCKET (self);
+  GSocketAddress *address = usock_socket_get_local_address (socket);
+  g_autofree char *text = NULL;
+
+  if (socket->family != AF_UNIX && address != NULL)
+    text = usock_address_to_string (address);
 
   self->announce = TRUE;
   self->path = g_strdup (path);
-  usock_socket_set_label (socket, label);
+  usock_socket_set_label (socket, text != NULL ? text : label);
   usock_socket_set_state (socket, USOCK_STATE_LISTENING);
 }
 
@@ -87,6 +98,8 @@ server_bind (UsockServer     *self,
 
   *call = USOCK_IO_SET_OPTION;
   result = usock_server_prepare_fd (self, socket->fd);
+  if (result == 0 && socket->family != AF_UNIX)
+    result = usock_server_prepare_inet (self, socket->fd);
   if (result < 0)
     return result;
 
@@ -109,13 +122,15 @@ usock_server_listen (UsockServer  *self,
   g_autoptr (UsockName) owned = name;
   UsockSocket *socket = USOCK_SOCKET (self);
   UsockIoCall call = USOCK_IO_SOCKET;
-  int result;
+  int family, result;
 
-  if (name == NULL
-      || !usock_server_check (self, name->label,
-                              name->path != NULL ? AF_UNIX : name->native.any.sa_family, error))
+  if (name == NULL)
+    return FALSE;
+  family = name->path != NULL ? AF_UNIX : name->native.any.sa_family;
+  if (!usock_server_check (self, name->label, family, error))
     return FALSE;
 
+  socket->family = family;
   result = usock_io_socket (socket->family, socket->type, 0);
   if (result >= 0)
     {
@@ -130,6 +145,7 @@ usock_server_listen (UsockServer  *self,
       usock_server_release_path (self);
       usock_socket_retreat (socket);
     }
+  socket->family = AF_UNIX;
 
   if (result < 0)
     {
@@ -183,7 +199,9 @@ usock_server_listen_on_path (UsockServer  *self,
  *   allows
  * @error: return location for an error
  *
- * Listens as [method@Usock.Server.listen_on_path] does, with the same errors.
+ * Listens as [method@Usock.Server.listen_on_path] does, with the same errors. A
+ * server of type `STREAM` may listen on an internet address too, as
+ * [method@Usock.Server.listen_on_host] does.
  *
  * Returns: whether the server listens
  *

@@ -12,10 +12,10 @@ G_BEGIN_DECLS
 
 /* usock-server: listens, accepts, and keeps what it accepted.
  *
- * The class is in usock-server.c. How it comes to listen is in -listen.c, on what it is given in
- * -adopt.c and by name in -name.c; how connections come to it in -accept.c and who may in in
- * -policy.c; the list of those that are open in -model.c, what all of them are sent in
- * -broadcast.c, and the end in -close.c. */
+ * The class is in usock-server.c, how it comes to listen in -listen.c, on what it is given in
+ * -adopt.c, by name in -name.c and by TCP in -inet.c, how connections come to it in -accept.c and
+ * who may in in -policy.c, the list of those that are open in -model.c, what all of them are sent
+ * in -broadcast.c, and the end in -close.c. */
 
 /* Who a connection is from, if the system knows it. */
 typedef struct
@@ -39,6 +39,9 @@ struct _UsockServer
   int exhausted_by;
   gint64 exhausted_at; /* when it last was */
   gboolean paused;
+
+  gboolean reuse_port;
+  gboolean ipv6_only;
 
   UsockAllowedUsers allowed_users;
   guint max_connections;
@@ -90,6 +93,11 @@ gboolean usock_server_listen       (UsockServer *self,
                                     UsockName   *name,
                                     int          backlog,
                                     GError     **error);
+
+/* usock-server-inet.c */
+int      usock_server_prepare_inet (UsockServer *self,
+                                    int          fd);
+gboolean usock_server_may_accept_again (int      errnum);
 
 /* usock-server-accept.c */
 gboolean usock_server_wanted       (UsockSocket *socket);

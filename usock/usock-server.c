@@ -60,6 +60,8 @@ typedef enum
   PROP_MAKE_PARENTS,
   PROP_UNLINK_ON_CLOSE,
   PROP_N_CONNECTIONS,
+  PROP_REUSE_PORT,
+  PROP_IPV6_ONLY,
   PROP_PAUSED,
   PROP_ALLOWED_USERS,
   PROP_MAX_CONNECTIONS,
@@ -164,6 +166,12 @@ usock_server_get_property (GObject    *object,
     case PROP_N_CONNECTIONS:
       g_value_set_uint (value, self->n_connections);
       break;
+    case PROP_REUSE_PORT:
+      g_value_set_boolean (value, self->reuse_port);
+      break;
+    case PROP_IPV6_ONLY:
+      g_value_set_boolean (value, self->ipv6_only);
+      break;
     case PROP_PAUSED:
       g_value_set_boolean (value, self->paused);
       break;
@@ -227,6 +235,12 @@ usock_server_set_property (GObject      *object,
     case PROP_UNLINK_ON_CLOSE:
       usock_server_set_unlink_on_close (self, g_value_get_boolean (value));
       break;
+    case PROP_REUSE_PORT:
+      usock_server_set_reuse_port (self, g_value_get_boolean (value));
+      break;
+    case PROP_IPV6_ONLY:
+      usock_server_set_ipv6_only (self, g_value_get_boolean (value));
+      break;
     case PROP_ALLOWED_USERS:
       usock_server_set_allowed_users (self, g_value_get_enum (value));
       break;
@@ -267,6 +281,31 @@ usock_server_set_property (GObject      *object,
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
     }
+}
+
+static void
+server_install_inet (const GParamFlags flags)
+{
+  /**
+   * UsockServer:reuse-port: (getter get_reuse_port) (setter set_reuse_port)
+   *
+   * Whether other servers of the same user may listen on the same TCP port, if
+   * they have this too: the kernel spreads the connections over them, see
+   * `SO_REUSEPORT` in socket(7).
+   *
+   * Since: 1.0
+   */
+  properties[PROP_REUSE_PORT] = g_param_spec_boolean ("reuse-port", NULL, NULL, FALSE, flags);
+
+  /**
+   * UsockServer:ipv6-only: (getter get_ipv6_only) (setter set_ipv6_only)
+   *
+   * Whether an IPv6 address takes no IPv4 connections, see `IPV6_V6ONLY` in
+   * ipv6(7). If not, the IPv6 address of all interfaces takes those as well.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_IPV6_ONLY] = g_param_spec_boolean ("ipv6-only", NULL, NULL, FALSE, flags);
 }
 
 static void
@@ -573,6 +612,7 @@ usock_server_class_init (UsockServerClass *class)
   properties[PROP_N_CONNECTIONS] = g_param_spec_uint ("n-connections", NULL, NULL, 0, G_MAXUINT,
                                                       0, read_only);
 
+  server_install_inet (read_write);
   server_install_policy (read_write);
   server_install_inherited (read_write);
   g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
@@ -793,6 +833,90 @@ usock_server_set_unlink_on_close (UsockServer *self,
   if (self->claim != NULL)
     usock_path_set_unlink (self->claim, unlink_on_close);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_UNLINK_ON_CLOSE]);
+}
+
+/**
+ * usock_server_get_reuse_port: (get-property reuse-port)
+ * @self: a server
+ *
+ * Gets whether other servers may listen on the same TCP port.
+ *
+ * Returns: whether they may
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_server_get_reuse_port (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
+
+  return self->reuse_port;
+}
+
+/**
+ * usock_server_set_reuse_port: (set-property reuse-port)
+ * @self: a server
+ * @reuse_port: whether they may
+ *
+ * Sets whether other servers may listen on the same TCP port, for the next
+ * time it listens.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_reuse_port (UsockServer *self,
+                             gboolean     reuse_port)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  reuse_port = !!reuse_port;
+  if (self->reuse_port == reuse_port)
+    return;
+
+  self->reuse_port = reuse_port;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_REUSE_PORT]);
+}
+
+/**
+ * usock_server_get_ipv6_only: (get-property ipv6-only)
+ * @self: a server
+ *
+ * Gets whether an IPv6 address takes no IPv4 connections.
+ *
+ * Returns: whether it takes none
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_server_get_ipv6_only (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
+
+  return self->ipv6_only;
+}
+
+/**
+ * usock_server_set_ipv6_only: (set-property ipv6-only)
+ * @self: a server
+ * @ipv6_only: whether it takes none
+ *
+ * Sets whether an IPv6 address takes no IPv4 connections, for the next time it
+ * listens.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_ipv6_only (UsockServer *self,
+                            gboolean     ipv6_only)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  ipv6_only = !!ipv6_only;
+  if (self->ipv6_only == ipv6_only)
+    return;
+
+  self->ipv6_only = ipv6_only;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_IPV6_ONLY]);
 }
 
 /**

@@ -48,6 +48,27 @@ gboolean     usock_server_listen_activated     (UsockServer     *self,
                                                 GError         **error);
 
 USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_listen_on_host       (UsockServer     *self,
+                                                const char      *host,
+                                                guint            port,
+                                                gint             backlog,
+                                                GError         **error);
+USOCK_AVAILABLE_IN_1_0
+gint         usock_server_new_reuse_port_fd    (const char      *host,
+                                                guint            port,
+                                                GError         **error);
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_get_reuse_port       (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_reuse_port       (UsockServer     *self,
+                                                gboolean         reuse_port);
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_get_ipv6_only        (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_ipv6_only        (UsockServer     *self,
+                                                gboolean         ipv6_only);
+
+USOCK_AVAILABLE_IN_1_0
 void         usock_server_pause                (UsockServer     *self);
 USOCK_AVAILABLE_IN_1_0
 void         usock_server_resume               (UsockServer     *self);

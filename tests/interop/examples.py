@@ -90,4 +90,14 @@ def service_of_a_name(path):
         assert os.path.exists(path)
 
 
-run(notify_receiver, syslog_receiver, request_and_reply, nobody_answers, service_of_a_name)
+def filtered(_path):
+    texts = ['!first', 'noise', '!', '', '!grüße']
+    for language in LANGUAGES:
+        with start(*example(language, 'filter'), '!', *texts, stdout=subprocess.PIPE) as process:
+            passed, _ = process.communicate(timeout=DEADLINE)
+            expect_success(process)
+        assert passed.decode().splitlines() == ['!first', '!', '!grüße'], passed
+
+
+run(notify_receiver, syslog_receiver, request_and_reply, nobody_answers, service_of_a_name,
+    filtered)

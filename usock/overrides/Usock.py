@@ -529,7 +529,7 @@ def _as_option(level, name, value):
         return None  # There is no such option, which the call tells.
     if kind == 'b':
         return GLib.Variant('b', bool(operator.index(value)))
-    if isinstance(value, int) and len(kind) <= 1:
+    if isinstance(value, int) and len(kind) == 1:
         # One that is too large is then out of the option's range, and not of the type's.
         return GLib.Variant('x' if value < 1 << 63 else 't', value)
     if kind == 'ay':
