@@ -6,6 +6,7 @@
 #include "usock-channel-private.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 /* What one channel may deliver in one turn. Then it is the others' turn. */
 #define TURN_MESSAGES 256
@@ -66,6 +67,21 @@ channel_has_receiver (UsockChannel *self)
   return FALSE;
 }
 
+static gboolean
+channel_holds_messages (UsockChannel *self)
+{
+  return self->inbox.length > 0 || self->batch_next < self->batch_count;
+}
+
+/* Messages that the program keeps may hold as many as the process can have. What was read already
+ * is delivered all the same, for nobody could take its descriptors before. */
+static gboolean
+channel_holds_enough_fds (UsockChannel *self)
+{
+  return self->max_held_fds > 0 && !channel_holds_messages (self)
+         && usock_tally_reaches (self->tally, self->max_held_fds);
+}
+
 /* Asked anew for each message: a handler may disconnect itself, and what nobody takes must
  * stay. */
 static Takers
@@ -74,7 +90,7 @@ channel_get_takers (UsockChannel *self)
   UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
   Takers takers = 0;
 
-  if (self->paused || self->withheld)
+  if (self->paused || self->withheld || channel_holds_enough_fds (self))
     return 0;
   if (channel_has_receiver (self))
     return TAKER_RECEIVER;
@@ -110,6 +126,8 @@ channel_check_whole (UsockChannel  *self,
     {
       usock_channel_take_control (self, incoming, &control);
       lost = control.fds_lost;
+      if (control.pidfd != -1)
+        close (control.pidfd);
       for (guint i = 0; i < control.n_fds; i++)
         usock_io_close_foreign (control.fds[i]);
     }
@@ -345,12 +363,6 @@ turn_end (UsockChannel *self,
   self->batch = turn->outer;
   self->batch_next = turn->outer_next;
   self->batch_count = turn->outer_count;
-}
-
-static gboolean
-channel_holds_messages (UsockChannel *self)
-{
-  return self->inbox.length > 0 || self->batch_next < self->batch_count;
 }
 
 static gboolean

@@ -5,6 +5,7 @@
 
 #include "usock-io-calls-private.h"
 
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -15,7 +16,7 @@ static struct
   int errnum;
   guint nth;
   guint every;
-} faults[USOCK_IO_SHUTDOWN + 1];
+} faults[USOCK_IO_POLL + 1];
 
 static int fault_cut;
 
@@ -77,6 +78,7 @@ usock_io_call_name (UsockIoCall call)
     [USOCK_IO_SET_OPTION] = "setsockopt",
     [USOCK_IO_GET_NAME] = "getsockname",
     [USOCK_IO_SHUTDOWN] = "shutdown",
+    [USOCK_IO_POLL] = "poll",
   };
 
   return names[call];
@@ -114,11 +116,24 @@ usock_io_accept (int fd)
   return RETRY (accept4 (fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 
+/* accept() has no flag of its own that says not to wait. */
 int
-usock_io_shutdown_writing (int fd)
+usock_io_prepare_adopted (int fd)
 {
-  FAULT (USOCK_IO_SHUTDOWN);
-  return RETRY (shutdown (fd, SHUT_WR));
+  int flags = RETRY (fcntl (fd, F_GETFL));
+  int result;
+
+  if (flags < 0)
+    return flags;
+  if ((flags & O_NONBLOCK) == 0)
+    {
+      result = RETRY (fcntl (fd, F_SETFL, flags | O_NONBLOCK));
+      if (result < 0)
+        return result;
+    }
+
+  flags = RETRY (fcntl (fd, F_GETFD));
+  return flags < 0 ? flags : RETRY (fcntl (fd, F_SETFD, flags | FD_CLOEXEC));
 }
 
 int
@@ -171,6 +186,16 @@ usock_io_set_credentials (int      fd,
                           gboolean pass)
 {
   return usock_io_set_option (fd, SOL_SOCKET, SO_PASSCRED, pass);
+}
+
+/* Linux before 6.5 knows none. */
+int
+usock_io_set_pidfds (int      fd,
+                     gboolean pass)
+{
+  int result = usock_io_set_option (fd, SOL_SOCKET, SO_PASSPIDFD, pass);
+
+  return result == -ENOPROTOOPT || result == -EOPNOTSUPP ? 0 : result;
 }
 
 /* On SEQPACKET recvmsg() returns 0 both for an empty message and at the end. What tells them

@@ -34,7 +34,8 @@ typedef struct
 
   GByteArray *bytes;
   GArray *fds;
-  gsize scanned; /* no line ends before here */
+  UsockTally *tally; /* the stream's */
+  gsize scanned;     /* no line ends before here */
 
   /* Several may have sent what is held: who sent all up to a byte, and all from one on. */
   GCredentials *first;
@@ -44,11 +45,13 @@ typedef struct
 } Receiver;
 
 static Receiver *
-receiver_new (Want want)
+receiver_new (UsockStream *stream,
+              Want         want)
 {
   Receiver *self = g_new0 (Receiver, 1);
 
   self->want = want;
+  self->tally = USOCK_CHANNEL (stream)->tally;
   self->bytes = g_byte_array_new ();
   self->fds = g_array_new (FALSE, FALSE, sizeof (int));
   return self;
@@ -167,6 +170,7 @@ receiver_new_message (Receiver     *self,
     {
       usock_message_receive_fds (message, (const int *) self->fds->data, n_fds,
                                  usock_io_close_foreign);
+      usock_message_receive_tally (message, self->tally);
       g_array_remove_range (self->fds, 0, n_fds);
     }
   return message;
@@ -531,7 +535,7 @@ usock_stream_receive_exactly_async (UsockStream         *self,
 
   g_return_if_fail (USOCK_IS_STREAM (self));
 
-  receiver = receiver_new (WANT_EXACTLY);
+  receiver = receiver_new (self, WANT_EXACTLY);
   receiver->n_bytes = n_bytes;
   receiver->n_fds = n_fds;
   stream_start_receiver (self, receiver, usock_stream_receive_exactly_async, cancellable, callback,
@@ -594,7 +598,7 @@ usock_stream_receive_line_async (UsockStream         *self,
 {
   g_return_if_fail (USOCK_IS_STREAM (self));
 
-  stream_start_receiver (self, receiver_new (WANT_LINE), usock_stream_receive_line_async,
+  stream_start_receiver (self, receiver_new (self, WANT_LINE), usock_stream_receive_line_async,
                          cancellable, callback, user_data);
 }
 
@@ -650,7 +654,7 @@ usock_stream_receive_text_async (UsockStream         *self,
 {
   g_return_if_fail (USOCK_IS_STREAM (self));
 
-  stream_start_receiver (self, receiver_new (WANT_TEXT), usock_stream_receive_text_async,
+  stream_start_receiver (self, receiver_new (self, WANT_TEXT), usock_stream_receive_text_async,
                          cancellable, callback, user_data);
 }
 
@@ -730,7 +734,7 @@ usock_stream_unread (UsockStream   *self,
   if (first != NULL)
     usock_stream_give_back (channel, first->operation);
 
-  receiver = receiver_new (WANT_EXACTLY);
+  receiver = receiver_new (self, WANT_EXACTLY);
   receiver_add (receiver, message);
   all = receiver_steal_bytes (receiver);
   receiver_give_back (receiver, channel, all, 0);
