@@ -47,6 +47,13 @@ char      *usock_native_to_text       (const struct sockaddr *native,
 GSocketAddress *usock_native_to_address (const struct sockaddr *native,
                                          socklen_t              length);
 
+/* Addresses of the link layer have a file of their own. */
+gboolean        usock_packet_text_is           (const char             *text);
+GSocketAddress *usock_packet_text_parse        (const char             *text,
+                                                GError                **error);
+GSocketAddress *usock_packet_native_to_address (const struct sockaddr  *native,
+                                                socklen_t               length);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (UsockName, usock_name_free)
 
 G_END_DECLS

@@ -51,7 +51,9 @@ typedef enum
   PROP_SEND_TIMEOUT,
   PROP_CONNECT_TIMEOUT,
   PROP_PASS_CREDENTIALS,
+  PROP_PASS_PIDFD,
   PROP_MAX_FDS,
+  PROP_MAX_HELD_FDS,
   PROP_ALLOW_HALF_OPEN,
 } UsockChannelProperty;
 
@@ -91,6 +93,13 @@ usock_channel_lost (UsockChannel *self,
   usock_channel_break (self, g_error_copy (error));
 }
 
+/* In whatever thread drops a message. */
+static void
+channel_fds_fell (gpointer watch)
+{
+  usock_watch_interrupt (watch);
+}
+
 static void
 usock_channel_finalize (GObject *object)
 {
@@ -104,6 +113,7 @@ usock_channel_finalize (GObject *object)
   g_clear_error (&self->broken);
   g_clear_error (&self->verdict);
   g_clear_error (&self->lost);
+  g_clear_pointer (&self->tally, usock_tally_abandon);
 
   G_OBJECT_CLASS (usock_channel_parent_class)->finalize (object);
 }
@@ -145,8 +155,14 @@ usock_channel_get_property (GObject    *object,
     case PROP_PASS_CREDENTIALS:
       g_value_set_boolean (value, self->pass_credentials);
       break;
+    case PROP_PASS_PIDFD:
+      g_value_set_boolean (value, self->pass_pidfd);
+      break;
     case PROP_MAX_FDS:
       g_value_set_uint (value, self->max_fds);
+      break;
+    case PROP_MAX_HELD_FDS:
+      g_value_set_uint (value, self->max_held_fds);
       break;
     case PROP_ALLOW_HALF_OPEN:
       g_value_set_boolean (value, self->allow_half_open);
@@ -187,8 +203,14 @@ usock_channel_set_property (GObject      *object,
     case PROP_PASS_CREDENTIALS:
       usock_channel_set_pass_credentials (self, g_value_get_boolean (value));
       break;
+    case PROP_PASS_PIDFD:
+      usock_channel_set_pass_pidfd (self, g_value_get_boolean (value));
+      break;
     case PROP_MAX_FDS:
       usock_channel_set_max_fds (self, g_value_get_uint (value));
+      break;
+    case PROP_MAX_HELD_FDS:
+      usock_channel_set_max_held_fds (self, g_value_get_uint (value));
       break;
     case PROP_ALLOW_HALF_OPEN:
       usock_channel_set_allow_half_open (self, g_value_get_boolean (value));
@@ -315,6 +337,17 @@ channel_install_properties (GObjectClass *object_class)
                                                             read_write);
 
   /**
+   * UsockChannel:pass-pidfd: (getter get_pass_pidfd) (setter set_pass_pidfd)
+   *
+   * Whether received messages carry a descriptor of the process that sent
+   * them, see [method@Usock.Message.dup_pidfd]. Linux before 6.5 has none to
+   * give: messages come without then. Reading becomes slower.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_PASS_PIDFD] = g_param_spec_boolean ("pass-pidfd", NULL, NULL, FALSE, read_write);
+
+  /**
    * UsockChannel:max-fds: (getter get_max_fds) (setter set_max_fds)
    *
    * How many descriptors a received message may have. With 0, the default,
@@ -325,6 +358,24 @@ channel_install_properties (GObjectClass *object_class)
    * Since: 1.0
    */
   properties[PROP_MAX_FDS] = g_param_spec_uint ("max-fds", NULL, NULL, 0, G_MAXUINT, 0, read_write);
+
+  /**
+   * UsockChannel:max-held-fds: (getter get_max_held_fds) (setter set_max_held_fds)
+   *
+   * How many descriptors received messages may hold together, 0 for no limit.
+   * While they hold that many, nothing is read, and the peer is held up in the
+   * end; it goes on when the program takes some out of their messages, closes
+   * them, or drops messages. What a handler of
+   * [signal@Usock.Channel::message] leaves in them is closed at once, and holds up
+   * nothing.
+   *
+   * Looked at before each message is read, which may have
+   * [property@Usock.Channel:max-fds] more.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_MAX_HELD_FDS] = g_param_spec_uint ("max-held-fds", NULL, NULL, 0, G_MAXUINT, 0,
+                                                     read_write);
 
   /**
    * UsockChannel:allow-half-open: (getter get_allow_half_open) (setter set_allow_half_open)
@@ -468,6 +519,8 @@ usock_channel_class_init (UsockChannelClass *class)
   socket_class->closing = usock_channel_closing;
   socket_class->finish = usock_channel_finish;
   socket_class->orphaned = usock_channel_orphaned;
+  socket_class->holds_input = usock_channel_holds_input;
+  socket_class->shutdown = usock_channel_shutdown;
 
   class->connect = usock_channel_connect_new;
   class->retry_connect = usock_channel_retry_connect;
@@ -943,6 +996,51 @@ usock_channel_set_pass_credentials (UsockChannel *self,
 }
 
 /**
+ * usock_channel_get_pass_pidfd: (get-property pass-pidfd)
+ * @self: a channel
+ *
+ * Gets whether received messages carry a descriptor of the process that sent
+ * them.
+ *
+ * Returns: whether they do
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_get_pass_pidfd (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->pass_pidfd;
+}
+
+/**
+ * usock_channel_set_pass_pidfd: (set-property pass-pidfd)
+ * @self: a channel
+ * @pass_pidfd: whether they should
+ *
+ * Sets whether received messages carry a descriptor of the process that sent
+ * them.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_set_pass_pidfd (UsockChannel *self,
+                              gboolean      pass_pidfd)
+{
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  pass_pidfd = !!pass_pidfd;
+  if (self->pass_pidfd == pass_pidfd)
+    return;
+
+  self->pass_pidfd = pass_pidfd;
+  if (usock_channel_socket (self)->fd != -1)
+    usock_channel_prepare_fd (self, usock_channel_socket (self)->fd);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_PASS_PIDFD]);
+}
+
+/**
  * usock_channel_get_max_fds: (get-property max-fds)
  * @self: a channel
  *
@@ -982,6 +1080,54 @@ usock_channel_set_max_fds (UsockChannel *self,
   if (usock_channel_socket (self)->fd != -1)
     usock_channel_prepare_fd (self, usock_channel_socket (self)->fd);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAX_FDS]);
+}
+
+/**
+ * usock_channel_get_max_held_fds: (get-property max-held-fds)
+ * @self: a channel
+ *
+ * Gets how many descriptors received messages may hold together.
+ *
+ * Returns: how many; 0 if there is no limit
+ *
+ * Since: 1.0
+ */
+guint
+usock_channel_get_max_held_fds (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->max_held_fds;
+}
+
+/**
+ * usock_channel_set_max_held_fds: (set-property max-held-fds)
+ * @self: a channel
+ * @max_held_fds: how many; 0 for no limit
+ *
+ * Sets how many descriptors received messages may hold together. Those of
+ * messages that were received while there never was a limit do not count.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_set_max_held_fds (UsockChannel *self,
+                                guint         max_held_fds)
+{
+  UsockWatch *watch;
+
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  if (self->max_held_fds == max_held_fds)
+    return;
+
+  watch = &usock_channel_socket (self)->watch;
+  if (self->tally == NULL)
+    self->tally = usock_tally_new (channel_fds_fell, watch);
+  self->max_held_fds = max_held_fds;
+  if (usock_channel_is_connected (self))
+    usock_watch_wake (watch);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAX_HELD_FDS]);
 }
 
 /**

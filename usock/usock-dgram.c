@@ -33,6 +33,13 @@
  * [property@Usock.Channel:queue-limit] of 0 nothing waits: sending fails with
  * `G_IO_ERROR_WOULD_BLOCK`, and the message stays with the caller.
  *
+ * What a receiver has not read counts against our send buffer. It grows when
+ * some who do not read would leave no room to others, up to twice
+ * `net.core.wmem_max`, unless [property@Usock.Dgram:send-buffer-size] was set.
+ *
+ * To the peer messages go over the connection, also if they are sent to its
+ * name, so that they keep their order.
+ *
  * ## Messages that are not whole
  *
  * A message that is longer than the [property@Usock.Channel:read-buffer-size]

@@ -16,7 +16,7 @@ static struct
   int errnum;
   guint nth;
   guint every;
-} faults[USOCK_IO_SHUTDOWN + 1];
+} faults[USOCK_IO_POLL + 1];
 
 static int fault_cut;
 
@@ -78,6 +78,7 @@ usock_io_call_name (UsockIoCall call)
     [USOCK_IO_SET_OPTION] = "setsockopt",
     [USOCK_IO_GET_NAME] = "getsockname",
     [USOCK_IO_SHUTDOWN] = "shutdown",
+    [USOCK_IO_POLL] = "poll",
   };
 
   return names[call];
@@ -136,13 +137,6 @@ usock_io_prepare_adopted (int fd)
 }
 
 int
-usock_io_shutdown_writing (int fd)
-{
-  FAULT (USOCK_IO_SHUTDOWN);
-  return RETRY (shutdown (fd, SHUT_WR));
-}
-
-int
 usock_io_get_option (int  fd,
                      int  level,
                      int  name,
@@ -192,6 +186,16 @@ usock_io_set_credentials (int      fd,
                           gboolean pass)
 {
   return usock_io_set_option (fd, SOL_SOCKET, SO_PASSCRED, pass);
+}
+
+/* Linux before 6.5 knows none. */
+int
+usock_io_set_pidfds (int      fd,
+                     gboolean pass)
+{
+  int result = usock_io_set_option (fd, SOL_SOCKET, SO_PASSPIDFD, pass);
+
+  return result == -ENOPROTOOPT || result == -EOPNOTSUPP ? 0 : result;
 }
 
 /* On SEQPACKET recvmsg() returns 0 both for an empty message and at the end. What tells them

@@ -6,11 +6,15 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "usock-control-private.h"
 #include "usock-message.h"
 
 G_BEGIN_DECLS
 
 typedef void (*UsockCloseFd) (int fd);
+
+typedef struct _UsockTally UsockTally;
+typedef void (*UsockTallyFunc) (gpointer user_data);
 
 /* The kernel's struct ucred, without its header. */
 typedef struct
@@ -25,15 +29,29 @@ UsockMessage           *usock_message_new_received     (gconstpointer           
                                                         gsize                   length,
                                                         gsize                   full_length);
 UsockMessage           *usock_message_new_assembled    (GBytes                 *bytes);
+UsockMessage           *usock_message_new_taken        (gpointer                data,
+                                                        gsize                   length,
+                                                        gsize                   full_length);
+void                    usock_message_cut              (UsockMessage           *self,
+                                                        const gsize            *sizes,
+                                                        gsize                   n_sizes);
 void                    usock_message_receive_fds      (UsockMessage           *self,
                                                         const int              *fds,
                                                         guint                   n_fds,
                                                         UsockCloseFd            close_fd);
+void                    usock_message_receive_tally    (UsockMessage           *self,
+                                                        UsockTally             *tally);
 void                    usock_message_receive_info     (UsockMessage           *self,
                                                         UsockMessageFlags       flags,
                                                         const UsockCredentials *credentials,
                                                         gint64                  timestamp,
                                                         const char             *sender);
+void                    usock_message_receive_msg_flags (UsockMessage          *self,
+                                                        UsockMsgFlags           msg_flags);
+void                    usock_message_receive_controls (UsockMessage           *self,
+                                                        const UsockControl     *controls,
+                                                        guint                   n_controls,
+                                                        int                     pidfd);
 
 void                    usock_message_freeze           (UsockMessage           *self);
 guint                   usock_message_get_iov          (UsockMessage           *self,
@@ -43,8 +61,22 @@ const int              *usock_message_peek_fds         (UsockMessage           *
                                                         guint                  *n_fds);
 gboolean                usock_message_peek_credentials (UsockMessage           *self,
                                                         UsockCredentials       *credentials);
+const UsockControl     *usock_message_peek_controls    (UsockMessage           *self,
+                                                        guint                  *n_controls);
 
 void                    usock_message_pin_fds          (UsockMessage           *self);
 void                    usock_message_unpin_fds        (UsockMessage           *self);
+
+/* usock-message-tally.c: the descriptors of one connection's messages that nobody has taken or
+ * closed yet. */
+UsockTally             *usock_tally_new                (UsockTallyFunc          fell,
+                                                        gpointer                user_data);
+UsockTally             *usock_tally_ref                (UsockTally             *self);
+void                    usock_tally_unref              (UsockTally             *self);
+void                    usock_tally_abandon            (UsockTally             *self);
+void                    usock_tally_change             (UsockTally             *self,
+                                                        int                     change);
+gboolean                usock_tally_reaches            (UsockTally             *self,
+                                                        guint                   limit);
 
 G_END_DECLS

@@ -144,10 +144,20 @@ USOCK_AVAILABLE_IN_1_0
 void         usock_server_set_max_fds          (UsockServer     *self,
                                                 guint            max_fds);
 USOCK_AVAILABLE_IN_1_0
+guint        usock_server_get_max_held_fds     (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_max_held_fds     (UsockServer     *self,
+                                                guint            max_held_fds);
+USOCK_AVAILABLE_IN_1_0
 gboolean     usock_server_get_pass_credentials (UsockServer     *self);
 USOCK_AVAILABLE_IN_1_0
 void         usock_server_set_pass_credentials (UsockServer     *self,
                                                 gboolean         pass_credentials);
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_get_pass_pidfd       (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_pass_pidfd       (UsockServer     *self,
+                                                gboolean         pass_pidfd);
 USOCK_AVAILABLE_IN_1_0
 gboolean     usock_server_get_allow_half_open  (UsockServer     *self);
 USOCK_AVAILABLE_IN_1_0

@@ -401,10 +401,11 @@ usock_stream_new_pair (UsockStream **first,
  * usock_stream_cork:
  * @self: a stream
  *
- * Holds back what is sent from now on, so that many small messages leave in
- * few pieces. [method@Usock.Stream.uncork] lets it go, once for each call of
- * this; so do [method@Usock.Channel.end] and [method@Usock.Socket.close].
- * Meanwhile the [property@Usock.Channel:queue-limit] holds as always.
+ * Holds back what waits and what is sent from now on, so that many small
+ * messages leave in few pieces. [method@Usock.Stream.uncork] lets it go, once
+ * for each call of this; so do [method@Usock.Channel.end] and
+ * [method@Usock.Socket.close], after which this does nothing. Meanwhile the
+ * [property@Usock.Channel:queue-limit] holds as always.
  *
  * Since: 1.0
  */
@@ -413,7 +414,8 @@ usock_stream_cork (UsockStream *self)
 {
   g_return_if_fail (USOCK_IS_STREAM (self));
 
-  USOCK_CHANNEL (self)->n_corks++;
+  if (!USOCK_CHANNEL (self)->ending)
+    USOCK_CHANNEL (self)->n_corks++;
 }
 
 /**
