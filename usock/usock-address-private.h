@@ -33,6 +33,9 @@ UsockName *usock_name_new_for_text    (const char            *text,
                                        GError               **error);
 UsockName *usock_name_new_for_address (GSocketAddress        *address,
                                        GError               **error);
+/* usock-address-service.c */
+UsockName *usock_name_new_for_service (const char            *name,
+                                       GError               **error);
 void       usock_name_free            (UsockName             *self);
 
 GSocketAddress *usock_name_to_address (const UsockName       *self);
