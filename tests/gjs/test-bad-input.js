@@ -168,6 +168,28 @@ testSocket('misuse is a critical', async fixture => {
     equal(first.state, Usock.State.OPEN);
 });
 
+testSocket('what is not a list', async fixture => {
+    const [first] = fixture.pair();
+    for (const call of [
+        () => first.send('x', {fds: 0}), () => first.send_with_fds('x', 0),
+        () => first.send_messages(new Usock.Message('x')), () => Usock.poll(first, 0),
+        () => new Usock.Dgram().send_message_to_all(new Usock.Message('x'), 5),
+        () => new Usock.Handle().recvmsg({}), () => Usock.notify('x', 0),
+    ])
+        throws(call, TypeError);
+});
+
+testSocket('polling what can not be', async fixture => {
+    const [first] = fixture.pair();
+    for (const call of [
+        () => Usock.poll([null], 0), () => Usock.poll([{}], 0), () => Usock.poll([[first, 'x']], 0),
+        () => Usock.poll([[first, null]], 0), () => Usock.poll([first], 'x'),
+        () => Usock.poll([first], Symbol.iterator), () => Usock.poll([first], 0, 5),
+        () => Usock.poll([first], 0, first), () => Usock.poll(first, 0),
+    ])
+        throws(call, TypeError);
+});
+
 testSocket('addresses', async () => {
     for (const text of ['/run/x', '@abstract', '@with\\x00nul', '@back\\\\slash', 'relative'])
         equal(Usock.address_to_string(Usock.address_parse(text)), text);

@@ -69,11 +69,12 @@ function slice(bytes, offset = 0, length = bytes.length - offset) {
 }
 
 function asFds(fds) {
-    return Array.from(fds, item => {
+    // Array.from() would make nothing of what is no list.
+    return [...fds].map(item => {
         const fd = typeof item?.get_fd === 'function' ? item.get_fd() : item;
         // GJS would wrap any other number into one that may well be open.
         if (!Number.isInteger(fd) || fd !== (fd | 0))
-            throw new RangeError(`${fd} is not a descriptor`);
+            throw new RangeError(`${String(fd)} is not a descriptor`);
         return fd;
     });
 }
@@ -360,7 +361,7 @@ function patchSending(Usock) {
         return this.send(data, {fds});
     };
     prototype.send_messages = function (messages) {
-        return send_messages.call(this, Array.from(messages, item => asMessage(Usock, item)));
+        return send_messages.call(this, [...messages].map(item => asMessage(Usock, item)));
     };
 }
 
@@ -468,7 +469,7 @@ function patchDatagrams(Usock) {
     };
     // Returns how many accepted it, and throws only if none did.
     prototype.send_message_to_all = function (message, destinations) {
-        return send_message_to_all.call(this, message, Array.from(destinations, asText));
+        return send_message_to_all.call(this, message, [...destinations].map(asText));
     };
 }
 
@@ -516,7 +517,7 @@ function patchHandle(Usock) {
     prototype.recvmsg = function (sizes = 65536, {flags = 0, timeout = -1} = {}) {
         const message = typeof sizes === 'number'
             ? recvmsg.call(this, sizes, flags, timeout)
-            : this.recvmsg_segments(Array.from(sizes), flags, timeout);
+            : this.recvmsg_segments([...sizes], flags, timeout);
         passed(1, message?.get_length() ?? 0);
         return message;
     };
@@ -557,10 +558,17 @@ function patchPoll(Usock) {
     // of a socket, Usock.PollFlags and whatever else. Returns those that are ready, as pairs of
     // the item and its Usock.PollFlags: none when the time is over.
     Usock.poll = (items, timeout = -1, cancellable = null) => {
-        const list = Array.from(items);
+        const list = [...items];
         const parts = list.map(item => Array.isArray(item) ? item : [item, Usock.PollFlags.IN]);
+        // GJS frees an array of objects wrongly when it refuses what comes after it.
         if (!parts.every(([socket]) => socket instanceof Usock.Socket))
             throw new TypeError('what is polled are sockets');
+        if (!parts.every(([, conditions]) => Number.isInteger(conditions)))
+            throw new TypeError('what is polled for are Usock.PollFlags');
+        if (!Number.isInteger(timeout))
+            throw new TypeError('a timeout is a number of milliseconds');
+        if (cancellable !== null && !(cancellable instanceof Gio.Cancellable))
+            throw new TypeError('what cancels is a Gio.Cancellable');
         const ready = poll(parts.map(([socket]) => socket),
             parts.map(([, conditions]) => conditions), timeout, cancellable);
         return list.map((item, index) => [item, ready[index]]).filter(([, bits]) => bits !== 0);
