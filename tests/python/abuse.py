@@ -240,7 +240,8 @@ class Stage:
         return credentials
 
     def option(self):
-        return self.chance.choice((0, 1, 2, 3, 4, 6, 7, 8, 9, 13, 16, 17, 20, 26, 31, 41, 42, 59, 77,
+        # Without SO_PEERPIDFD, which is a descriptor for the caller.
+        return self.chance.choice((0, 1, 2, 3, 4, 6, 7, 8, 9, 13, 16, 17, 20, 26, 31, 41, 42, 59, 76,
                                    -1, 2**31 - 1))
 
     def error(self):
