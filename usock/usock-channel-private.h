@@ -284,4 +284,10 @@ void     usock_channel_move_queued    (UsockChannel   *self,
                                        UsockRoute     *from,
                                        UsockRoute     *to);
 
+/* usock-channel-end.c */
+void     usock_channel_start_flush    (UsockChannel   *self,
+                                       UsockOperation *operation);
+void     usock_channel_start_end      (UsockChannel   *self,
+                                       UsockOperation *operation);
+
 G_END_DECLS
