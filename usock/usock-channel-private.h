@@ -250,6 +250,10 @@ GError  *usock_channel_new_fds_lost_error (UsockChannel *self,
 gboolean usock_channel_is_wanted      (UsockChannel   *self);
 void     usock_channel_read           (UsockChannel   *self);
 void     usock_channel_stow           (UsockChannel   *self);
+gssize   usock_channel_pull           (UsockChannel   *self,
+                                       gpointer        buffer,
+                                       gsize           length,
+                                       GArray         *fds);
 void     usock_channel_start_receiver (UsockChannel   *self,
                                        UsockOperation *operation);
 

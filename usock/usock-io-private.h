@@ -176,6 +176,11 @@ int              usock_io_peek_end          (int                    fd,
                                              gboolean               stream,
                                              gboolean              *at_end);
 
+int              usock_io_wait              (int                    fd,
+                                             GIOCondition           condition,
+                                             int                    stop_fd,
+                                             int                    timeout);
+
 void             usock_io_close_foreign     (int                    fd);
 guint            usock_io_count_closing     (void);
 

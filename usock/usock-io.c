@@ -6,6 +6,7 @@
 #include "usock-io-calls-private.h"
 
 #include <linux/sockios.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -327,4 +328,18 @@ usock_io_grow_buffer (int fd)
   return usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &before) == 0
          && usock_io_set_option (fd, SOL_SOCKET, SO_SNDBUF, before) == 0
          && usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &after) == 0 && after > before;
+}
+
+/* Blocks, for at most @timeout milliseconds; -1 is for ever. Either descriptor may be -1. Returns
+ * whether there is something to do on @fd, and 0 also when @stop_fd is readable. */
+int
+usock_io_wait (int          fd,
+               GIOCondition condition,
+               int          stop_fd,
+               int          timeout)
+{
+  struct pollfd fds[2] = { { fd, condition, 0 }, { stop_fd, POLLIN, 0 } };
+  int result = RETRY (poll (fds, G_N_ELEMENTS (fds), timeout));
+
+  return result < 0 ? result : fds[0].revents != 0;
 }

@@ -25,6 +25,8 @@ UsockMessage           *usock_message_new_received     (gconstpointer           
                                                         gsize                   length,
                                                         gsize                   full_length);
 UsockMessage           *usock_message_new_assembled    (GBytes                 *bytes);
+UsockMessage           *usock_message_new_rest         (UsockMessage           *message,
+                                                        gsize                   offset);
 void                    usock_message_receive_fds      (UsockMessage           *self,
                                                         const int              *fds,
                                                         guint                   n_fds,

@@ -11,7 +11,7 @@ G_BEGIN_DECLS
 /* usock-stream: bytes in order, without borders.
  *
  * The channel sends and receives the pieces. The class is in usock-stream.c; taking bytes by
- * number, line or character, whatever the pieces are, in -receive.c. */
+ * number, line or character, whatever the pieces are, in -receive.c; GIO's streams in -io.c. */
 struct _UsockStream
 {
   UsockChannel parent_instance;
@@ -19,6 +19,10 @@ struct _UsockStream
   gboolean no_delay;
   gboolean keep_alive;
   guint keep_alive_delay;
+
+  /* Of the views */
+  GArray *fds;        /* came with bytes that were read, and are not taken yet */
+  UsockMessage *next; /* nothing but the descriptors that go with the next bytes; or NULL */
 };
 
 /* usock-stream-receive.c */
@@ -27,5 +31,11 @@ gboolean usock_stream_assemble  (UsockChannel   *channel,
                                  gboolean        last);
 void     usock_stream_give_back (UsockChannel   *channel,
                                  UsockOperation *operation);
+
+/* usock-stream-io.c */
+gboolean usock_stream_is_read       (UsockOperation *operation);
+gboolean usock_stream_assemble_read (UsockChannel   *channel,
+                                     UsockOperation *operation,
+                                     gboolean        last);
 
 G_END_DECLS

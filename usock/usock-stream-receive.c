@@ -145,7 +145,8 @@ void
 usock_stream_give_back (UsockChannel   *channel,
                         UsockOperation *operation)
 {
-  Receiver *receiver = usock_operation_get_data (operation);
+  Receiver *receiver = usock_stream_is_read (operation) ? NULL
+                                                        : usock_operation_get_data (operation);
 
   if (receiver == NULL || (receiver->bytes->len == 0 && receiver->fds->len == 0))
     return;
@@ -328,10 +329,14 @@ usock_stream_assemble (UsockChannel   *channel,
                        gboolean        last)
 {
   Receiver *receiver = usock_operation_get_data (operation);
-  gboolean decided = receiver_decide (receiver, operation);
   UsockQueueItem item;
+  gboolean decided;
   GError *error;
 
+  if (usock_stream_is_read (operation))
+    return usock_stream_assemble_read (channel, operation, last);
+
+  decided = receiver_decide (receiver, operation);
   while (!decided && usock_queue_pop (&channel->inbox, &item))
     {
       receiver_add (receiver, item.message);

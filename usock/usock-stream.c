@@ -142,6 +142,19 @@ usock_stream_set_property (GObject      *object,
 }
 
 static void
+usock_stream_finalize (GObject *object)
+{
+  UsockStream *self = USOCK_STREAM (object);
+
+  for (guint i = 0; i < self->fds->len; i++)
+    usock_io_close_foreign (g_array_index (self->fds, int, i));
+  g_array_unref (self->fds);
+  g_clear_pointer (&self->next, usock_message_unref);
+
+  G_OBJECT_CLASS (usock_stream_parent_class)->finalize (object);
+}
+
+static void
 usock_stream_class_init (UsockStreamClass *class)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (class);
@@ -149,6 +162,7 @@ usock_stream_class_init (UsockStreamClass *class)
   const GParamFlags read_write
       = G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS;
 
+  object_class->finalize = usock_stream_finalize;
   object_class->get_property = usock_stream_get_property;
   object_class->set_property = usock_stream_set_property;
 
@@ -198,6 +212,7 @@ usock_stream_init (UsockStream *self)
 
   socket->family = AF_UNIX;
   socket->type = SOCK_STREAM;
+  self->fds = g_array_new (FALSE, FALSE, sizeof (int));
 }
 
 /**
