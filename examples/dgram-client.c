@@ -11,9 +11,8 @@ ask (UsockDgram *client, char ***questions)
 {
   g_autoptr (GError) error = NULL;
 
-  if (**questions == NULL)
-    usock_socket_close (USOCK_SOCKET (client));
-  else if (!usock_channel_send_text (USOCK_CHANNEL (client), *(*questions)++, &error))
+  if (**questions == NULL
+      || !usock_channel_send_text (USOCK_CHANNEL (client), *(*questions)++, &error))
     usock_socket_destroy (USOCK_SOCKET (client), error);
 }
 
@@ -24,6 +23,12 @@ answered (UsockDgram *client, GByteArray *answer, char ***questions)
   ask (client, questions);
 }
 
+static void
+failed (UsockDgram *client, GError *error)
+{
+  g_printerr ("%s\n", error->message);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -32,16 +37,14 @@ main (int argc, char **argv)
   char **questions = argv + 2;
 
   setlocale (LC_ALL, "");
-  /* A name of our own, so that we can be answered. */
-  if (argc < 2 || !usock_dgram_autobind (client, &error)
-      || !usock_channel_connect_to_path (USOCK_CHANNEL (client), argv[1], &error))
-    {
-      g_printerr ("%s\n", error != NULL ? error->message : "usage: dgram-client PATH QUESTION...");
-      return 1;
-    }
-
   g_signal_connect (client, "data", G_CALLBACK (answered), &questions);
-  ask (client, &questions);
+  g_signal_connect (client, "error", G_CALLBACK (failed), NULL);
+  /* A name of our own, so that we can be answered. */
+  if (usock_dgram_autobind (client, &error)
+      && usock_channel_connect_to_path (USOCK_CHANNEL (client), argc > 1 ? argv[1] : "", &error))
+    ask (client, &questions);
+  else
+    usock_socket_destroy (USOCK_SOCKET (client), error);
   usock_run_until_closed (NULL);
-  return usock_socket_get_had_error (USOCK_SOCKET (client)) ? 1 : 0;
+  return usock_socket_get_had_error (USOCK_SOCKET (client));
 }

@@ -25,11 +25,9 @@ main (int argc, char **argv)
   setlocale (LC_ALL, "");
   g_object_set (manager, "max-fds", 1, "pass-credentials", TRUE, NULL);
   g_signal_connect (manager, "message", G_CALLBACK (received), NULL);
-  if (argc != 2 || !usock_dgram_bind_to_path (manager, argv[1], &error))
-    {
-      g_printerr ("%s\n", error != NULL ? error->message : "usage: notify-receiver PATH");
-      return 1;
-    }
-  usock_run_until_closed (NULL);
-  return 0;
+  if (usock_dgram_bind_to_path (manager, argc > 1 ? argv[1] : "", &error))
+    usock_run_until_closed (NULL);
+  else
+    g_printerr ("%s\n", error->message);
+  return error != NULL;
 }

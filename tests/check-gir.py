@@ -42,15 +42,17 @@ def check_class(classes, name):
     methods = {k: v for c in line for k, v in named(c, f'{CORE}method').items()}
     functions = {k: v for c in line for tag in ('function', 'constructor')
                  for k, v in named(c, CORE + tag).items()}
-    properties = [(c, k) for c in line for k in named(c, f'{CORE}property')]
-    property_names = [k for _, k in properties]
+    properties = [(k, p) for c in line for k, p in named(c, f'{CORE}property').items()]
+    property_names = [k for k, _ in properties]
+    # What can only be read may be declared again, to be chosen by whoever makes the object.
+    own_names = [k for k, p in properties if p.get('construct-only') != '1']
     signals = [k for c in line for k in named(c, f'{GLIB}signal')]
 
     for word in FORBIDDEN & {*methods, *functions, *property_names}:
         yield f'{name}.{word} has a name that some language takes for another'
     for word in {word for word in signals if signals.count(word) > 1}:
         yield f'{name}::{word} is declared twice in its ancestry'
-    for word in {word for word in property_names if property_names.count(word) > 1}:
+    for word in {word for word in own_names if own_names.count(word) > 1}:
         yield f'{name}:{word} is declared twice in its ancestry'
     for word in set(property_names) & {*signals, *methods}:
         yield f'{name}:{word} is a property and a signal or method'

@@ -7,7 +7,10 @@
 #include <arpa/inet.h>
 #include <gio/gunixsocketaddress.h>
 #include <glib/gstdio.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define PATH_OFFSET offsetof (struct sockaddr_un, sun_path)
@@ -498,6 +501,162 @@ test_long_bad_path (void)
   g_assert_true (g_utf8_validate (error->message, -1, NULL));
 }
 
+static void
+test_scope_by_name (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSocketAddress) address = usock_address_parse ("[fe80::1%lo]:80", &error);
+  g_autofree char *text = NULL;
+
+  g_assert_no_error (error);
+  g_assert_true (G_IS_INET_SOCKET_ADDRESS (address));
+  text = usock_address_to_string (address);
+  g_assert_cmpstr (text, ==, "[fe80::1%1]:80");
+}
+
+/* Addresses of the link layer. */
+
+static const char *const packet_texts[] = {
+  "[%lo]:0x0003",
+  "[%0]:0x0000",
+  "[%99999]:0xffff",
+  "[02:00:00:00:00:01%lo]:0x0800",
+  "[ff%lo]:0x88cc",
+  "[00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f:10:11:12:13%lo]:0x0806",
+};
+
+static void
+test_packet_text (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (packet_texts); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GSocketAddress) address = usock_address_parse (packet_texts[i], &error);
+      struct sockaddr_storage native = { 0 };
+      g_autofree char *text = NULL;
+
+      g_assert_no_error (error);
+      g_assert_true (USOCK_IS_PACKET_ADDRESS (address));
+      g_assert_cmpint (g_socket_address_get_family (address), ==, AF_PACKET);
+      g_assert_true (g_socket_address_to_native (address, &native, sizeof native, &error));
+      text = round_trip (&native, g_socket_address_get_native_size (address));
+      g_assert_cmpstr (text, ==, packet_texts[i]);
+    }
+}
+
+/* What looks nearly so is a path, and a path that looks just so is escaped. */
+static void
+test_packet_lookalikes (void)
+{
+  static const char *const paths[] = {
+    "[%lo]:3",       "[%lo]:0x",       "[%lo]:0x10000", "[%]:0x0003",        "[lo]:0x0003",
+    "[%lo]0x0003",   "%lo]:0x0003",    "[0%lo]:0x0003", "[00:%lo]:0x0003",   "[0g%lo]:0x0003",
+    "[:00%lo]:0x00", "[00 01%lo]:0x3", "/[%lo]:0x0003", "[fe80::1%lo]:0x50", "[%lo]:0x0003 ",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (paths); i++)
+    {
+      g_autoptr (GSocketAddress) address = usock_address_parse (paths[i], NULL);
+
+      g_assert_true (G_IS_UNIX_SOCKET_ADDRESS (address));
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (packet_texts); i++)
+    {
+      g_autoptr (GSocketAddress) address = g_unix_socket_address_new (packet_texts[i]);
+      g_autofree char *text = usock_address_to_string (address);
+      g_autoptr (GSocketAddress) parsed = usock_address_parse (text, NULL);
+
+      g_assert_true (G_IS_UNIX_SOCKET_ADDRESS (parsed));
+      g_assert_cmpstr (g_unix_socket_address_get_path (G_UNIX_SOCKET_ADDRESS (parsed)), ==,
+                       packet_texts[i]);
+    }
+}
+
+static void
+test_packet_missing_interface (void)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (usock_address_parse ("[%nowhere]:0x0003", &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_clear_error (&error);
+  g_assert_null (usock_name_new_for_text ("[%nowhere]:0x0003", &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_clear_error (&error);
+  g_assert_null (usock_packet_address_new_for_interface ("nowhere", 3, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+}
+
+static void
+test_packet_properties (void)
+{
+  const guint8 hardware[] = { 2, 0, 0, 0, 0, 9 };
+  struct sockaddr_ll native = {
+    .sll_family = AF_PACKET,
+    .sll_protocol = g_htons (0x0806),
+    .sll_ifindex = 1,
+    .sll_hatype = 772,
+    .sll_pkttype = PACKET_OUTGOING,
+    .sll_halen = sizeof hardware,
+  };
+  g_autoptr (GSocketAddress) address = NULL;
+  g_autofree char *interface = NULL;
+  UsockPacketAddress *packet;
+  GBytes *bytes;
+  char room[64];
+
+  memcpy (native.sll_addr, hardware, sizeof hardware);
+  address = usock_native_to_address ((gpointer) &native, sizeof native);
+  packet = USOCK_PACKET_ADDRESS (address);
+  interface = usock_packet_address_dup_interface_name (packet);
+  bytes = usock_packet_address_get_hardware_address (packet);
+  g_assert_cmpuint (usock_packet_address_get_protocol (packet), ==, 0x0806);
+  g_assert_cmpuint (usock_packet_address_get_interface_index (packet), ==, 1);
+  g_assert_cmpuint (usock_packet_address_get_hardware_type (packet), ==, 772);
+  g_assert_cmpint (usock_packet_address_get_packet_type (packet), ==, USOCK_PACKET_TYPE_OUTGOING);
+  g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), hardware,
+                   sizeof hardware);
+  g_assert_cmpstr (interface, ==, "lo");
+  assert_same (address, &native, sizeof native);
+  g_assert_false (g_socket_address_to_native (address, room, sizeof native - 1, NULL));
+
+  /* As getsockname() tells it, which counts only the bytes that there are. */
+  g_clear_object (&address);
+  address = usock_native_to_address ((gpointer) &native, sizeof native - 2);
+  assert_same (address, &native, sizeof native);
+  for (socklen_t length = sizeof (sa_family_t); length < sizeof native - 2; length++)
+    {
+      g_autoptr (GSocketAddress) shorter = usock_native_to_address ((gpointer) &native, length);
+      g_autofree char *text = usock_native_to_text ((gpointer) &native, length);
+
+      g_assert_true ((shorter == NULL) == (length < offsetof (struct sockaddr_ll, sll_addr)));
+      g_assert_true ((text == NULL) == (shorter == NULL));
+    }
+}
+
+static void
+test_packet_bind (UsockTest     *test,
+                  gconstpointer  unused)
+{
+  g_autoptr (GSocketAddress) address = usock_address_parse ("[%lo]:0x0800", NULL);
+  g_autoptr (UsockName) name = usock_name_new_for_address (address, NULL);
+  struct sockaddr_storage bound = { 0 };
+  socklen_t length = sizeof bound;
+  g_autofree char *text = NULL;
+  int fd = socket (AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+  if (fd == -1)
+    {
+      g_test_skip ("packet sockets are not allowed here");
+      return;
+    }
+  g_assert_cmpint (bind (fd, &name->native.any, name->length), ==, 0);
+  g_assert_cmpint (getsockname (fd, (struct sockaddr *) &bound, &length), ==, 0);
+  text = usock_native_to_text ((struct sockaddr *) &bound, length);
+  g_assert_cmpstr (text, ==, "[00:00:00:00:00:00%lo]:0x0800");
+  close (fd);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -520,6 +679,12 @@ main (int argc, char **argv)
   g_test_add_func ("/usock/address/long-bad-path", test_long_bad_path);
   g_test_add_func ("/usock/address/cut-path", test_cut_path);
   g_test_add_func ("/usock/address/literal-path", test_literal_path);
+  g_test_add_func ("/usock/address/scope-by-name", test_scope_by_name);
+  g_test_add_func ("/usock/address/packet-text", test_packet_text);
+  g_test_add_func ("/usock/address/packet-lookalikes", test_packet_lookalikes);
+  g_test_add_func ("/usock/address/packet-missing-interface", test_packet_missing_interface);
+  g_test_add_func ("/usock/address/packet-properties", test_packet_properties);
+  usock_test_add ("/usock/address/packet-bind", test_packet_bind);
   usock_test_add ("/usock/address/relative-path", test_relative_path);
   usock_test_add ("/usock/address/relative-to-nothing", test_relative_to_nothing);
   g_test_add_func ("/usock/address/bad-text", test_bad_text);

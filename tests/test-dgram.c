@@ -7,9 +7,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -761,6 +763,7 @@ test_neighbour_holds_memory (UsockTest     *self,
   int receiver = raw_new_bound (path);
   Peer *sender = peer_new ();
   g_autoptr (GPtrArray) texts = g_ptr_array_new_with_free_func (g_free);
+  gint64 deadline;
   guint n = room () + 29;
 
   for (int i = 0; i < 20; i++)
@@ -768,8 +771,9 @@ test_neighbour_holds_memory (UsockTest     *self,
   peer_send_numbers (sender, path, 0, n);
   settle ();
 
+  deadline = g_get_monotonic_time () + 2 * G_USEC_PER_SEC;
   for (raw_drain (receiver, texts); texts->len < n; raw_drain (receiver, texts))
-    usock_test_iterate (g_get_monotonic_time () + 2 * G_USEC_PER_SEC, "the one that reads");
+    usock_test_iterate (deadline, "the one that reads");
   assert_numbers (texts, n);
 
   peer_free (sender);
@@ -807,6 +811,44 @@ test_neighbours_hold_all_memory (UsockTest     *self,
   close (receiver);
 }
 
+/* Now they have just filled it when the peer, for whom several messages wait, has room. */
+static void
+test_neighbours_fill_memory (UsockTest     *self,
+                             gconstpointer  data)
+{
+  g_autofree char *path = usock_test_path (self, "receiver");
+  int receiver = raw_new_bound (path);
+  guint n_foreign = raw_fill (path);
+  Peer *sender = peer_new_connected (path);
+  g_autoptr (GPtrArray) texts = g_ptr_array_new_with_free_func (g_free);
+  gint64 deadline;
+  int full[16], n = 0, queued = 0;
+
+  peer_send_numbers (sender, NULL, 0, 5);
+  for (; queued < (int) usock_dgram_get_send_buffer_size (sender->socket); n++)
+    {
+      g_autofree char *name = g_strdup_printf ("full%d", n);
+      g_autofree char *full_path = usock_test_path (self, name);
+
+      g_assert_cmpint (n, <, G_N_ELEMENTS (full));
+      full[n] = raw_new_bound (full_path);
+      send_block (sender, full_path, 64 * 1024);
+      settle ();
+      g_assert_no_errno (ioctl (usock_socket_get_fd (USOCK_SOCKET (sender->socket)), SIOCOUTQ,
+                                &queued));
+    }
+  deadline = g_get_monotonic_time () + 2 * G_USEC_PER_SEC;
+  for (raw_drain (receiver, texts); texts->len < n_foreign + 5; raw_drain (receiver, texts))
+    usock_test_iterate (deadline, "the peer");
+  g_ptr_array_remove_range (texts, 0, n_foreign);
+  assert_numbers (texts, 5);
+
+  peer_free (sender);
+  while (n > 0)
+    close (full[--n]);
+  close (receiver);
+}
+
 /* The same where the one who never reads is the one we are connected to. */
 static void
 test_neighbour_is_the_peer (UsockTest     *self,
@@ -818,6 +860,7 @@ test_neighbour_is_the_peer (UsockTest     *self,
   int receiver = raw_new_bound (path);
   Peer *sender = peer_new_connected (full_path);
   g_autoptr (GPtrArray) texts = g_ptr_array_new_with_free_func (g_free);
+  gint64 deadline;
   guint n = room () + 29;
 
   raw_fill (full_path);
@@ -826,8 +869,9 @@ test_neighbour_is_the_peer (UsockTest     *self,
   settle ();
   g_assert_cmpuint (count_turns (100), ==, 0);
 
+  deadline = g_get_monotonic_time () + 2 * G_USEC_PER_SEC;
   for (raw_drain (receiver, texts); texts->len < n; raw_drain (receiver, texts))
-    usock_test_iterate (g_get_monotonic_time () + 2 * G_USEC_PER_SEC, "the one that reads");
+    usock_test_iterate (deadline, "the one that reads");
   assert_numbers (texts, n);
 
   peer_free (sender);
@@ -846,6 +890,7 @@ check_peer_reads (UsockTest *self,
   int receiver = raw_new_bound (path);
   Peer *sender = peer_new_connected (path);
   g_autoptr (GPtrArray) texts = g_ptr_array_new_with_free_func (g_free);
+  gint64 deadline;
   guint n = room () + 29;
 
   if (peer_first)
@@ -860,8 +905,9 @@ check_peer_reads (UsockTest *self,
     peer_send_numbers (sender, NULL, 0, n);
   settle ();
 
+  deadline = g_get_monotonic_time () + 2 * G_USEC_PER_SEC;
   for (raw_drain (receiver, texts); texts->len < n; raw_drain (receiver, texts))
-    usock_test_iterate (g_get_monotonic_time () + 2 * G_USEC_PER_SEC, "the one that reads");
+    usock_test_iterate (deadline, "the one that reads");
   assert_numbers (texts, n);
 
   peer_free (sender);
@@ -2709,6 +2755,59 @@ test_close_in_handler (UsockTest     *self,
 }
 
 static void
+close_and_count (UsockDgram *socket,
+                 gpointer    value,
+                 gpointer    data)
+{
+  guint *n = g_object_get_data (G_OBJECT (socket), "n");
+
+  (*n)++;
+  usock_socket_close (USOCK_SOCKET (socket));
+}
+
+static void
+close_on_datagram (UsockDgram *socket,
+                   GByteArray *bytes,
+                   const char *sender)
+{
+  close_and_count (socket, NULL, NULL);
+}
+
+/* What comes after it is nobody's any more. */
+static void
+test_close_while_receiving (UsockTest     *self,
+                            gconstpointer  data)
+{
+  static const struct
+  {
+    const char *signal;
+    GCallback callback;
+  } cases[] = {
+    { "datagram", G_CALLBACK (close_on_datagram) },
+    { "data", G_CALLBACK (close_and_count) },
+    { "message", G_CALLBACK (close_and_count) },
+  };
+  g_autofree char *own_path = usock_test_path (self, "own");
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      Peer *peer = peer_new_bound (own_path);
+      guint n = 0;
+      int other = raw_new (SOCK_DGRAM);
+
+      g_object_set_data (G_OBJECT (peer->socket), "n", &n);
+      g_signal_connect (peer->socket, cases[i].signal, cases[i].callback, NULL);
+      raw_send_to (other, "1", own_path);
+      raw_send_to (other, "2", own_path);
+      usock_test_wait_until (peer->closes == 1);
+      g_assert_cmpuint (n, ==, 1);
+      g_assert_cmpuint (peer->errors, ==, 0);
+      peer_free (peer);
+      close (other);
+    }
+}
+
+static void
 reconnect_on_congestion (UsockDgram *socket,
                          const char *destination,
                          const char *path)
@@ -2895,6 +2994,7 @@ main (int    argc,
   usock_test_add ("/usock/dgram/neighbours", test_neighbours);
   usock_test_add ("/usock/dgram/neighbour-holds-memory", test_neighbour_holds_memory);
   usock_test_add ("/usock/dgram/neighbours-hold-all-memory", test_neighbours_hold_all_memory);
+  usock_test_add ("/usock/dgram/neighbours-fill-memory", test_neighbours_fill_memory);
   usock_test_add ("/usock/dgram/neighbour-is-the-peer", test_neighbour_is_the_peer);
   usock_test_add ("/usock/dgram/peer-reads-neighbour-holds-memory",
                   test_peer_reads_neighbour_holds_memory);
@@ -2940,6 +3040,7 @@ main (int    argc,
   usock_test_add ("/usock/dgram/end", test_end);
   usock_test_add ("/usock/dgram/close-flushes", test_close_flushes);
   usock_test_add ("/usock/dgram/close-and-fail", test_close_and_fail);
+  usock_test_add ("/usock/dgram/close-while-receiving", test_close_while_receiving);
   usock_test_add ("/usock/dgram/connect-in-handler", test_connect_in_handler);
   usock_test_add ("/usock/dgram/nested-loop", test_nested_loop);
   usock_test_add ("/usock/dgram/close-in-handler", test_close_in_handler);

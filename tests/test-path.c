@@ -359,7 +359,7 @@ test_release_replaced (UsockTest *test, gconstpointer data)
   g_autofree char *path = usock_test_path (test, "x");
   g_autofree char *next_path = usock_test_path (test, "next");
 
-  for (guint round = 0; round < 100; round++)
+  for (guint round = 0; round < 1000; round++)
     {
       int fds[2] = { open_socket (SOCK_SEQPACKET), open_socket (SOCK_SEQPACKET) };
       UsockPath *claims[2];

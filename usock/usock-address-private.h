@@ -33,6 +33,9 @@ UsockName *usock_name_new_for_text    (const char            *text,
                                        GError               **error);
 UsockName *usock_name_new_for_address (GSocketAddress        *address,
                                        GError               **error);
+/* usock-address-service.c */
+UsockName *usock_name_new_for_service (const char            *name,
+                                       GError               **error);
 void       usock_name_free            (UsockName             *self);
 
 GSocketAddress *usock_name_to_address (const UsockName       *self);
@@ -43,6 +46,13 @@ char      *usock_native_to_text       (const struct sockaddr *native,
                                        socklen_t              length);
 GSocketAddress *usock_native_to_address (const struct sockaddr *native,
                                          socklen_t              length);
+
+/* Addresses of the link layer have a file of their own. */
+gboolean        usock_packet_text_is           (const char             *text);
+GSocketAddress *usock_packet_text_parse        (const char             *text,
+                                                GError                **error);
+GSocketAddress *usock_packet_native_to_address (const struct sockaddr  *native,
+                                                socklen_t               length);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (UsockName, usock_name_free)
 

@@ -247,15 +247,21 @@ UsockName *
 usock_name_new_for_text (const char  *text,
                          GError     **error)
 {
-  g_autoptr (GSocketAddress) inet = NULL;
+  g_autoptr (GSocketAddress) address = NULL;
   g_autoptr (GString) path = NULL;
 
   if (text[0] == '@')
     return usock_name_new_for_path (text, error);
 
-  inet = text_parse_inet (text);
-  if (inet != NULL)
-    return usock_name_new_for_address (inet, error);
+  if (usock_packet_text_is (text))
+    {
+      address = usock_packet_text_parse (text, error);
+      return address != NULL ? usock_name_new_for_address (address, error) : NULL;
+    }
+
+  address = text_parse_inet (text);
+  if (address != NULL)
+    return usock_name_new_for_address (address, error);
 
   path = g_string_new (NULL);
   if (!text_unescape (text, path, error))
@@ -351,6 +357,8 @@ usock_native_to_address (const struct sockaddr *native,
 
   if (length < sizeof (sa_family_t))
     return NULL;
+  if (native->sa_family == AF_PACKET)
+    return usock_packet_native_to_address (native, length);
   if (native->sa_family != AF_UNIX)
     return g_socket_address_new_from_native ((gpointer) native, length);
 
@@ -386,7 +394,7 @@ unix_to_text (const char *path,
     {
       g_autoptr (GSocketAddress) inet = text_parse_inet (text->str);
 
-      if (inet != NULL)
+      if (inet != NULL || usock_packet_text_is (text->str))
         g_string_replace (text, ":", "\\x3a", 0);
     }
 
@@ -465,17 +473,23 @@ usock_name_to_text (const UsockName *self)
  * @text: an address
  * @error: return location for an error
  *
- * Reads an address: `@name` is a name of the abstract namespace, `127.0.0.1:80`
- * and `[::1]:80` are internet addresses, and everything else is a path.
+ * Reads an address: `@name` is a name of the abstract namespace, `127.0.0.1:80`,
+ * `[::1]:80` and `[fe80::1%eth0]:80` are internet addresses,
+ * `[02:00:00:00:00:01%eth0]:0x0800` and `[%eth0]:0x0003` are addresses of the
+ * link layer, see [class@Usock.PacketAddress], and everything else is a path.
+ * Names of hosts are not looked up: that is what [class@Gio.NetworkAddress] is
+ * for.
  *
  * In names and paths, `\\` stands for a backslash and `\xHH` for the byte with
  * that hexadecimal value, so that every address has a text and every byte of
  * it comes back; see [func@Usock.address_to_string].
  *
  * Fails with `G_IO_ERROR_INVALID_ARGUMENT` if an escape is broken, with
- * `G_IO_ERROR_INVALID_FILENAME` for an empty path or one with a NUL in it, with
- * `G_IO_ERROR_FILENAME_TOO_LONG` for what does not fit a [class@Gio.SocketAddress]:
- * paths of more than 107 bytes can be used where a function takes a path.
+ * `G_IO_ERROR_NOT_FOUND` if an address of the link layer has an interface that
+ * does not exist, with `G_IO_ERROR_INVALID_FILENAME` for an empty path or one
+ * with a NUL in it, with `G_IO_ERROR_FILENAME_TOO_LONG` for what does not fit a
+ * [class@Gio.SocketAddress]: paths of more than 107 bytes can be used where a
+ * function takes a path.
  *
  * Returns: (transfer full): the address
  *
@@ -514,7 +528,8 @@ usock_address_parse (const char  *text,
  *
  * Writes an address as text that [func@Usock.address_parse] reads back, byte
  * for byte. Bytes that are no printable UTF-8 text are written as escapes, so
- * that the text may be shown, logged or compared.
+ * that the text may be shown, logged or compared. Of an address of the link
+ * layer, the types that come with received packets are left out.
  *
  * Returns: (transfer full) (nullable): the text, or %NULL if the address is
  *   anonymous, as a socket is that nobody bound

@@ -11,6 +11,7 @@
 
 #define CONNECT_DELAY_FIRST 1
 #define CONNECT_DELAY_LAST 50
+#define CONNECT_DELAY_PATIENT 250
 
 /* All that a socket is told before it is used. The rest of the world has no ends to tell from
  * messages, no descriptors and no credentials. A byte of a stream that is out of band would be
@@ -168,24 +169,36 @@ usock_channel_pair (UsockChannel  *self,
   return TRUE;
 }
 
-static gboolean
-channel_check_connectable (UsockChannel     *self,
-                           const UsockName  *target,
-                           GError          **error)
+gboolean
+usock_channel_check_connectable (UsockChannel  *self,
+                                 const char    *label,
+                                 GError       **error)
 {
   UsockSocket *socket = usock_channel_socket (self);
-  int errnum = 0;
+  int errnum;
 
   if (socket->state == USOCK_STATE_CONNECTING)
     errnum = EALREADY;
   else if (usock_channel_is_connected (self))
     errnum = EISCONN;
-  else if (target->native.any.sa_family != AF_UNIX && target->path == NULL)
-    errnum = EAFNOSUPPORT;
   else
     return usock_socket_check (socket, error);
 
-  usock_error_set_errno (error, errnum, _("Could not connect to “%s”"), target->label);
+  usock_error_set_errno (error, errnum, _("Could not connect to “%s”"), label);
+  return FALSE;
+}
+
+static gboolean
+channel_check_target (UsockChannel     *self,
+                      const UsockName  *target,
+                      GError          **error)
+{
+  if (!usock_channel_check_connectable (self, target->label, error))
+    return FALSE;
+  if (target->native.any.sa_family == AF_UNIX || target->path != NULL)
+    return TRUE;
+
+  usock_error_set_errno (error, EAFNOSUPPORT, _("Could not connect to “%s”"), target->label);
   return FALSE;
 }
 
@@ -199,6 +212,13 @@ channel_set_connect_error (UsockChannel  *self,
   usock_error_set_errno (error, errnum, _("Could not connect to “%s”"), self->target->label);
 }
 
+/* How long to wait, in milliseconds. */
+static guint
+channel_get_patience (UsockChannel *self)
+{
+  return self->patient ? self->patience : self->connect_timeout;
+}
+
 /* EAGAIN means that the backlog is full. Nothing tells when it no longer is: to epoll, a socket
  * that is not connected looks writable and hung up for ever. So it is tried again by the clock,
  * with some jitter, that many who wait do not all come at once. */
@@ -207,13 +227,22 @@ channel_wait_to_connect (UsockChannel *self,
                          gint64        now)
 {
   self->connect_delay = MIN (MAX (self->connect_delay * 2, CONNECT_DELAY_FIRST),
-                             CONNECT_DELAY_LAST);
+                             self->patient ? CONNECT_DELAY_PATIENT : CONNECT_DELAY_LAST);
   self->connect_next = now
                        + self->connect_delay
                              * (gint64) g_random_int_range (750, 1250);
   if (self->connect_due > 0)
     self->connect_next = MIN (self->connect_next, self->connect_due);
   usock_channel_schedule (self);
+}
+
+/* A server that starts makes its path first and listens then; one that crashed leaves it. */
+static gboolean
+channel_may_connect_later (UsockChannel *self,
+                           int           errnum)
+{
+  return errnum == EAGAIN
+         || (self->patient && (errnum == ENOENT || errnum == ECONNREFUSED));
 }
 
 static gboolean
@@ -224,7 +253,7 @@ channel_try_connect (UsockChannel  *self,
   UsockSocket *socket = usock_channel_socket (self);
 
   *result = usock_io_connect (socket->fd, self->target);
-  if (*result == -EAGAIN)
+  if (channel_may_connect_later (self, -*result))
     return TRUE;
   if (*result < 0)
     {
@@ -260,8 +289,8 @@ channel_connect_fd (UsockChannel  *self,
 
   usock_socket_set_state (socket, USOCK_STATE_CONNECTING);
   self->connect_delay = 0;
-  self->connect_due = self->connect_timeout > 0
-                          ? now + self->connect_timeout * G_GINT64_CONSTANT (1000)
+  self->connect_due = channel_get_patience (self) > 0
+                          ? now + channel_get_patience (self) * G_GINT64_CONSTANT (1000)
                           : 0;
   channel_wait_to_connect (self, now);
   return TRUE;
@@ -288,7 +317,7 @@ usock_channel_connect_new (UsockChannel  *self,
   UsockSocket *socket = usock_channel_socket (self);
   int fd;
 
-  if (!channel_check_connectable (self, target, error))
+  if (!channel_check_target (self, target, error))
     return FALSE;
 
   g_clear_pointer (&self->target, usock_name_free);
@@ -331,12 +360,15 @@ usock_channel_retry_connect (UsockChannel *self)
     }
   else if (self->connect_due > 0 && now >= self->connect_due)
     {
-      usock_socket_record (socket, USOCK_IO_CONNECT, EAGAIN);
+      usock_socket_record (socket, USOCK_IO_CONNECT, -result);
       usock_socket_fail (socket,
                          g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                                      _("Could not connect to “%s”: its backlog was full for %u "
-                                        "milliseconds"),
-                                      self->target->label, self->connect_timeout));
+                                      result == -EAGAIN
+                                          ? _("Could not connect to “%s”: its backlog was full for "
+                                              "%u milliseconds")
+                                          : _("Could not connect to “%s”: nobody listened there "
+                                              "for %u milliseconds"),
+                                      self->target->label, channel_get_patience (self)));
     }
   else
     channel_wait_to_connect (self, now);
@@ -348,7 +380,7 @@ usock_channel_cancel_connect (UsockChannel *self)
 {
   g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED,
                                           _("Connecting to “%s” was cancelled"),
-                                          self->target->label);
+                                          usock_channel_peer (self));
   UsockSocket *socket = usock_channel_socket (self);
   UsockQueueItem item;
 
@@ -363,6 +395,8 @@ usock_channel_cancel_connect (UsockChannel *self)
   self->ending = FALSE;
   self->needs_drain = FALSE;
   self->close_due = 0;
+  USOCK_CHANNEL_GET_CLASS (self)->stop_connecting (self);
+  self->patient = FALSE;
   usock_socket_retreat (socket);
   usock_channel_run_completed (self);
 }
@@ -426,6 +460,37 @@ usock_channel_connect_to_address (UsockChannel    *self,
   g_return_val_if_fail (G_IS_SOCKET_ADDRESS (address), FALSE);
 
   return channel_connect (self, usock_name_new_for_address (address, error), error);
+}
+
+/**
+ * usock_channel_connect_to_name:
+ * @self: a new channel
+ * @name: what the service is known by, `org.example.App` for one; no path
+ * @error: return location for an error
+ *
+ * Connects to a service of the same user, one that listens by
+ * [method@Usock.Server.listen_on_name]: on the path of that name in the directory
+ * that the environment variable `XDG_RUNTIME_DIR` names. The rest is as in
+ * [method@Usock.Channel.connect_to_path].
+ *
+ * Fails with `G_IO_ERROR_INVALID_FILENAME` if @name is empty or has a slash, with
+ * `G_IO_ERROR_NOT_FOUND` if `XDG_RUNTIME_DIR` is not set or there is no such
+ * service, with `G_IO_ERROR_PERMISSION_DENIED` if that directory belongs to
+ * another user, and with the errors of [method@Usock.Channel.connect_to_path].
+ *
+ * Returns: whether the connection was made or is being made
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_connect_to_name (UsockChannel  *self,
+                               const char    *name,
+                               GError       **error)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
+  g_return_val_if_fail (name != NULL, FALSE);
+
+  return channel_connect (self, usock_name_new_for_service (name, error), error);
 }
 
 /* Takes @target over; NULL with @error if there is none. Whoever cancelled before gets no
@@ -514,6 +579,82 @@ gboolean
 usock_channel_connect_to_path_finish (UsockChannel  *self,
                                       GAsyncResult  *result,
                                       GError       **error)
+{
+  return usock_channel_connect_finish (self, result, error);
+}
+
+/**
+ * usock_channel_connect_when_available_async:
+ * @self: a new channel
+ * @path: (type filename): where the server will listen, as in
+ *   [method@Usock.Channel.connect_to_path]
+ * @timeout: how long to wait, in milliseconds; 0 for ever
+ * @cancellable: (nullable): what may cancel the call
+ * @callback: (scope async): what to call when it is done
+ * @user_data: data for @callback
+ *
+ * Connects to a server of this machine that may not have started yet, or is
+ * being restarted: as long as there is no such path, or nobody listens on it,
+ * it is tried again, several times a second. What is sent meanwhile is not lost.
+ * Completes when [signal@Usock.Channel::connect] was emitted.
+ *
+ * If nobody came when @timeout is over, the channel fails with
+ * `G_IO_ERROR_TIMED_OUT` and closes; every other error of connecting ends the
+ * waiting at once. When it is cancelled, the channel is new again. Datagrams have
+ * no connection to wait for, and fail with `G_IO_ERROR_NOT_SUPPORTED`.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_connect_when_available_async (UsockChannel        *self,
+                                            const char          *path,
+                                            guint                timeout,
+                                            GCancellable        *cancellable,
+                                            GAsyncReadyCallback  callback,
+                                            gpointer             user_data)
+{
+  GError *error = NULL;
+  UsockName *target;
+
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+  g_return_if_fail (path != NULL);
+
+  target = usock_name_new_for_path (path, &error);
+  if (target != NULL && USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+    {
+      usock_error_set_errno (&error, EOPNOTSUPP, _("Could not connect to “%s”"), target->label);
+      g_clear_pointer (&target, usock_name_free);
+    }
+
+  /* What is connecting already goes on as it does. */
+  if (usock_channel_socket (self)->state == USOCK_STATE_NEW)
+    {
+      self->patient = TRUE;
+      self->patience = timeout;
+    }
+  channel_connect_async (self, target, error, cancellable, callback, user_data);
+  if (usock_channel_socket (self)->state == USOCK_STATE_NEW)
+    self->patient = FALSE;
+}
+
+/**
+ * usock_channel_connect_when_available_finish:
+ * @self: a channel
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@Usock.Channel.connect_when_available_async]. The errors are those
+ * of [method@Usock.Channel.connect_to_path_finish], but for
+ * `G_IO_ERROR_NOT_FOUND` and `G_IO_ERROR_CONNECTION_REFUSED`.
+ *
+ * Returns: whether the channel is connected
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_connect_when_available_finish (UsockChannel  *self,
+                                             GAsyncResult  *result,
+                                             GError       **error)
 {
   return usock_channel_connect_finish (self, result, error);
 }

@@ -106,6 +106,7 @@ usock_channel_end (UsockChannel *self)
   if (self->n_corks > 0)
     {
       self->n_corks = 0;
+      self->route->stalled_since = g_get_monotonic_time ();
       usock_watch_wake (&socket->watch);
     }
   if (socket->state == USOCK_STATE_OPEN)

@@ -37,6 +37,8 @@ struct _UsockChannel
 
   guint read_buffer_size;
   guint max_fds;
+  guint max_held_fds;
+  UsockTally *tally; /* made for the first limit */
   guint64 high_water_mark;
   guint64 queue_limit;
   guint idle_timeout;
@@ -52,8 +54,10 @@ struct _UsockChannel
   UsockOperation *connecting;
   gboolean announce; /* connected, and the signal still to come */
   guint connect_delay;
-  gint64 connect_next;
+  gint64 connect_next; /* when to look again */
   gint64 connect_due;
+  gboolean patient; /* nobody needs to be there yet */
+  guint patience;
 
   /* Receiving: what is read but not delivered stands in the inbox, and then in the batch of
    * the innermost turn that runs. */
@@ -124,6 +128,10 @@ struct _UsockChannelClass
 
   int (*prepare) (UsockChannel *self, int fd); /* more that a descriptor is told */
   gboolean (*connect) (UsockChannel *self, UsockName *target, GError **error);
+  /* A turn while it connects. */
+  void (*retry_connect) (UsockChannel *self);
+  /* Connecting is given up, or over. */
+  void (*stop_connecting) (UsockChannel *self);
   void (*each_route) (UsockChannel *self, UsockRouteFunc func, gpointer user_data);
   /* The kernel takes no more on this route; -EAGAIN, or what no event follows. */
   void (*blocked) (UsockChannel *self, UsockRoute *route, int errnum, gboolean progress);
@@ -218,6 +226,9 @@ gboolean usock_channel_accept         (UsockChannel   *self,
 gboolean usock_channel_pair           (UsockChannel   *self,
                                        UsockChannel   *other,
                                        GError        **error);
+gboolean usock_channel_check_connectable (UsockChannel *self,
+                                          const char   *label,
+                                          GError      **error);
 gboolean usock_channel_connect_new    (UsockChannel   *self,
                                        UsockName      *target,
                                        GError        **error);

@@ -94,7 +94,8 @@ channel_receive_failed (UsockChannel *self,
       self->batch_size = 1;
       break;
 
-    /* On SEQPACKET the reset comes once, and before what is still queued. */
+    /* It comes once: on SEQPACKET before what is still queued, on a stream right before the
+     * end. */
     case ECONNRESET:
       usock_channel_break_errno (self, errnum);
       break;
@@ -222,6 +223,7 @@ usock_channel_make_message (UsockChannel  *self,
   if (control.n_fds > 0)
     usock_message_receive_fds (incoming->message, control.fds, control.n_fds,
                                usock_io_close_foreign);
+  usock_message_receive_tally (incoming->message, self->tally);
   return incoming->message;
 }
 
@@ -302,8 +304,7 @@ channel_is_drained (UsockChannel        *self,
 {
   const guint more = USOCK_READY_HANGUP | USOCK_READY_URGENT;
 
-  return packet->length < self->read_buffer_size && !packet->has_control
-         && !self->pass_credentials && self->broken == NULL
+  return !packet->is_full && !packet->has_control && !self->pass_credentials && self->broken == NULL
          && (usock_channel_socket (self)->watch.ready & more) == 0;
 }
 

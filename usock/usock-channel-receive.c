@@ -39,6 +39,7 @@ typedef struct
   GByteArray *array;
   guint messages;
   gsize bytes;
+  guint64 counted; /* up to there, the bytes of the channel are in the sum */
 } Turn;
 
 static gboolean
@@ -66,6 +67,21 @@ channel_has_receiver (UsockChannel *self)
   return FALSE;
 }
 
+static gboolean
+channel_holds_messages (UsockChannel *self)
+{
+  return self->inbox.length > 0 || self->batch_next < self->batch_count;
+}
+
+/* Messages that the program keeps may hold as many as the process can have. What was read already
+ * is delivered all the same, for nobody could take its descriptors before. */
+static gboolean
+channel_holds_enough_fds (UsockChannel *self)
+{
+  return self->max_held_fds > 0 && !channel_holds_messages (self)
+         && usock_tally_reaches (self->tally, self->max_held_fds);
+}
+
 /* Asked anew for each message: a handler may disconnect itself, and what nobody takes must
  * stay. */
 static Takers
@@ -74,7 +90,7 @@ channel_get_takers (UsockChannel *self)
   UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
   Takers takers = 0;
 
-  if (self->paused || self->withheld)
+  if (self->paused || self->withheld || channel_holds_enough_fds (self))
     return 0;
   if (channel_has_receiver (self))
     return TAKER_RECEIVER;
@@ -194,6 +210,37 @@ channel_emit_datagram (UsockChannel  *self,
   array->len = 0;
 }
 
+/* Descriptors whose bytes somebody else took are nothing to those who get bytes. */
+static gboolean
+channel_has_no_bytes (UsockChannel        *self,
+                      const UsockIncoming *incoming)
+{
+  return USOCK_CHANNEL_GET_CLASS (self)->stream && incoming->length == 0;
+}
+
+static gboolean
+channel_next_of_batch (UsockChannel  *self,
+                       Turn          *turn,
+                       UsockIncoming *incoming)
+{
+  while (turn->messages > 0 && channel_get_takers (self) == TAKER_BATCH
+         && usock_channel_next_incoming (self, incoming))
+    {
+      gboolean whole = channel_check_whole (self, incoming);
+
+      turn->messages--;
+      turn->bytes += incoming->length;
+      if (whole && !channel_has_no_bytes (self, incoming))
+        return TRUE;
+
+      g_clear_pointer (&incoming->message, usock_message_unref);
+      if (!whole)
+        break;
+    }
+
+  return FALSE;
+}
+
 /* Collects what waits, as long as those who take it stay the same; what has to be told first,
  * like a message that was cut, waits for the next round. */
 static void
@@ -208,7 +255,7 @@ channel_emit_batch (UsockChannel  *self,
   UsockIncoming incoming = *first;
 
   first->message = NULL;
-  for (;;)
+  do
     {
       GByteArray *array = g_byte_array_new ();
 
@@ -217,18 +264,8 @@ channel_emit_batch (UsockChannel  *self,
       g_ptr_array_add (arrays, array);
       if (incoming.message != NULL)
         g_ptr_array_add (messages, incoming.message);
-
-      if (turn->messages == 0 || channel_get_takers (self) != TAKER_BATCH
-          || !usock_channel_next_incoming (self, &incoming))
-        break;
-      turn->messages--;
-      turn->bytes += incoming.length;
-      if (!channel_check_whole (self, &incoming))
-        {
-          g_clear_pointer (&incoming.message, usock_message_unref);
-          break;
-        }
     }
+  while (channel_next_of_batch (self, turn, &incoming));
 
   g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_BATCH], 0, arrays);
 
@@ -249,11 +286,11 @@ channel_deliver (UsockChannel  *self,
 {
   UsockSocket *socket = usock_channel_socket (self);
 
-  /* Descriptors whose bytes somebody else took are nothing to those who get bytes. */
-  if (USOCK_CHANNEL_GET_CLASS (self)->stream && incoming->length == 0)
+  if (channel_has_no_bytes (self, incoming))
     takers &= TAKER_RECEIVER | TAKER_MESSAGE | TAKER_NOBODY;
 
   turn->bytes += incoming->length;
+  turn->counted = self->bytes_read;
   if (takers & TAKER_RECEIVER)
     channel_give_to_receiver (self, incoming);
   else
@@ -283,7 +320,7 @@ static void
 turn_begin (UsockChannel *self,
             Turn         *turn)
 {
-  *turn = (Turn) { .messages = TURN_MESSAGES };
+  *turn = (Turn) { .messages = TURN_MESSAGES, .counted = self->bytes_read };
   turn->outer = self->batch;
   turn->outer_next = self->batch_next;
   turn->outer_count = self->batch_count;
@@ -327,12 +364,6 @@ turn_end (UsockChannel *self,
 }
 
 static gboolean
-channel_holds_messages (UsockChannel *self)
-{
-  return self->inbox.length > 0 || self->batch_next < self->batch_count;
-}
-
-static gboolean
 channel_is_readable (UsockChannel *self)
 {
   return channel_holds_messages (self)
@@ -362,13 +393,20 @@ channel_get_assembler (UsockChannel *self,
              : receiver;
 }
 
+/* Whether a broken channel has given all that it had. What could not be read for a moment is
+ * still to come. */
+static gboolean
+channel_is_spent (UsockChannel *self)
+{
+  return self->broken != NULL && self->read_retry_at == 0
+         && (usock_channel_socket (self)->watch.ready & USOCK_READY_IN) == 0;
+}
+
 /* Whether nothing more will come. */
 static gboolean
 channel_is_exhausted (UsockChannel *self)
 {
-  return self->at_end
-         || (self->broken != NULL
-             && (usock_channel_socket (self)->watch.ready & USOCK_READY_IN) == 0);
+  return self->at_end || channel_is_spent (self);
 }
 
 static gboolean
@@ -376,16 +414,15 @@ channel_assemble (UsockChannel   *self,
                   Turn           *turn,
                   UsockOperation *receiver)
 {
-  guint64 before = self->bytes_read;
   UsockQueueItem item;
-  gboolean decided;
 
   usock_channel_stow_batch (self);
-  turn->bytes += self->bytes_read - before;
-  decided = USOCK_CHANNEL_GET_CLASS (self)->assemble (self, receiver, channel_is_exhausted (self));
-  if (!decided)
+  turn->bytes += self->bytes_read - turn->counted;
+  turn->counted = self->bytes_read;
+  if (!USOCK_CHANNEL_GET_CLASS (self)->assemble (self, receiver, channel_is_exhausted (self)))
     return FALSE;
 
+  turn->messages--;
   usock_queue_pop (&self->receivers, &item);
   usock_channel_complete (self, item.operation);
   usock_channel_run_completed (self);
@@ -445,15 +482,22 @@ channel_look_for_end (UsockChannel *self)
     socket->watch.ready &= ~(USOCK_READY_HANGUP | USOCK_READY_IN);
 }
 
+/* Whether the turn had to leave something to the next. */
+static gboolean
+turn_is_over (const Turn *turn)
+{
+  return turn->messages == 0 || turn->bytes >= TURN_BYTES;
+}
+
 static void
-channel_after_reading (UsockChannel *self)
+channel_after_reading (UsockChannel *self,
+                       gboolean      was_cut)
 {
   UsockSocket *socket = usock_channel_socket (self);
   gboolean readable, busy;
 
-  /* Out of its budget, the turn left somebody waiting with what is not all in the inbox. */
-  if (channel_is_exhausted (self)
-      && channel_get_assembler (self, channel_get_takers (self)) != NULL)
+  /* What somebody waits for may be there, and not in the inbox. */
+  if (was_cut && channel_get_assembler (self, channel_get_takers (self)) != NULL)
     {
       usock_watch_wake (&socket->watch);
       return;
@@ -467,7 +511,7 @@ channel_after_reading (UsockChannel *self)
     {
       if (self->at_end)
         channel_end_reached (self);
-      else if (self->broken != NULL && !(socket->watch.ready & USOCK_READY_IN))
+      else if (channel_is_spent (self))
         usock_socket_fail (socket, g_steal_pointer (&self->broken));
     }
 
@@ -498,11 +542,12 @@ usock_channel_read (UsockChannel *self)
     }
 
   turn_begin (self, &turn);
-  while (turn.messages > 0 && turn.bytes < TURN_BYTES && usock_channel_is_connected (self)
+  while (!turn_is_over (&turn) && usock_channel_is_connected (self)
          && (takers = channel_get_takers (self)) != 0)
     {
       assembler = channel_get_assembler (self, takers);
-      if (assembler != NULL && channel_assemble (self, &turn, assembler))
+      if (assembler != NULL
+          && (channel_assemble (self, &turn, assembler) || !usock_channel_is_connected (self)))
         continue;
       if (!channel_holds_messages (self))
         {
@@ -531,7 +576,7 @@ usock_channel_read (UsockChannel *self)
   turn_end (self, &turn);
 
   if (usock_channel_is_connected (self))
-    channel_after_reading (self);
+    channel_after_reading (self, turn_is_over (&turn));
 }
 
 /* Reads everything into the inbox, for a moment after which the kernel may throw it away. */

@@ -251,7 +251,8 @@ channel_send_now (UsockChannel *self,
         result = usock_io_send_data_to (usock_channel_socket (self)->fd, data, length,
                                         route->destination);
 
-      if (result == -ENOBUFS && length > USOCK_IO_MESSAGE_MAX)
+      if (result == -ENOBUFS && length > USOCK_IO_MESSAGE_MAX
+          && !USOCK_CHANNEL_GET_CLASS (self)->stream)
         result = -EMSGSIZE;
       if (result >= 0 || retried || !channel_can_repair (self, route, -result, length))
         break;
@@ -523,6 +524,39 @@ channel_gather (UsockMessage    **messages,
   return n;
 }
 
+/* To a stream many messages are one piece of bytes, of which any part may leave. Returns how many
+ * messages were accepted; the error of the first is learned by sending that one again. */
+static gsize
+channel_send_joined (UsockChannel           *self,
+                     UsockMessage          **messages,
+                     const UsockIoOutgoing  *outgoing,
+                     guint                   n_outgoing)
+{
+  const UsockIoOutgoing *last = &outgoing[n_outgoing - 1];
+  UsockIoOutgoing joined = { .iov = outgoing->iov };
+  gsize accepted = 0;
+  gssize rest;
+
+  joined.n_iov = last->iov + last->n_iov - joined.iov;
+  rest = usock_io_send (usock_channel_socket (self)->fd, &joined);
+  for (; rest >= 0 && accepted < n_outgoing; accepted++)
+    {
+      gsize length = usock_message_get_length (messages[accepted]);
+
+      if ((gsize) rest < length)
+        break;
+      channel_sent_all (self, messages[accepted], length, NULL);
+      rest -= length;
+    }
+
+  if (rest > 0)
+    {
+      channel_sent_part (self, self->route, messages[accepted], NULL, 0, rest, NULL);
+      accepted++;
+    }
+  return accepted;
+}
+
 /* The first few in one system call if they are bytes only and nothing waits; else the first one,
  * in the ordinary way, which tells its error too. */
 static gsize
@@ -542,7 +576,14 @@ channel_send_some (UsockChannel   *self,
 
   if (channel_may_send_now (self, self->route))
     gathered = channel_gather (messages, n_messages, outgoing, iov);
-  if (gathered > 1)
+  if (gathered > 1 && USOCK_CHANNEL_GET_CLASS (self)->stream)
+    {
+      gsize accepted = channel_send_joined (self, messages, outgoing, gathered);
+
+      if (accepted > 0)
+        return accepted;
+    }
+  else if (gathered > 1)
     {
       channel_save_unread (self, self->route);
       sent = usock_io_send_batch (socket->fd, outgoing, gathered);
@@ -777,6 +818,7 @@ static int
 channel_flush_some (UsockChannel *self,
                     UsockRoute   *route)
 {
+  UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
   UsockIoOutgoing outgoing[USOCK_IO_BATCH_MAX];
   struct iovec iov[BATCH_IOV];
   UsockMessage *messages[USOCK_IO_BATCH_MAX];
@@ -793,7 +835,7 @@ channel_flush_some (UsockChannel *self,
     {
       channel_save_unread (self, route);
       result = usock_io_send_batch (usock_channel_socket (self)->fd, outgoing, n);
-      if (result > 0 || result == -EAGAIN || !USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+      if (result > 0 || !class->connectionless || (result == -EAGAIN && !class->expand (self)))
         return result;
     }
 
@@ -899,28 +941,6 @@ usock_channel_finish_writing (UsockChannel *self)
   self->ended = TRUE;
   usock_watch_wake (&socket->watch);
   channel_succeed_all (self, &self->enders);
-}
-
-/* To a stream many messages are one piece of bytes. */
-static gsize
-channel_send_joined (UsockChannel   *self,
-                     UsockMessage  **messages,
-                     gsize           n_messages,
-                     GError        **error)
-{
-  gsize accepted = 0;
-
-  self->n_corks++;
-  while (accepted < n_messages
-         && channel_send (self, messages[accepted], NULL,
-                          usock_message_get_length (messages[accepted]),
-                          accepted == 0 ? error : NULL))
-    accepted++;
-  self->n_corks--;
-
-  if (self->n_queued > 0 && usock_channel_is_connected (self))
-    usock_channel_flush (self, FALSE);
-  return accepted;
 }
 
 /**
@@ -1104,9 +1124,6 @@ usock_channel_send_messages (UsockChannel   *self,
 
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
   g_return_val_if_fail (messages != NULL || n_messages == 0, 0);
-
-  if (USOCK_CHANNEL_GET_CLASS (self)->stream && self->queue_limit > 0)
-    return channel_send_joined (self, messages, n_messages, error);
 
   while (accepted < n_messages)
     {

@@ -338,7 +338,7 @@ usock_channel_dispatch (UsockSocket *socket)
   if (ready & USOCK_READY_INTERRUPT)
     channel_sweep_cancelled (self);
   if (socket->state == USOCK_STATE_CONNECTING)
-    usock_channel_retry_connect (self);
+    USOCK_CHANNEL_GET_CLASS (self)->retry_connect (self);
   if (self->announce)
     usock_channel_announce (self);
 
@@ -379,6 +379,7 @@ usock_channel_closing (UsockSocket *socket)
 {
   UsockChannel *self = USOCK_CHANNEL (socket);
 
+  USOCK_CHANNEL_GET_CLASS (self)->stop_connecting (self);
   self->n_corks = 0;
   if (socket->failure == NULL && usock_channel_is_connected (self))
     usock_channel_flush (self, TRUE);

@@ -52,6 +52,7 @@ typedef enum
   PROP_CONNECT_TIMEOUT,
   PROP_PASS_CREDENTIALS,
   PROP_MAX_FDS,
+  PROP_MAX_HELD_FDS,
   PROP_ALLOW_HALF_OPEN,
 } UsockChannelProperty;
 
@@ -64,6 +65,11 @@ usock_channel_each_route (UsockChannel   *self,
                           gpointer        user_data)
 {
   func (self, self->route, user_data);
+}
+
+static void
+usock_channel_stop_connecting (UsockChannel *self)
+{
 }
 
 static void
@@ -86,6 +92,13 @@ usock_channel_lost (UsockChannel *self,
   usock_channel_break (self, g_error_copy (error));
 }
 
+/* In whatever thread drops a message. */
+static void
+channel_fds_fell (gpointer watch)
+{
+  usock_watch_interrupt (watch);
+}
+
 static void
 usock_channel_finalize (GObject *object)
 {
@@ -99,6 +112,7 @@ usock_channel_finalize (GObject *object)
   g_clear_error (&self->broken);
   g_clear_error (&self->verdict);
   g_clear_error (&self->lost);
+  g_clear_pointer (&self->tally, usock_tally_abandon);
 
   G_OBJECT_CLASS (usock_channel_parent_class)->finalize (object);
 }
@@ -143,6 +157,9 @@ usock_channel_get_property (GObject    *object,
     case PROP_MAX_FDS:
       g_value_set_uint (value, self->max_fds);
       break;
+    case PROP_MAX_HELD_FDS:
+      g_value_set_uint (value, self->max_held_fds);
+      break;
     case PROP_ALLOW_HALF_OPEN:
       g_value_set_boolean (value, self->allow_half_open);
       break;
@@ -184,6 +201,9 @@ usock_channel_set_property (GObject      *object,
       break;
     case PROP_MAX_FDS:
       usock_channel_set_max_fds (self, g_value_get_uint (value));
+      break;
+    case PROP_MAX_HELD_FDS:
+      usock_channel_set_max_held_fds (self, g_value_get_uint (value));
       break;
     case PROP_ALLOW_HALF_OPEN:
       usock_channel_set_allow_half_open (self, g_value_get_boolean (value));
@@ -287,8 +307,9 @@ channel_install_properties (GObjectClass *object_class)
   /**
    * UsockChannel:connect-timeout: (getter get_connect_timeout) (setter set_connect_timeout)
    *
-   * How many milliseconds to wait for a place in a full backlog before
-   * connecting fails with `G_IO_ERROR_TIMED_OUT`, 0 for ever.
+   * How many milliseconds to wait for a place in a full backlog, or over a
+   * network for the host, before connecting fails with `G_IO_ERROR_TIMED_OUT`,
+   * 0 for ever.
    *
    * Since: 1.0
    */
@@ -319,6 +340,24 @@ channel_install_properties (GObjectClass *object_class)
    * Since: 1.0
    */
   properties[PROP_MAX_FDS] = g_param_spec_uint ("max-fds", NULL, NULL, 0, G_MAXUINT, 0, read_write);
+
+  /**
+   * UsockChannel:max-held-fds: (getter get_max_held_fds) (setter set_max_held_fds)
+   *
+   * How many descriptors received messages may hold together, 0 for no limit.
+   * While they hold that many, nothing is read, and the peer is held up in the
+   * end; it goes on when the program takes some out of their messages, closes
+   * them, or drops messages. What a handler of
+   * [signal@Usock.Channel::message] leaves in them is closed at once, and holds up
+   * nothing.
+   *
+   * Looked at before each message is read, which may have
+   * [property@Usock.Channel:max-fds] more.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_MAX_HELD_FDS] = g_param_spec_uint ("max-held-fds", NULL, NULL, 0, G_MAXUINT, 0,
+                                                     read_write);
 
   /**
    * UsockChannel:allow-half-open: (getter get_allow_half_open) (setter set_allow_half_open)
@@ -464,6 +503,8 @@ usock_channel_class_init (UsockChannelClass *class)
   socket_class->orphaned = usock_channel_orphaned;
 
   class->connect = usock_channel_connect_new;
+  class->retry_connect = usock_channel_retry_connect;
+  class->stop_connecting = usock_channel_stop_connecting;
   class->each_route = usock_channel_each_route;
   class->blocked = usock_channel_blocked;
   class->lost = usock_channel_lost;
@@ -974,6 +1015,54 @@ usock_channel_set_max_fds (UsockChannel *self,
   if (usock_channel_socket (self)->fd != -1)
     usock_channel_prepare_fd (self, usock_channel_socket (self)->fd);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAX_FDS]);
+}
+
+/**
+ * usock_channel_get_max_held_fds: (get-property max-held-fds)
+ * @self: a channel
+ *
+ * Gets how many descriptors received messages may hold together.
+ *
+ * Returns: how many; 0 if there is no limit
+ *
+ * Since: 1.0
+ */
+guint
+usock_channel_get_max_held_fds (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->max_held_fds;
+}
+
+/**
+ * usock_channel_set_max_held_fds: (set-property max-held-fds)
+ * @self: a channel
+ * @max_held_fds: how many; 0 for no limit
+ *
+ * Sets how many descriptors received messages may hold together. Those of
+ * messages that were received while there never was a limit do not count.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_set_max_held_fds (UsockChannel *self,
+                                guint         max_held_fds)
+{
+  UsockWatch *watch;
+
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  if (self->max_held_fds == max_held_fds)
+    return;
+
+  watch = &usock_channel_socket (self)->watch;
+  if (self->tally == NULL)
+    self->tally = usock_tally_new (channel_fds_fell, watch);
+  self->max_held_fds = max_held_fds;
+  if (usock_channel_is_connected (self))
+    usock_watch_wake (watch);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAX_HELD_FDS]);
 }
 
 /**

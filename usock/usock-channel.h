@@ -25,6 +25,10 @@ gboolean      usock_channel_connect_to_address     (UsockChannel         *self,
                                                     GSocketAddress       *address,
                                                     GError              **error);
 USOCK_AVAILABLE_IN_1_0
+gboolean      usock_channel_connect_to_name        (UsockChannel         *self,
+                                                    const char           *name,
+                                                    GError              **error);
+USOCK_AVAILABLE_IN_1_0
 void          usock_channel_connect_to_path_async  (UsockChannel         *self,
                                                     const char           *path,
                                                     GCancellable         *cancellable,
@@ -32,6 +36,19 @@ void          usock_channel_connect_to_path_async  (UsockChannel         *self,
                                                     gpointer              user_data);
 USOCK_AVAILABLE_IN_1_0
 gboolean      usock_channel_connect_to_path_finish (UsockChannel         *self,
+                                                    GAsyncResult         *result,
+                                                    GError              **error);
+USOCK_AVAILABLE_IN_1_0
+void          usock_channel_connect_when_available_async
+                                                   (UsockChannel         *self,
+                                                    const char           *path,
+                                                    guint                 timeout,
+                                                    GCancellable         *cancellable,
+                                                    GAsyncReadyCallback   callback,
+                                                    gpointer              user_data);
+USOCK_AVAILABLE_IN_1_0
+gboolean      usock_channel_connect_when_available_finish
+                                                   (UsockChannel         *self,
                                                     GAsyncResult         *result,
                                                     GError              **error);
 USOCK_AVAILABLE_IN_1_0
@@ -188,6 +205,11 @@ guint         usock_channel_get_max_fds            (UsockChannel         *self);
 USOCK_AVAILABLE_IN_1_0
 void          usock_channel_set_max_fds            (UsockChannel         *self,
                                                     guint                 max_fds);
+USOCK_AVAILABLE_IN_1_0
+guint         usock_channel_get_max_held_fds       (UsockChannel         *self);
+USOCK_AVAILABLE_IN_1_0
+void          usock_channel_set_max_held_fds       (UsockChannel         *self,
+                                                    guint                 max_held_fds);
 USOCK_AVAILABLE_IN_1_0
 gboolean      usock_channel_get_allow_half_open    (UsockChannel         *self);
 USOCK_AVAILABLE_IN_1_0

@@ -232,7 +232,8 @@ usock_dgram_blocked (UsockChannel *channel,
   base->blocked = TRUE;
   route->congested = TRUE;
   dgram_keep_route (route->dgram, route);
-  usock_watch_wake (&USOCK_SOCKET (channel)->watch);
+  if (!route->announced)
+    usock_watch_wake (&USOCK_SOCKET (channel)->watch);
 
   if (progress)
     route->delay = route->dgram->own_delay = 0;

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 
+#include "usock-activation-private.h"
+
 /**
  * UsockDgram:
  *
@@ -30,6 +32,13 @@
  * [signal@Usock.Dgram::writable] when it is over. With a
  * [property@Usock.Channel:queue-limit] of 0 nothing waits: sending fails with
  * `G_IO_ERROR_WOULD_BLOCK`, and the message stays with the caller.
+ *
+ * What a receiver has not read counts against our send buffer. It grows when
+ * some who do not read would leave no room to others, up to twice
+ * `net.core.wmem_max`, unless [property@Usock.Dgram:send-buffer-size] was set.
+ *
+ * To the peer messages go over the connection, also if they are sent to its
+ * name, so that they keep their order.
  *
  * ## Messages that are not whole
  *
@@ -518,6 +527,43 @@ usock_dgram_new_from_fd (gint     fd,
 
   dgram_adopt_names (self);
   return g_steal_pointer (&self);
+}
+
+/**
+ * usock_dgram_new_activated: (constructor)
+ * @name: (nullable): what the service manager named the socket, `FileDescriptorName=` in
+ *   systemd.socket(5); %NULL for the first datagram socket
+ * @error: return location for an error
+ *
+ * Makes a socket of one that the service manager made and passed when it started
+ * this program, see sd_listen_fds(3). Messages that came before are waiting
+ * there. Its path is not removed on close. If several have that name, each call
+ * takes another one.
+ *
+ * For what becomes of the environment see [method@Usock.Server.listen_activated].
+ *
+ * Fails with `G_IO_ERROR_NOT_FOUND` if none was passed, or none of that name is
+ * left, with `G_IO_ERROR_INVALID_ARGUMENT` if none of those is a datagram socket,
+ * and with the errors of [ctor@Usock.Dgram.new_from_fd]. The socket may be taken
+ * again then.
+ *
+ * Returns: (transfer full): a new socket, which is open
+ *
+ * Since: 1.0
+ */
+UsockDgram *
+usock_dgram_new_activated (const char  *name,
+                           GError     **error)
+{
+  int fd = usock_activation_take (name, SOCK_DGRAM, USOCK_ACTIVATION_ANY, error);
+  UsockDgram *self;
+
+  if (fd == -1)
+    return NULL;
+
+  self = usock_dgram_new_from_fd (fd, error);
+  usock_activation_settle (fd, self != NULL);
+  return self;
 }
 
 /**

@@ -21,6 +21,9 @@ USOCK_AVAILABLE_IN_1_0
 UsockDgram *usock_dgram_new_from_fd             (gint                  fd,
                                                  GError              **error);
 USOCK_AVAILABLE_IN_1_0
+UsockDgram *usock_dgram_new_activated           (const char           *name,
+                                                 GError              **error);
+USOCK_AVAILABLE_IN_1_0
 gboolean    usock_dgram_new_pair                (UsockDgram          **first,
                                                  UsockDgram          **second,
                                                  GError              **error);

@@ -41,8 +41,8 @@ gsize usock_io_fault_cut  (gsize       length);
 #define FAULT_CUT(length) (length)
 #endif
 
-/* connect(2) apart, every call here may simply be made again when a signal interrupts it; and
- * connect(2) may too, on AF_UNIX. */
+/* Every call here may simply be made again when a signal interrupts it; connect(2) too, which on
+ * AF_UNIX leaves nothing behind, and elsewhere does not wait where a signal could find it. */
 #define RETRY(expression)                                                                          \
   ({                                                                                               \
     __typeof__ (expression) result_;                                                               \

@@ -194,3 +194,16 @@ usock_io_peer_is_missing (int fd)
 
   return name_length (getpeername, fd, &name) < 0;
 }
+
+/* A port that nobody listens on may be the very one that the system picks for who connects to
+ * it: TCP then connects the socket with itself. */
+gboolean
+usock_io_peer_is_self (int fd)
+{
+  UsockIoNative own = { 0 };
+  UsockIoNative peer = { 0 };
+  int own_length = name_length (getsockname, fd, &own);
+  int peer_length = name_length (getpeername, fd, &peer);
+
+  return own_length > 0 && own_length == peer_length && memcmp (&own, &peer, own_length) == 0;
+}

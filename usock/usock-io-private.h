@@ -57,6 +57,7 @@ typedef struct
   gsize length;
   gsize full_length;
   gboolean truncated;
+  gboolean is_full; /* as long as was asked for */
   gboolean is_end;
   gboolean has_control; /* more came along than the time */
 } UsockIoPacket;
@@ -95,6 +96,7 @@ int              usock_io_connect           (int                    fd,
 int              usock_io_listen            (int                    fd,
                                              int                    backlog);
 int              usock_io_accept            (int                    fd);
+int              usock_io_prepare_adopted   (int                    fd);
 int              usock_io_shutdown_writing  (int                    fd);
 
 int              usock_io_get_option        (int                    fd,
@@ -136,6 +138,7 @@ GSocketAddress  *usock_io_get_local_address (int                    fd);
 GSocketAddress  *usock_io_get_remote_address (int                   fd);
 
 gboolean         usock_io_peer_is_missing   (int                    fd);
+gboolean         usock_io_peer_is_self      (int                    fd);
 
 gssize           usock_io_send_data         (int                    fd,
                                              gconstpointer          data,

@@ -177,6 +177,7 @@ usock_io_batch_get (UsockIoBatch  *self,
   packet->full_length = header->msg_len;
   packet->length = MIN (header->msg_len, self->iov[index].iov_len);
   packet->truncated = (header->msg_hdr.msg_flags & MSG_TRUNC) != 0;
+  packet->is_full = packet->length == self->iov[index].iov_len;
   packet->is_end = header->msg_len == 0 && controls == 0;
   packet->has_control = (controls > 0 && !control_is_time (&header->msg_hdr))
                         || (header->msg_hdr.msg_flags & MSG_CTRUNC) != 0;

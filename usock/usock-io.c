@@ -5,6 +5,7 @@
 
 #include "usock-io-calls-private.h"
 
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
@@ -113,6 +114,26 @@ usock_io_accept (int fd)
 {
   FAULT (USOCK_IO_ACCEPT);
   return RETRY (accept4 (fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+
+/* accept() has no flag of its own that says not to wait. */
+int
+usock_io_prepare_adopted (int fd)
+{
+  int flags = RETRY (fcntl (fd, F_GETFL));
+  int result;
+
+  if (flags < 0)
+    return flags;
+  if ((flags & O_NONBLOCK) == 0)
+    {
+      result = RETRY (fcntl (fd, F_SETFL, flags | O_NONBLOCK));
+      if (result < 0)
+        return result;
+    }
+
+  flags = RETRY (fcntl (fd, F_GETFD));
+  return flags < 0 ? flags : RETRY (fcntl (fd, F_SETFD, flags | FD_CLOEXEC));
 }
 
 int

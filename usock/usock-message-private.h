@@ -12,6 +12,9 @@ G_BEGIN_DECLS
 
 typedef void (*UsockCloseFd) (int fd);
 
+typedef struct _UsockTally UsockTally;
+typedef void (*UsockTallyFunc) (gpointer user_data);
+
 /* The kernel's struct ucred, without its header. */
 typedef struct
 {
@@ -31,6 +34,8 @@ void                    usock_message_receive_fds      (UsockMessage           *
                                                         const int              *fds,
                                                         guint                   n_fds,
                                                         UsockCloseFd            close_fd);
+void                    usock_message_receive_tally    (UsockMessage           *self,
+                                                        UsockTally             *tally);
 void                    usock_message_receive_info     (UsockMessage           *self,
                                                         UsockMessageFlags       flags,
                                                         const UsockCredentials *credentials,
@@ -48,5 +53,17 @@ gboolean                usock_message_peek_credentials (UsockMessage           *
 
 void                    usock_message_pin_fds          (UsockMessage           *self);
 void                    usock_message_unpin_fds        (UsockMessage           *self);
+
+/* usock-message-tally.c: the descriptors of one connection's messages that nobody has taken or
+ * closed yet. */
+UsockTally             *usock_tally_new                (UsockTallyFunc          fell,
+                                                        gpointer                user_data);
+UsockTally             *usock_tally_ref                (UsockTally             *self);
+void                    usock_tally_unref              (UsockTally             *self);
+void                    usock_tally_abandon            (UsockTally             *self);
+void                    usock_tally_change             (UsockTally             *self,
+                                                        int                     change);
+gboolean                usock_tally_reaches            (UsockTally             *self,
+                                                        guint                   limit);
 
 G_END_DECLS

@@ -50,6 +50,7 @@ struct _UsockMessage
   guint n_fds;
   guint n_pins;
   UsockCloseFd close_fd;
+  UsockTally *tally; /* of who received it, if that is limited */
 
   GCredentials *credentials;
   char *sender;
@@ -102,6 +103,8 @@ message_steal_fd (UsockMessage *self,
     }
   g_mutex_unlock (&message_lock);
 
+  if (fd >= 0 && self->tally != NULL)
+    usock_tally_change (self->tally, -1);
   return fd;
 }
 
@@ -161,6 +164,18 @@ usock_message_receive_fds (UsockMessage *self,
   self->fds = g_memdup2 (fds, n_fds * sizeof *fds);
   self->n_fds = n_fds;
   self->close_fd = close_fd;
+}
+
+/* After the descriptors. */
+void
+usock_message_receive_tally (UsockMessage *self,
+                             UsockTally   *tally)
+{
+  if (tally == NULL || self->n_fds == 0)
+    return;
+
+  self->tally = usock_tally_ref (tally);
+  usock_tally_change (tally, self->n_fds);
 }
 
 /* Credentials come with pid 0 when the sender is outside our pid namespace, or sent before
@@ -353,6 +368,7 @@ usock_message_unref (UsockMessage *self)
 
   self->n_pins = 0;
   usock_message_close_fds (self);
+  g_clear_pointer (&self->tally, usock_tally_unref);
   g_free (self->fds);
   g_clear_pointer (&self->segments, g_ptr_array_unref);
   g_clear_pointer (&self->bytes, g_bytes_unref);

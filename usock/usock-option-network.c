@@ -24,17 +24,6 @@ typedef struct
   guint32 padding;
 } FlowLabel;
 
-static gboolean
-refuse_text (const UsockOption  *self,
-             const char         *text,
-             const char         *reason,
-             GError            **error)
-{
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _("Could not set %s: “%s” %s"),
-               self->label, text, reason);
-  return FALSE;
-}
-
 /* A number is taken as it is: the interface may be one of another namespace. */
 static gboolean
 text_to_interface (const UsockOption  *self,
@@ -48,7 +37,11 @@ text_to_interface (const UsockOption  *self,
   if (*index != 0 || *text == '\0')
     return TRUE;
   if (!g_ascii_string_to_unsigned (text, 10, 0, G_MAXINT32, &number, NULL))
-    return refuse_text (self, text, _("is no interface"), error);
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   _("Could not set %s: “%s” is no interface"), self->label, text);
+      return FALSE;
+    }
 
   *index = number;
   return TRUE;
@@ -102,10 +95,14 @@ text_to_host (const UsockOption  *self,
   g_autoptr (GInetAddress) address = g_inet_address_new_from_string (text);
 
   if (address == NULL || g_inet_address_get_family (address) != family)
-    return refuse_text (self, text,
-                        family == G_SOCKET_FAMILY_IPV4 ? _("is no IPv4 address")
-                                                       : _("is no IPv6 address"),
-                        error);
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   family == G_SOCKET_FAMILY_IPV4
+                       ? _("Could not set %s: “%s” is no IPv4 address")
+                       : _("Could not set %s: “%s” is no IPv6 address"),
+                   self->label, text);
+      return FALSE;
+    }
 
   memcpy (bytes, g_inet_address_to_bytes (address), g_inet_address_get_native_size (address));
   return TRUE;

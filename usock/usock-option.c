@@ -37,6 +37,8 @@ value_is_reserved (const UsockOption *option,
       return is_unix ? _("the property pass-credentials does that") : NULL;
     case USOCK_SOL_SOCKET << 8 | USOCK_SO_PASSRIGHTS:
       return is_unix ? _("the property max-fds does that") : NULL;
+    case USOCK_SOL_SOCKET << 8 | USOCK_SO_PASSPIDFD:
+      return is_unix ? _("the property pass-pidfd does that") : NULL;
     case USOCK_SOL_SOCKET << 8 | USOCK_SO_TIMESTAMPNS:
       return is_unix && !on ? _("the socket knows by this where messages end") : NULL;
     case USOCK_SOL_SOCKET << 8 | USOCK_SO_TIMESTAMP:
@@ -127,6 +129,25 @@ read_filter (int                fd,
   return result;
 }
 
+/* Of a few options the kernel wants to be asked for as many bytes as they have. */
+static gsize
+answer_size (const UsockOption *option)
+{
+  switch (option->kind)
+    {
+    case USOCK_OPTION_BOOL:
+    case USOCK_OPTION_INT:
+    case USOCK_OPTION_UINT:
+      return sizeof (int);
+    case USOCK_OPTION_UINT64:
+      return sizeof (guint64);
+    case USOCK_OPTION_BYTES:
+      return option->max;
+    default:
+      return ANSWER_SIZE;
+    }
+}
+
 /* ERANGE says that the answer is longer than the buffer, and some tell how long it is. */
 static int
 read_answer (int                fd,
@@ -134,7 +155,7 @@ read_answer (int                fd,
              GByteArray        *answer,
              socklen_t         *length)
 {
-  gsize size = option->kind == USOCK_OPTION_BYTES ? (gsize) option->max : ANSWER_SIZE;
+  gsize size = answer_size (option);
   int result;
 
   do

@@ -5,6 +5,7 @@
 
 #include "usock-seqpacket.h"
 
+#include "usock-activation-private.h"
 #include "usock-channel-private.h"
 
 /**
@@ -92,6 +93,70 @@ usock_seqpacket_new_from_fd (gint     fd,
   g_autoptr (UsockSeqpacket) self = usock_seqpacket_new ();
 
   if (!usock_channel_adopt (USOCK_CHANNEL (self), fd, error))
+    return NULL;
+
+  return g_steal_pointer (&self);
+}
+
+/**
+ * usock_seqpacket_new_activated: (constructor)
+ * @name: (nullable): what the service manager named the socket, `FileDescriptorName=` in
+ *   systemd.socket(5); %NULL for the first one of this type
+ * @error: return location for an error
+ *
+ * Makes a channel of the connection that the service manager accepted and passed
+ * when it started this program for it: `Accept=yes` in systemd.socket(5). If
+ * several have that name, each call takes another one.
+ *
+ * For what becomes of the environment see [method@Usock.Server.listen_activated].
+ *
+ * Fails with `G_IO_ERROR_NOT_FOUND` if none was passed, or none of that name is
+ * left, with `G_IO_ERROR_INVALID_ARGUMENT` if none of those is a connection of
+ * this type, and with the errors of [ctor@Usock.Seqpacket.new_from_fd]. The socket may be taken
+ * again then.
+ *
+ * Returns: (transfer full): a new channel, which is open
+ *
+ * Since: 1.0
+ */
+UsockSeqpacket *
+usock_seqpacket_new_activated (const char  *name,
+                               GError     **error)
+{
+  int fd = usock_activation_take (name, SOCK_SEQPACKET, USOCK_ACTIVATION_CONNECTION, error);
+  UsockSeqpacket *self;
+
+  if (fd == -1)
+    return NULL;
+
+  self = usock_seqpacket_new_from_fd (fd, error);
+  usock_activation_settle (fd, self != NULL);
+  return self;
+}
+
+/**
+ * usock_seqpacket_new_for_name: (constructor)
+ * @name: what the service is known by, `org.example.App` for one; no path
+ * @error: return location for an error
+ *
+ * Makes a channel that is connected to a service of the same user, or is
+ * connecting, as with [method@Usock.Channel.connect_to_name], and with the same
+ * errors. What is sent at once is not lost. [ctor@Usock.Server.new_for_name] is the
+ * service’s part.
+ *
+ * Returns: (transfer full): a new channel
+ *
+ * Since: 1.0
+ */
+UsockSeqpacket *
+usock_seqpacket_new_for_name (const char  *name,
+                              GError     **error)
+{
+  g_autoptr (UsockSeqpacket) self = usock_seqpacket_new ();
+
+  g_return_val_if_fail (name != NULL, NULL);
+
+  if (!usock_channel_connect_to_name (USOCK_CHANNEL (self), name, error))
     return NULL;
 
   return g_steal_pointer (&self);

@@ -16,13 +16,19 @@ G_BEGIN_DECLS
 USOCK_DECLARE_TYPE (UsockSeqpacket, usock_seqpacket, SEQPACKET, UsockChannel)
 
 USOCK_AVAILABLE_IN_1_0
-UsockSeqpacket *usock_seqpacket_new         (void);
+UsockSeqpacket *usock_seqpacket_new           (void);
 USOCK_AVAILABLE_IN_1_0
-UsockSeqpacket *usock_seqpacket_new_from_fd (gint              fd,
-                                             GError          **error);
+UsockSeqpacket *usock_seqpacket_new_from_fd   (gint              fd,
+                                               GError          **error);
 USOCK_AVAILABLE_IN_1_0
-gboolean        usock_seqpacket_new_pair    (UsockSeqpacket  **first,
-                                             UsockSeqpacket  **second,
-                                             GError          **error);
+UsockSeqpacket *usock_seqpacket_new_activated (const char       *name,
+                                               GError          **error);
+USOCK_AVAILABLE_IN_1_0
+UsockSeqpacket *usock_seqpacket_new_for_name  (const char       *name,
+                                               GError          **error);
+USOCK_AVAILABLE_IN_1_0
+gboolean        usock_seqpacket_new_pair      (UsockSeqpacket  **first,
+                                               UsockSeqpacket  **second,
+                                               GError          **error);
 
 G_END_DECLS

@@ -50,6 +50,7 @@ server_new_channel (UsockServer *self)
 
   USOCK_SOCKET (channel)->family = socket->family;
   usock_channel_set_max_fds (channel, self->max_fds);
+  usock_channel_set_max_held_fds (channel, self->max_held_fds);
   usock_channel_set_pass_credentials (channel, self->pass_credentials);
   usock_channel_set_allow_half_open (channel, self->allow_half_open);
   usock_channel_set_read_buffer_size (channel, self->read_buffer_size);
@@ -189,10 +190,12 @@ usock_server_wanted (UsockSocket *socket)
              socket, usock_server_signals[USOCK_SERVER_SIGNAL_CONNECTION], 0, FALSE);
 }
 
+/* What fails for the sake of one connection says nothing of the next; but of so many, it does. */
 void
 usock_server_accept (UsockServer *self)
 {
   UsockSocket *socket = USOCK_SOCKET (self);
+  guint failed = 0;
 
   for (guint n = 0; n < TURN_ACCEPTS; n++)
     {
@@ -210,10 +213,10 @@ usock_server_accept (UsockServer *self)
         }
       else if (fd == -EAGAIN)
         socket->watch.ready &= ~USOCK_READY_IN;
-      else if (fd == -ECONNABORTED || fd == -EPROTO)
-        usock_socket_record (socket, USOCK_IO_ACCEPT, -fd); /* of that one connection */
-      else
+      else if (!usock_server_may_accept_again (-fd) || ++failed == TURN_ACCEPTS)
         server_accept_failed (self, -fd);
+      else
+        usock_socket_record (socket, USOCK_IO_ACCEPT, -fd);
     }
 }
 

@@ -12,8 +12,12 @@ int
 usock_server_prepare_fd (UsockServer *self,
                          int          fd)
 {
-  int result = usock_io_refuse_fds (fd, self->max_fds == 0);
+  int result;
 
+  if (USOCK_SOCKET (self)->family != AF_UNIX)
+    return 0;
+
+  result = usock_io_refuse_fds (fd, self->max_fds == 0);
   return result < 0 ? result : usock_io_set_credentials (fd, self->pass_credentials);
 }
 
@@ -24,28 +28,63 @@ usock_server_release_path (UsockServer *self)
     usock_path_release (g_steal_pointer (&self->claim));
 }
 
-static gboolean
-server_check (UsockServer      *self,
-              const UsockName  *name,
-              GError          **error)
+/* Whether the server may listen on what errors call @label. */
+gboolean
+usock_server_check (UsockServer  *self,
+                    const char   *label,
+                    int           family,
+                    GError      **error)
 {
   UsockSocket *socket = USOCK_SOCKET (self);
 
   if (socket->state == USOCK_STATE_LISTENING)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS,
-                 _("Could not listen on “%s”: the server listens on “%s” already"), name->label,
+                 _("Could not listen on “%s”: the server listens on “%s” already"), label,
                  socket->label);
   else if (socket->type != SOCK_SEQPACKET && socket->type != SOCK_STREAM)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
                  _("Could not listen on “%s”: a server accepts connections, and datagrams have "
                    "none"),
-                 name->label);
-  else if (name->path == NULL && name->native.any.sa_family != AF_UNIX)
-    usock_error_set_errno (error, EAFNOSUPPORT, _("Could not listen on “%s”"), name->label);
+                 label);
+  else if (family != AF_UNIX
+           && (socket->type != SOCK_STREAM || (family != AF_INET && family != AF_INET6)))
+    usock_error_set_errno (error, EAFNOSUPPORT, _("Could not listen on “%s”"), label);
   else
     return usock_socket_check (socket, error);
 
   return FALSE;
+}
+
+/* Of a port that the system picked, the label tells which it is. */
+void
+usock_server_started (UsockServer *self,
+                      const char  *label,
+                      const char  *path)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+  GSocketAddress *address = usock_socket_get_local_address (socket);
+  g_autofree char *text = NULL;
+
+  if (socket->family != AF_UNIX && address != NULL)
+    text = usock_address_to_string (address);
+
+  self->announce = TRUE;
+  self->path = g_strdup (path);
+  usock_socket_set_label (socket, text != NULL ? text : label);
+  usock_socket_set_state (socket, USOCK_STATE_LISTENING);
+}
+
+static int
+server_claim (UsockServer     *self,
+              const UsockName *name)
+{
+  int result = self->make_parents ? usock_path_make_parents (name) : 0;
+
+  if (result == 0)
+    result = usock_path_claim (USOCK_SOCKET (self)->fd, name, self->mode, &self->claim);
+  if (result == 0)
+    usock_path_set_unlink (self->claim, self->unlink_on_close);
+  return result;
 }
 
 static int
@@ -59,37 +98,39 @@ server_bind (UsockServer     *self,
 
   *call = USOCK_IO_SET_OPTION;
   result = usock_server_prepare_fd (self, socket->fd);
+  if (result == 0 && socket->family != AF_UNIX)
+    result = usock_server_prepare_inet (self, socket->fd);
   if (result < 0)
     return result;
 
   *call = USOCK_IO_BIND;
-  result = name->path != NULL
-               ? usock_path_claim (socket->fd, name, self->mode, &self->claim)
-               : usock_io_bind (socket->fd, name);
+  result = name->path != NULL ? server_claim (self, name) : usock_io_bind (socket->fd, name);
   if (result < 0)
     return result;
-  if (self->claim != NULL)
-    usock_path_set_unlink (self->claim, self->unlink_on_close);
 
   *call = USOCK_IO_LISTEN;
   return usock_io_listen (socket->fd, backlog);
 }
 
 /* Takes @name over. A failure leaves the server as it was. */
-static gboolean
-server_listen (UsockServer  *self,
-               UsockName    *name,
-               int           backlog,
-               GError      **error)
+gboolean
+usock_server_listen (UsockServer  *self,
+                     UsockName    *name,
+                     int           backlog,
+                     GError      **error)
 {
   g_autoptr (UsockName) owned = name;
   UsockSocket *socket = USOCK_SOCKET (self);
   UsockIoCall call = USOCK_IO_SOCKET;
-  int result;
+  int family, result;
 
-  if (name == NULL || !server_check (self, name, error))
+  if (name == NULL)
+    return FALSE;
+  family = name->path != NULL ? AF_UNIX : name->native.any.sa_family;
+  if (!usock_server_check (self, name->label, family, error))
     return FALSE;
 
+  socket->family = family;
   result = usock_io_socket (socket->family, socket->type, 0);
   if (result >= 0)
     {
@@ -98,15 +139,13 @@ server_listen (UsockServer  *self,
       result = server_bind (self, name, backlog, &call);
       if (result >= 0 && usock_socket_watch (socket, error))
         {
-          self->announce = TRUE;
-          self->path = g_strdup (name->path);
-          usock_socket_set_label (socket, name->label);
-          usock_socket_set_state (socket, USOCK_STATE_LISTENING);
+          usock_server_started (self, name->label, name->path);
           return TRUE;
         }
       usock_server_release_path (self);
       usock_socket_retreat (socket);
     }
+  socket->family = AF_UNIX;
 
   if (result < 0)
     {
@@ -128,7 +167,8 @@ server_listen (UsockServer  *self,
  * Listens on a path of the file system, or on an abstract name. A path may be
  * as long as the file system allows, and a relative one is fixed now. An
  * abstract name has no permissions: everybody on this machine, in the same
- * network namespace, may connect; see [method@Usock.Socket.get_peer_credentials].
+ * network namespace, may connect, and may take the name while nobody has it; see
+ * [method@Usock.Socket.get_peer_credentials].
  *
  * Fails with `G_IO_ERROR_ADDRESS_IN_USE` if a living server has the path or it
  * is no socket, with `G_IO_ERROR_NOT_FOUND` if there is no such directory, with
@@ -148,7 +188,7 @@ usock_server_listen_on_path (UsockServer  *self,
   g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
   g_return_val_if_fail (path != NULL, FALSE);
 
-  return server_listen (self, usock_name_new_for_path (path, error), backlog, error);
+  return usock_server_listen (self, usock_name_new_for_path (path, error), backlog, error);
 }
 
 /**
@@ -159,7 +199,9 @@ usock_server_listen_on_path (UsockServer  *self,
  *   allows
  * @error: return location for an error
  *
- * Listens as [method@Usock.Server.listen_on_path] does, with the same errors.
+ * Listens as [method@Usock.Server.listen_on_path] does, with the same errors. A
+ * server of type `STREAM` may listen on an internet address too, as
+ * [method@Usock.Server.listen_on_host] does.
  *
  * Returns: whether the server listens
  *
@@ -174,5 +216,5 @@ usock_server_listen_on_address (UsockServer     *self,
   g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
   g_return_val_if_fail (G_IS_SOCKET_ADDRESS (address), FALSE);
 
-  return server_listen (self, usock_name_new_for_address (address, error), backlog, error);
+  return usock_server_listen (self, usock_name_new_for_address (address, error), backlog, error);
 }

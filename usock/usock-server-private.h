@@ -12,9 +12,10 @@ G_BEGIN_DECLS
 
 /* usock-server: listens, accepts, and keeps what it accepted.
  *
- * The class is in usock-server.c, how it comes to listen in -listen.c, how connections come to it
- * in -accept.c and who may in in -policy.c, the list of those that are open in -model.c, what all
- * of them are sent in -broadcast.c, and the end in -close.c. */
+ * The class is in usock-server.c, how it comes to listen in -listen.c, on what it is given in
+ * -adopt.c, by name in -name.c and by TCP in -inet.c, how connections come to it in -accept.c and
+ * who may in in -policy.c, the list of those that are open in -model.c, what all of them are sent
+ * in -broadcast.c, and the end in -close.c. */
 
 /* Who a connection is from, if the system knows it. */
 typedef struct
@@ -30,6 +31,7 @@ struct _UsockServer
   UsockPath *claim;
   char *path;
   guint mode;
+  gboolean make_parents;
   gboolean unlink_on_close;
 
   gboolean announce; /* listening, and the signal still to come */
@@ -37,6 +39,9 @@ struct _UsockServer
   int exhausted_by;
   gint64 exhausted_at; /* when it last was */
   gboolean paused;
+
+  gboolean reuse_port;
+  gboolean ipv6_only;
 
   UsockAllowedUsers allowed_users;
   guint max_connections;
@@ -55,6 +60,7 @@ struct _UsockServer
 
   gboolean pause_on_connect;
   guint max_fds;
+  guint max_held_fds;
   gboolean pass_credentials;
   gboolean allow_half_open;
   guint read_buffer_size;
@@ -76,6 +82,22 @@ extern guint usock_server_signals[USOCK_SERVER_N_SIGNALS];
 int      usock_server_prepare_fd   (UsockServer *self,
                                     int          fd);
 void     usock_server_release_path (UsockServer *self);
+gboolean usock_server_check        (UsockServer *self,
+                                    const char  *label,
+                                    int          family,
+                                    GError     **error);
+void     usock_server_started      (UsockServer *self,
+                                    const char  *label,
+                                    const char  *path);
+gboolean usock_server_listen       (UsockServer *self,
+                                    UsockName   *name,
+                                    int          backlog,
+                                    GError     **error);
+
+/* usock-server-inet.c */
+int      usock_server_prepare_inet (UsockServer *self,
+                                    int          fd);
+gboolean usock_server_may_accept_again (int      errnum);
 
 /* usock-server-accept.c */
 gboolean usock_server_wanted       (UsockSocket *socket);

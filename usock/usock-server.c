@@ -53,11 +53,15 @@ G_DEFINE_TYPE_WITH_CODE (UsockServer, usock_server, USOCK_TYPE_SOCKET,
 
 typedef enum
 {
-  PROP_ACTIVE = 1,
+  PROP_SOCKET_TYPE = 1,
+  PROP_ACTIVE,
   PROP_PATH,
   PROP_MODE,
+  PROP_MAKE_PARENTS,
   PROP_UNLINK_ON_CLOSE,
   PROP_N_CONNECTIONS,
+  PROP_REUSE_PORT,
+  PROP_IPV6_ONLY,
   PROP_PAUSED,
   PROP_ALLOWED_USERS,
   PROP_MAX_CONNECTIONS,
@@ -65,6 +69,7 @@ typedef enum
   PROP_SLOW_READERS,
   PROP_PAUSE_ON_CONNECT,
   PROP_MAX_FDS,
+  PROP_MAX_HELD_FDS,
   PROP_PASS_CREDENTIALS,
   PROP_ALLOW_HALF_OPEN,
   PROP_READ_BUFFER_SIZE,
@@ -120,6 +125,16 @@ usock_server_finalize (GObject *object)
   G_OBJECT_CLASS (usock_server_parent_class)->finalize (object);
 }
 
+/* Others than these two are refused when the server is to listen. */
+static void
+server_set_type (UsockServer *self,
+                 GSocketType  socket_type)
+{
+  USOCK_SOCKET (self)->type = socket_type == G_SOCKET_TYPE_SEQPACKET ? SOCK_SEQPACKET
+                              : socket_type == G_SOCKET_TYPE_STREAM  ? SOCK_STREAM
+                                                                     : SOCK_DGRAM;
+}
+
 static void
 usock_server_get_property (GObject    *object,
                            guint       property_id,
@@ -130,6 +145,9 @@ usock_server_get_property (GObject    *object,
 
   switch ((UsockServerProperty) property_id)
     {
+    case PROP_SOCKET_TYPE:
+      g_value_set_enum (value, usock_socket_get_socket_type (USOCK_SOCKET (self)));
+      break;
     case PROP_ACTIVE:
       g_value_set_boolean (value, usock_server_get_active (self));
       break;
@@ -139,11 +157,20 @@ usock_server_get_property (GObject    *object,
     case PROP_MODE:
       g_value_set_uint (value, self->mode);
       break;
+    case PROP_MAKE_PARENTS:
+      g_value_set_boolean (value, self->make_parents);
+      break;
     case PROP_UNLINK_ON_CLOSE:
       g_value_set_boolean (value, self->unlink_on_close);
       break;
     case PROP_N_CONNECTIONS:
       g_value_set_uint (value, self->n_connections);
+      break;
+    case PROP_REUSE_PORT:
+      g_value_set_boolean (value, self->reuse_port);
+      break;
+    case PROP_IPV6_ONLY:
+      g_value_set_boolean (value, self->ipv6_only);
       break;
     case PROP_PAUSED:
       g_value_set_boolean (value, self->paused);
@@ -165,6 +192,9 @@ usock_server_get_property (GObject    *object,
       break;
     case PROP_MAX_FDS:
       g_value_set_uint (value, self->max_fds);
+      break;
+    case PROP_MAX_HELD_FDS:
+      g_value_set_uint (value, self->max_held_fds);
       break;
     case PROP_PASS_CREDENTIALS:
       g_value_set_boolean (value, self->pass_credentials);
@@ -193,11 +223,23 @@ usock_server_set_property (GObject      *object,
 
   switch ((UsockServerProperty) property_id)
     {
+    case PROP_SOCKET_TYPE:
+      server_set_type (self, g_value_get_enum (value));
+      break;
     case PROP_MODE:
       usock_server_set_mode (self, g_value_get_uint (value));
       break;
+    case PROP_MAKE_PARENTS:
+      usock_server_set_make_parents (self, g_value_get_boolean (value));
+      break;
     case PROP_UNLINK_ON_CLOSE:
       usock_server_set_unlink_on_close (self, g_value_get_boolean (value));
+      break;
+    case PROP_REUSE_PORT:
+      usock_server_set_reuse_port (self, g_value_get_boolean (value));
+      break;
+    case PROP_IPV6_ONLY:
+      usock_server_set_ipv6_only (self, g_value_get_boolean (value));
       break;
     case PROP_ALLOWED_USERS:
       usock_server_set_allowed_users (self, g_value_get_enum (value));
@@ -216,6 +258,9 @@ usock_server_set_property (GObject      *object,
       break;
     case PROP_MAX_FDS:
       usock_server_set_max_fds (self, g_value_get_uint (value));
+      break;
+    case PROP_MAX_HELD_FDS:
+      usock_server_set_max_held_fds (self, g_value_get_uint (value));
       break;
     case PROP_PASS_CREDENTIALS:
       usock_server_set_pass_credentials (self, g_value_get_boolean (value));
@@ -236,6 +281,31 @@ usock_server_set_property (GObject      *object,
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
     }
+}
+
+static void
+server_install_inet (const GParamFlags flags)
+{
+  /**
+   * UsockServer:reuse-port: (getter get_reuse_port) (setter set_reuse_port)
+   *
+   * Whether other servers of the same user may listen on the same TCP port, if
+   * they have this too: the kernel spreads the connections over them, see
+   * `SO_REUSEPORT` in socket(7).
+   *
+   * Since: 1.0
+   */
+  properties[PROP_REUSE_PORT] = g_param_spec_boolean ("reuse-port", NULL, NULL, FALSE, flags);
+
+  /**
+   * UsockServer:ipv6-only: (getter get_ipv6_only) (setter set_ipv6_only)
+   *
+   * Whether an IPv6 address takes no IPv4 connections, see `IPV6_V6ONLY` in
+   * ipv6(7). If not, the IPv6 address of all interfaces takes those as well.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_IPV6_ONLY] = g_param_spec_boolean ("ipv6-only", NULL, NULL, FALSE, flags);
 }
 
 static void
@@ -323,6 +393,17 @@ server_install_inherited (const GParamFlags flags)
    */
   properties[PROP_MAX_FDS]
       = g_param_spec_uint ("max-fds", NULL, NULL, 0, G_MAXUINT, 0, flags);
+
+  /**
+   * UsockServer:max-held-fds: (getter get_max_held_fds) (setter set_max_held_fds)
+   *
+   * How many descriptors the messages of a connection may hold together: the
+   * [property@Usock.Channel:max-held-fds] of the connections that come.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_MAX_HELD_FDS]
+      = g_param_spec_uint ("max-held-fds", NULL, NULL, 0, G_MAXUINT, 0, flags);
 
   /**
    * UsockServer:pass-credentials: (getter get_pass_credentials) (setter set_pass_credentials)
@@ -459,6 +540,18 @@ usock_server_class_init (UsockServerClass *class)
   socket_class->closing = usock_server_closing;
 
   /**
+   * UsockServer:socket-type:
+   *
+   * What the connections transport: packets, with [class@Usock.Seqpacket], or a
+   * stream, with [class@Usock.Stream].
+   *
+   * Since: 1.0
+   */
+  properties[PROP_SOCKET_TYPE]
+      = g_param_spec_enum ("socket-type", NULL, NULL, G_TYPE_SOCKET_TYPE, G_SOCKET_TYPE_SEQPACKET,
+                           G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
    * UsockServer:active: (getter get_active)
    *
    * Whether the server listens.
@@ -487,10 +580,22 @@ usock_server_class_init (UsockServerClass *class)
   properties[PROP_MODE] = g_param_spec_uint ("mode", NULL, NULL, 0, 07777, 0600, read_write);
 
   /**
+   * UsockServer:make-parents: (getter get_make_parents) (setter set_make_parents)
+   *
+   * Whether the directories of the path that are missing are made, with the
+   * permissions 0700.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_MAKE_PARENTS] = g_param_spec_boolean ("make-parents", NULL, NULL, FALSE,
+                                                        read_write);
+
+  /**
    * UsockServer:unlink-on-close: (getter get_unlink_on_close) (setter set_unlink_on_close)
    *
-   * Whether the path is removed when the server closes, if it is still its
-   * own.
+   * Whether the path is removed when the server closes, or the program exits,
+   * if it is still the server's own. What the server was given to listen on is
+   * never removed.
    *
    * Since: 1.0
    */
@@ -507,6 +612,7 @@ usock_server_class_init (UsockServerClass *class)
   properties[PROP_N_CONNECTIONS] = g_param_spec_uint ("n-connections", NULL, NULL, 0, G_MAXUINT,
                                                       0, read_only);
 
+  server_install_inet (read_write);
   server_install_policy (read_write);
   server_install_inherited (read_write);
   g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
@@ -540,12 +646,11 @@ usock_server_init (UsockServer *self)
 UsockServer *
 usock_server_new (GSocketType socket_type)
 {
-  UsockServer *self = g_object_new (USOCK_TYPE_SERVER, NULL);
+  const gboolean accepts
+      = socket_type == G_SOCKET_TYPE_SEQPACKET || socket_type == G_SOCKET_TYPE_STREAM;
 
-  USOCK_SOCKET (self)->type = socket_type == G_SOCKET_TYPE_SEQPACKET ? SOCK_SEQPACKET
-                              : socket_type == G_SOCKET_TYPE_STREAM  ? SOCK_STREAM
-                                                                     : SOCK_DGRAM;
-  return self;
+  return g_object_new (USOCK_TYPE_SERVER, "socket-type",
+                       accepts ? socket_type : G_SOCKET_TYPE_DATAGRAM, NULL);
 }
 
 /**
@@ -646,6 +751,48 @@ usock_server_set_mode (UsockServer *self,
 }
 
 /**
+ * usock_server_get_make_parents: (get-property make-parents)
+ * @self: a server
+ *
+ * Gets whether the directories of the path that are missing are made.
+ *
+ * Returns: whether to make them
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_server_get_make_parents (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
+
+  return self->make_parents;
+}
+
+/**
+ * usock_server_set_make_parents: (set-property make-parents)
+ * @self: a server
+ * @make_parents: whether to make them
+ *
+ * Sets whether the directories of the path that are missing are made, the next
+ * time the server listens.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_make_parents (UsockServer *self,
+                               gboolean     make_parents)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  make_parents = !!make_parents;
+  if (self->make_parents == make_parents)
+    return;
+
+  self->make_parents = make_parents;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAKE_PARENTS]);
+}
+
+/**
  * usock_server_get_unlink_on_close: (get-property unlink-on-close)
  * @self: a server
  *
@@ -689,6 +836,90 @@ usock_server_set_unlink_on_close (UsockServer *self,
 }
 
 /**
+ * usock_server_get_reuse_port: (get-property reuse-port)
+ * @self: a server
+ *
+ * Gets whether other servers may listen on the same TCP port.
+ *
+ * Returns: whether they may
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_server_get_reuse_port (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
+
+  return self->reuse_port;
+}
+
+/**
+ * usock_server_set_reuse_port: (set-property reuse-port)
+ * @self: a server
+ * @reuse_port: whether they may
+ *
+ * Sets whether other servers may listen on the same TCP port, for the next
+ * time it listens.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_reuse_port (UsockServer *self,
+                             gboolean     reuse_port)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  reuse_port = !!reuse_port;
+  if (self->reuse_port == reuse_port)
+    return;
+
+  self->reuse_port = reuse_port;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_REUSE_PORT]);
+}
+
+/**
+ * usock_server_get_ipv6_only: (get-property ipv6-only)
+ * @self: a server
+ *
+ * Gets whether an IPv6 address takes no IPv4 connections.
+ *
+ * Returns: whether it takes none
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_server_get_ipv6_only (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
+
+  return self->ipv6_only;
+}
+
+/**
+ * usock_server_set_ipv6_only: (set-property ipv6-only)
+ * @self: a server
+ * @ipv6_only: whether it takes none
+ *
+ * Sets whether an IPv6 address takes no IPv4 connections, for the next time it
+ * listens.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_ipv6_only (UsockServer *self,
+                            gboolean     ipv6_only)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  ipv6_only = !!ipv6_only;
+  if (self->ipv6_only == ipv6_only)
+    return;
+
+  self->ipv6_only = ipv6_only;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_IPV6_ONLY]);
+}
+
+/**
  * usock_server_get_max_fds: (get-property max-fds)
  * @self: a server
  *
@@ -728,6 +959,47 @@ usock_server_set_max_fds (UsockServer *self,
   if (self->parent_instance.fd != -1)
     usock_server_prepare_fd (self, self->parent_instance.fd);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAX_FDS]);
+}
+
+/**
+ * usock_server_get_max_held_fds: (get-property max-held-fds)
+ * @self: a server
+ *
+ * Gets how many descriptors the messages of a connection may hold together.
+ *
+ * Returns: how many; 0 if there is no limit
+ *
+ * Since: 1.0
+ */
+guint
+usock_server_get_max_held_fds (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), 0);
+
+  return self->max_held_fds;
+}
+
+/**
+ * usock_server_set_max_held_fds: (set-property max-held-fds)
+ * @self: a server
+ * @max_held_fds: how many; 0 for no limit
+ *
+ * Sets how many descriptors the messages of a connection may hold together, of
+ * the connections that come.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_max_held_fds (UsockServer *self,
+                               guint        max_held_fds)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  if (self->max_held_fds == max_held_fds)
+    return;
+
+  self->max_held_fds = max_held_fds;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAX_HELD_FDS]);
 }
 
 /**

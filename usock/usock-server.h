@@ -17,6 +17,9 @@ USOCK_DECLARE_TYPE (UsockServer, usock_server, SERVER, UsockSocket)
 
 USOCK_AVAILABLE_IN_1_0
 UsockServer *usock_server_new                  (GSocketType      socket_type);
+USOCK_AVAILABLE_IN_1_0
+UsockServer *usock_server_new_for_name         (const char      *name,
+                                                GError         **error);
 
 USOCK_AVAILABLE_IN_1_0
 gboolean     usock_server_listen_on_path       (UsockServer     *self,
@@ -28,6 +31,42 @@ gboolean     usock_server_listen_on_address    (UsockServer     *self,
                                                 GSocketAddress  *address,
                                                 gint             backlog,
                                                 GError         **error);
+
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_listen_on_name       (UsockServer     *self,
+                                                const char      *name,
+                                                gint             backlog,
+                                                GError         **error);
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_listen_on_fd         (UsockServer     *self,
+                                                gint             fd,
+                                                gint             backlog,
+                                                GError         **error);
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_listen_activated     (UsockServer     *self,
+                                                const char      *name,
+                                                GError         **error);
+
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_listen_on_host       (UsockServer     *self,
+                                                const char      *host,
+                                                guint            port,
+                                                gint             backlog,
+                                                GError         **error);
+USOCK_AVAILABLE_IN_1_0
+gint         usock_server_new_reuse_port_fd    (const char      *host,
+                                                guint            port,
+                                                GError         **error);
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_get_reuse_port       (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_reuse_port       (UsockServer     *self,
+                                                gboolean         reuse_port);
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_get_ipv6_only        (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_ipv6_only        (UsockServer     *self,
+                                                gboolean         ipv6_only);
 
 USOCK_AVAILABLE_IN_1_0
 void         usock_server_pause                (UsockServer     *self);
@@ -56,6 +95,11 @@ guint        usock_server_get_mode             (UsockServer     *self);
 USOCK_AVAILABLE_IN_1_0
 void         usock_server_set_mode             (UsockServer     *self,
                                                 guint            mode);
+USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_get_make_parents     (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_make_parents     (UsockServer     *self,
+                                                gboolean         make_parents);
 USOCK_AVAILABLE_IN_1_0
 gboolean     usock_server_get_unlink_on_close  (UsockServer     *self);
 USOCK_AVAILABLE_IN_1_0
@@ -99,6 +143,11 @@ guint        usock_server_get_max_fds          (UsockServer     *self);
 USOCK_AVAILABLE_IN_1_0
 void         usock_server_set_max_fds          (UsockServer     *self,
                                                 guint            max_fds);
+USOCK_AVAILABLE_IN_1_0
+guint        usock_server_get_max_held_fds     (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_max_held_fds     (UsockServer     *self,
+                                                guint            max_held_fds);
 USOCK_AVAILABLE_IN_1_0
 gboolean     usock_server_get_pass_credentials (UsockServer     *self);
 USOCK_AVAILABLE_IN_1_0

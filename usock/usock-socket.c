@@ -453,15 +453,16 @@ usock_socket_init (UsockSocket *self)
   socket_find_reactor (self);
 }
 
-/* Takes the descriptor over if it succeeds. It is @watched if there is something to wait for
- * already: a socket that is not connected shows nonsense to epoll. */
+/* Takes the descriptor over if it succeeds; -1 for one that is still to come by another call. It
+ * is @watched if there is something to wait for already: a socket that is not connected shows
+ * nonsense to epoll. */
 gboolean
 usock_socket_start (UsockSocket  *self,
                     int           fd,
                     gboolean      watched,
                     GError      **error)
 {
-  g_assert (self->fd == -1 && fd >= 0);
+  g_assert (self->fd == -1 && (fd >= 0 || !watched));
 
   if (!usock_socket_check (self, error))
     return FALSE;

@@ -4,14 +4,18 @@
 #pragma once
 
 #include "usock-channel-private.h"
+#include "usock-connector-private.h"
 #include "usock-stream.h"
 
 G_BEGIN_DECLS
 
 /* usock-stream: bytes in order, without borders.
  *
- * The channel sends and receives the pieces. The class is in usock-stream.c; taking bytes by
- * number, line or character, whatever the pieces are, in -receive.c; GIO's streams in -io.c. */
+ * The channel sends and receives the pieces. The class is in usock-stream.c; connecting to hosts
+ * and internet addresses in -connect.c; taking bytes by number, line or character, whatever the
+ * pieces are, in -receive.c; GIO's streams in -io.c. */
+typedef struct _UsockStreamLookup UsockStreamLookup;
+
 struct _UsockStream
 {
   UsockChannel parent_instance;
@@ -19,11 +23,27 @@ struct _UsockStream
   gboolean no_delay;
   gboolean keep_alive;
   guint keep_alive_delay;
+  GSocketAddress *bind_address;
+
+  /* Connecting by TCP */
+  UsockConnector *connector;
+  UsockStreamLookup *lookup;
+  gboolean looked_up; /* the connector has all there is */
+  guint round;        /* counts what was begun and is over */
 
   /* Of the views */
   GArray *fds;        /* came with bytes that were read, and are not taken yet */
   UsockMessage *next; /* nothing but the descriptors that go with the next bytes; or NULL */
 };
+
+extern guint usock_stream_lookup_signal;
+
+/* usock-stream-connect.c */
+gboolean usock_stream_connect         (UsockChannel  *channel,
+                                       UsockName     *target,
+                                       GError       **error);
+void     usock_stream_retry_connect   (UsockChannel  *channel);
+void     usock_stream_stop_connecting (UsockChannel  *channel);
 
 /* usock-stream-receive.c */
 gboolean usock_stream_assemble  (UsockChannel   *channel,

@@ -10,6 +10,13 @@
 /* How many descriptors more than it asked for a call may come to hold while it waits for bytes. */
 #define SPARE_FDS USOCK_IO_FDS_MAX
 
+/* The most that a call may ask for: arrays of bytes count in 32 bits. */
+#define EXACTLY_MAX (1024 * 1024 * 1024)
+
+/* What is left of a piece is not copied, unless it is so little that it would keep alive far more
+ * than itself. */
+#define COPY_MAX 1024
+
 typedef enum
 {
   WANT_EXACTLY,
@@ -27,17 +34,24 @@ typedef struct
 
   GByteArray *bytes;
   GArray *fds;
-  gsize scanned;               /* no line ends before here */
-  GCredentials *credentials;   /* of whoever sent all of it */
-  gboolean has_many_senders;
+  UsockTally *tally; /* the stream's */
+  gsize scanned;     /* no line ends before here */
+
+  /* Several may have sent what is held: who sent all up to a byte, and all from one on. */
+  GCredentials *first;
+  GCredentials *last;
+  gsize first_end;
+  gsize last_start;
 } Receiver;
 
 static Receiver *
-receiver_new (Want want)
+receiver_new (UsockStream *stream,
+              Want         want)
 {
   Receiver *self = g_new0 (Receiver, 1);
 
   self->want = want;
+  self->tally = USOCK_CHANNEL (stream)->tally;
   self->bytes = g_byte_array_new ();
   self->fds = g_array_new (FALSE, FALSE, sizeof (int));
   return self;
@@ -59,7 +73,8 @@ receiver_free (gpointer data)
   receiver_close_fds (self);
   g_array_unref (self->fds);
   g_byte_array_unref (self->bytes);
-  g_clear_object (&self->credentials);
+  g_clear_object (&self->first);
+  g_clear_object (&self->last);
   g_free (self);
 }
 
@@ -78,204 +93,297 @@ credentials_are_same (GCredentials *one,
 }
 
 static void
-receiver_add (Receiver     *self,
-              UsockMessage *message)
+receiver_note_sender (Receiver     *self,
+                      GCredentials *credentials,
+                      gsize         length)
 {
-  GCredentials *credentials = usock_message_get_credentials (message);
-  gsize length, n_fds;
-  const guint8 *data = usock_message_get_data (message, &length);
+  gsize before = self->bytes->len;
+
+  if (before == 0)
+    {
+      g_set_object (&self->first, credentials);
+      g_set_object (&self->last, credentials);
+      self->first_end = self->last_start = 0;
+    }
+  else if (!credentials_are_same (self->last, credentials))
+    {
+      g_set_object (&self->last, credentials);
+      self->last_start = before;
+    }
+
+  if (self->last_start == 0)
+    self->first_end = before + length;
+}
+
+static void
+receiver_take_fds (Receiver     *self,
+                   UsockMessage *message)
+{
+  gsize n_fds;
   g_autofree int *fds = usock_message_take_fds (message, &n_fds);
 
-  if (self->bytes->len == 0)
-    {
-      g_set_object (&self->credentials, credentials);
-      self->has_many_senders = FALSE;
-    }
-  else if (!credentials_are_same (self->credentials, credentials))
-    {
-      g_clear_object (&self->credentials);
-      self->has_many_senders = TRUE;
-    }
-
-  g_byte_array_append (self->bytes, data, length);
   g_array_append_vals (self->fds, fds, n_fds);
 }
 
-/* Descriptors that go to the application, or back, by way of a message. */
 static void
-receiver_give_fds (Receiver     *self,
-                   UsockMessage *message,
-                   guint         n_fds)
+receiver_add (Receiver     *self,
+              UsockMessage *message)
 {
-  if (n_fds == 0)
-    return;
+  gsize length;
+  const guint8 *data = usock_message_get_data (message, &length);
 
-  usock_message_receive_fds (message, (const int *) self->fds->data, n_fds,
-                             usock_io_close_foreign);
-  g_array_remove_range (self->fds, 0, n_fds);
+  receiver_note_sender (self, usock_message_get_credentials (message), length);
+  receiver_take_fds (self, message);
+  g_byte_array_append (self->bytes, data, length);
 }
 
-/* The first @n_bytes and @n_fds of what is held. */
-static UsockMessage *
-receiver_take (Receiver *self,
-               gsize     n_bytes,
-               guint     n_fds)
+/* All bytes that are held, with a NUL behind them. */
+static GBytes *
+receiver_steal_bytes (Receiver *self)
 {
-  const UsockCredentials *credentials = NULL;
-  GByteArray *bytes = g_byte_array_sized_new (n_bytes + 1);
-  UsockMessage *message;
+  GByteArray *bytes = g_steal_pointer (&self->bytes);
+  gsize length = bytes->len;
 
-  g_byte_array_append (bytes, self->bytes->data, n_bytes);
-  g_byte_array_append (bytes, (const guint8 *) "", 1);
-  g_byte_array_set_size (bytes, n_bytes);
-  if (n_bytes > 0)
-    g_byte_array_remove_range (self->bytes, 0, n_bytes);
+  self->bytes = g_byte_array_new ();
   self->scanned = 0;
+  g_byte_array_append (bytes, (const guint8 *) "", 1);
+  g_byte_array_set_size (bytes, length);
+  return g_byte_array_free_to_bytes (bytes);
+}
 
-  if (self->credentials != NULL && !self->has_many_senders)
-    credentials = g_credentials_get_native (self->credentials, G_CREDENTIALS_TYPE_LINUX_UCRED);
-  message = usock_message_new_assembled (g_byte_array_free_to_bytes (bytes));
-  usock_message_receive_info (message, USOCK_MESSAGE_FLAGS_NONE, credentials, 0, NULL);
-  receiver_give_fds (self, message, n_fds);
+/* The first @n_fds of the descriptors go with the message. */
+static UsockMessage *
+receiver_new_message (Receiver     *self,
+                      GBytes       *bytes,
+                      GCredentials *credentials,
+                      guint         n_fds)
+{
+  UsockMessage *message = usock_message_new_assembled (bytes);
+
+  usock_message_receive_info (message, USOCK_MESSAGE_FLAGS_NONE,
+                              credentials != NULL
+                                  ? g_credentials_get_native (credentials,
+                                                              G_CREDENTIALS_TYPE_LINUX_UCRED)
+                                  : NULL,
+                              0, NULL);
+  if (n_fds > 0)
+    {
+      usock_message_receive_fds (message, (const int *) self->fds->data, n_fds,
+                                 usock_io_close_foreign);
+      usock_message_receive_tally (message, self->tally);
+      g_array_remove_range (self->fds, 0, n_fds);
+    }
   return message;
 }
 
-/* What is left stands first in line again. */
+static GBytes *
+bytes_copy (const guint8 *data,
+            gsize         length)
+{
+  guint8 *copy = g_malloc (length + 1);
+
+  if (length > 0)
+    memcpy (copy, data, length);
+  copy[length] = '\0';
+  return g_bytes_new_take (copy, length);
+}
+
+static UsockMessage *
+receiver_new_first (Receiver *self,
+                    GBytes   *all,
+                    gsize     n_bytes,
+                    guint     n_fds)
+{
+  return receiver_new_message (self,
+                               n_bytes == g_bytes_get_size (all)
+                                   ? g_bytes_ref (all)
+                                   : bytes_copy (g_bytes_get_data (all, NULL), n_bytes),
+                               n_bytes <= self->first_end ? self->first : NULL, n_fds);
+}
+
+/* What stands behind the first @n_bytes of @all is first in line again, with all descriptors. */
+static void
+receiver_give_back (Receiver     *self,
+                    UsockChannel *channel,
+                    GBytes       *all,
+                    gsize         n_bytes)
+{
+  gsize rest = g_bytes_get_size (all) - n_bytes;
+
+  if (rest == 0 && self->fds->len == 0)
+    return;
+
+  usock_queue_push_front (
+      &channel->inbox,
+      receiver_new_message (self,
+                            rest > COPY_MAX
+                                ? g_bytes_new_from_bytes (all, n_bytes, rest)
+                                : bytes_copy ((const guint8 *) g_bytes_get_data (all, NULL)
+                                                  + n_bytes, rest),
+                            n_bytes >= self->last_start ? self->last : NULL, self->fds->len));
+}
+
 void
 usock_stream_give_back (UsockChannel   *channel,
                         UsockOperation *operation)
 {
   Receiver *receiver = usock_stream_is_read (operation) ? NULL
                                                         : usock_operation_get_data (operation);
+  g_autoptr (GBytes) all = NULL;
 
-  if (receiver == NULL || (receiver->bytes->len == 0 && receiver->fds->len == 0))
+  if (receiver == NULL)
     return;
 
-  usock_queue_push_front (&channel->inbox,
-                          receiver_take (receiver, receiver->bytes->len, receiver->fds->len));
+  all = receiver_steal_bytes (receiver);
+  receiver_give_back (receiver, channel, all, 0);
 }
 
 /* Up to the last character that is whole. Text that is not valid ends right before what is wrong;
- * there is none if that comes first. */
+ * where that comes first, everything is what is wrong. */
 static gsize
-text_length (const Receiver *self,
-             gboolean       *broken)
+measure_text (const char *data,
+              gsize       length)
 {
-  const char *data = (const char *) self->bytes->data;
   const char *end = data;
-  gsize length = self->bytes->len;
   gunichar next;
 
-  *broken = FALSE;
   if (length == 0 || g_utf8_validate_len (data, length, &end))
     return length;
 
   next = g_utf8_get_char_validated (end, length - (end - data));
-  *broken = *end == '\0' || next != (gunichar) -2;
-  return end - data;
+  return end == data && (*end == '\0' || next != (gunichar) -2) ? length : (gsize) (end - data);
 }
 
-/* How many bytes make up what is wanted; 0 if they are not there yet. */
-static gsize
-receiver_find_line (Receiver *self)
-{
-  const guint8 *start = self->bytes->data;
-  const guint8 *end = NULL;
-
-  if (self->bytes->len > self->scanned)
-    end = memchr (start + self->scanned, '\n', self->bytes->len - self->scanned);
-  self->scanned = self->bytes->len;
-  return end != NULL ? (gsize) (end - start) + 1 : 0;
-}
-
-static void
-decide_text (Receiver       *self,
-             UsockOperation *operation,
-             gsize           n_bytes)
-{
-  g_autoptr (UsockMessage) message = receiver_take (self, n_bytes, 0);
-  g_autofree char *text = NULL;
-  GError *error = NULL;
-  gsize length;
-
-  text = usock_message_dup_text (message, &error);
-  if (text == NULL)
-    {
-      g_byte_array_prepend (self->bytes, usock_message_get_data (message, NULL), n_bytes);
-      usock_operation_return_error (operation, error);
-      return;
-    }
-
-  length = strlen (text);
-  if (self->want == WANT_LINE && length > 0 && text[length - 1] == '\n')
-    text[--length] = '\0';
-  if (self->want == WANT_LINE && length < n_bytes && length > 0 && text[length - 1] == '\r')
-    text[--length] = '\0';
-  usock_operation_return_pointer (operation, g_steal_pointer (&text), g_free);
-}
-
+/* How many of the bytes are what is wanted; FALSE if it is not there yet. */
 static gboolean
-receiver_decide_exactly (Receiver       *self,
-                         UsockOperation *operation)
+receiver_measure (Receiver     *self,
+                  const guint8 *data,
+                  gsize         length,
+                  guint         n_fds,
+                  gsize        *n_bytes)
 {
-  if (self->bytes->len < self->n_bytes || self->fds->len < self->n_fds)
-    return FALSE;
+  const guint8 *end;
 
-  usock_operation_return_pointer (operation, receiver_take (self, self->n_bytes, self->n_fds),
-                                  (GDestroyNotify) usock_message_unref);
-  return TRUE;
-}
-
-static gboolean
-receiver_decide_line (Receiver       *self,
-                      UsockOperation *operation)
-{
-  gsize n_bytes = receiver_find_line (self);
-
-  if (n_bytes == 0)
-    return FALSE;
-
-  decide_text (self, operation, n_bytes);
-  return TRUE;
-}
-
-static gboolean
-receiver_decide_text (Receiver       *self,
-                      UsockOperation *operation)
-{
-  gboolean broken;
-  gsize n_bytes = text_length (self, &broken);
-
-  if (n_bytes == 0 && !broken)
-    return FALSE;
-
-  decide_text (self, operation, n_bytes > 0 ? n_bytes : self->bytes->len);
-  return TRUE;
-}
-
-static gboolean
-receiver_decide (Receiver       *self,
-                 UsockOperation *operation)
-{
   switch (self->want)
     {
     case WANT_EXACTLY:
-      return receiver_decide_exactly (self, operation);
+      *n_bytes = self->n_bytes;
+      return length >= self->n_bytes && n_fds >= self->n_fds;
+
     case WANT_LINE:
-      return receiver_decide_line (self, operation);
+      end = length > self->scanned ? memchr (data + self->scanned, '\n', length - self->scanned)
+                                   : NULL;
+      *n_bytes = end != NULL ? (gsize) (end - data) + 1 : 0;
+      return end != NULL;
+
     case WANT_TEXT:
-      return receiver_decide_text (self, operation);
+      *n_bytes = measure_text ((const char *) data, length);
+      return *n_bytes > 0;
+
     default:
       g_assert_not_reached ();
     }
 }
 
+/* Returns how much of it was taken. */
+static gsize
+receiver_return_text (Receiver       *self,
+                      UsockOperation *operation,
+                      GBytes         *all,
+                      gsize           n_bytes)
+{
+  g_autoptr (UsockMessage) message = receiver_new_first (self, all, n_bytes, 0);
+  GError *error = NULL;
+  char *text = usock_message_dup_text (message, &error);
+  gsize length = n_bytes;
+
+  if (text == NULL)
+    {
+      usock_operation_return_error (operation, error);
+      return 0;
+    }
+
+  if (self->want == WANT_LINE && length > 0 && text[length - 1] == '\n')
+    text[--length] = '\0';
+  if (self->want == WANT_LINE && length < n_bytes && length > 0 && text[length - 1] == '\r')
+    text[--length] = '\0';
+  usock_operation_return_pointer (operation, text, g_free);
+  return n_bytes;
+}
+
+static void
+receiver_return (Receiver       *self,
+                 UsockChannel   *channel,
+                 UsockOperation *operation,
+                 GBytes         *all,
+                 gsize           n_bytes)
+{
+  if (self->want == WANT_EXACTLY)
+    usock_operation_return_pointer (operation,
+                                    receiver_new_first (self, all, n_bytes, self->n_fds),
+                                    (GDestroyNotify) usock_message_unref);
+  else
+    n_bytes = receiver_return_text (self, operation, all, n_bytes);
+
+  receiver_give_back (self, channel, all, n_bytes);
+}
+
+/* Many lines may come in one piece: it is not joined with anything, nor copied as a whole, for
+ * each of them. */
+static gboolean
+receiver_decide_by_first (Receiver       *self,
+                          UsockChannel   *channel,
+                          UsockOperation *operation)
+{
+  UsockQueueItem *first = usock_queue_peek (&channel->inbox, 0);
+  g_autoptr (GBytes) all = NULL;
+  UsockQueueItem item;
+  const guint8 *data;
+  gsize length, n_bytes;
+
+  if (first == NULL || self->bytes->len > 0 || self->fds->len > 0)
+    return FALSE;
+
+  data = usock_message_get_data (first->message, &length);
+  if (!receiver_measure (self, data, length, usock_message_get_n_fds (first->message), &n_bytes))
+    return FALSE;
+
+  usock_queue_pop (&channel->inbox, &item);
+  all = g_bytes_ref (usock_message_get_bytes (item.message));
+  receiver_note_sender (self, usock_message_get_credentials (item.message), length);
+  receiver_take_fds (self, item.message);
+  usock_message_unref (item.message);
+  receiver_return (self, channel, operation, all, n_bytes);
+  return TRUE;
+}
+
+static gboolean
+receiver_decide (Receiver       *self,
+                 UsockChannel   *channel,
+                 UsockOperation *operation)
+{
+  g_autoptr (GBytes) all = NULL;
+  gsize n_bytes;
+
+  if (!receiver_measure (self, self->bytes->data, self->bytes->len, self->fds->len, &n_bytes))
+    {
+      self->scanned = self->bytes->len;
+      return FALSE;
+    }
+
+  all = receiver_steal_bytes (self);
+  receiver_return (self, channel, operation, all, n_bytes);
+  return TRUE;
+}
+
 /* Nothing more will come. Descriptors that came with text which was taken belong to nobody. */
 static void
 receiver_decide_last (Receiver       *self,
-                      UsockOperation *operation,
-                      UsockChannel   *channel)
+                      UsockChannel   *channel,
+                      UsockOperation *operation)
 {
+  g_autoptr (GBytes) all = NULL;
+
   if (self->want != WANT_EXACTLY && self->bytes->len == 0)
     receiver_close_fds (self);
 
@@ -292,7 +400,13 @@ receiver_decide_last (Receiver       *self,
                      usock_channel_peer (channel), self->bytes->len, self->n_bytes,
                      self->fds->len, self->n_fds));
   else
-    decide_text (self, operation, self->bytes->len);
+    {
+      all = receiver_steal_bytes (self);
+      receiver_return (self, channel, operation, all, g_bytes_get_size (all));
+      return;
+    }
+
+  usock_stream_give_back (channel, operation);
 }
 
 /* What the peer sends instead of what is waited for must not grow without end. */
@@ -330,21 +444,29 @@ usock_stream_assemble (UsockChannel   *channel,
 {
   Receiver *receiver = usock_operation_get_data (operation);
   UsockQueueItem item;
-  gboolean decided;
   GError *error;
 
   if (usock_stream_is_read (operation))
     return usock_stream_assemble_read (channel, operation, last);
+  if (receiver_decide_by_first (receiver, channel, operation)
+      || receiver_decide (receiver, channel, operation))
+    return TRUE;
 
-  decided = receiver_decide (receiver, operation);
-  while (!decided && usock_queue_pop (&channel->inbox, &item))
+  while (usock_queue_pop (&channel->inbox, &item))
     {
       receiver_add (receiver, item.message);
       usock_message_unref (item.message);
-      decided = receiver_decide (receiver, operation);
+      if (receiver_decide (receiver, channel, operation))
+        return TRUE;
     }
 
-  if (!decided && !last && receiver_has_too_many_fds (receiver))
+  if (last)
+    {
+      receiver_decide_last (receiver, channel, operation);
+      return TRUE;
+    }
+
+  if (receiver_has_too_many_fds (receiver))
     {
       usock_socket_fail (usock_channel_socket (channel),
                          g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
@@ -354,14 +476,11 @@ usock_stream_assemble (UsockChannel   *channel,
       return FALSE;
     }
 
-  error = decided || last ? NULL : receiver_check_limits (receiver, channel);
-  if (error != NULL)
-    usock_operation_return_error (operation, error);
-  else if (!decided && last)
-    receiver_decide_last (receiver, operation, channel);
-  else if (!decided)
+  error = receiver_check_limits (receiver, channel);
+  if (error == NULL)
     return FALSE;
 
+  usock_operation_return_error (operation, error);
   usock_stream_give_back (channel, operation);
   return TRUE;
 }
@@ -378,13 +497,20 @@ stream_start_receiver (UsockStream         *self,
                                                            callback, user_data);
 
   usock_operation_set_data (operation, receiver, receiver_free);
-  usock_channel_start_receiver (USOCK_CHANNEL (self), operation);
+  if (receiver->n_bytes > EXACTLY_MAX)
+    usock_channel_fail_operation (
+        USOCK_CHANNEL (self), operation,
+        g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                     _("Could not receive %zu bytes at once: the most is %d"), receiver->n_bytes,
+                     EXACTLY_MAX));
+  else
+    usock_channel_start_receiver (USOCK_CHANNEL (self), operation);
 }
 
 /**
  * usock_stream_receive_exactly_async:
  * @self: a stream
- * @n_bytes: how many bytes to wait for
+ * @n_bytes: how many bytes to wait for, at most 1 GiB
  * @n_fds: how many descriptors to wait for
  * @cancellable: (nullable): what may cancel the call
  * @callback: (scope async): what to call when it is done
@@ -412,7 +538,7 @@ usock_stream_receive_exactly_async (UsockStream         *self,
 
   g_return_if_fail (USOCK_IS_STREAM (self));
 
-  receiver = receiver_new (WANT_EXACTLY);
+  receiver = receiver_new (self, WANT_EXACTLY);
   receiver->n_bytes = n_bytes;
   receiver->n_fds = n_fds;
   stream_start_receiver (self, receiver, usock_stream_receive_exactly_async, cancellable, callback,
@@ -428,9 +554,12 @@ usock_stream_receive_exactly_async (UsockStream         *self,
  * Ends [method@Usock.Stream.receive_exactly_async].
  *
  * Fails as [method@Usock.Channel.receive_finish] does; with
- * `G_IO_ERROR_PARTIAL_INPUT` if the peer ended before it had sent enough, and
+ * `G_IO_ERROR_PARTIAL_INPUT` if the peer ended before it had sent enough;
  * with `G_IO_ERROR_INVALID_DATA` if a read buffer full of bytes more came, and
- * the descriptors did not. What was received is still to be read then.
+ * the descriptors did not; and with `G_IO_ERROR_INVALID_ARGUMENT` if too many
+ * bytes were asked for. What was received is still to be read then.
+ *
+ * The message has credentials if all of its bytes have the same.
  *
  * Returns: (transfer full) (nullable): one message of exactly that many bytes and descriptors, or
  *   %NULL without an error when the peer has ended and nothing is left
@@ -472,7 +601,7 @@ usock_stream_receive_line_async (UsockStream         *self,
 {
   g_return_if_fail (USOCK_IS_STREAM (self));
 
-  stream_start_receiver (self, receiver_new (WANT_LINE), usock_stream_receive_line_async,
+  stream_start_receiver (self, receiver_new (self, WANT_LINE), usock_stream_receive_line_async,
                          cancellable, callback, user_data);
 }
 
@@ -528,7 +657,7 @@ usock_stream_receive_text_async (UsockStream         *self,
 {
   g_return_if_fail (USOCK_IS_STREAM (self));
 
-  stream_start_receiver (self, receiver_new (WANT_TEXT), usock_stream_receive_text_async,
+  stream_start_receiver (self, receiver_new (self, WANT_TEXT), usock_stream_receive_text_async,
                          cancellable, callback, user_data);
 }
 
@@ -587,6 +716,7 @@ usock_stream_unread (UsockStream   *self,
   UsockChannel *channel;
   UsockQueueItem *first;
   Receiver *receiver;
+  g_autoptr (GBytes) all = NULL;
 
   g_return_val_if_fail (USOCK_IS_STREAM (self), FALSE);
   g_return_val_if_fail (message != NULL, FALSE);
@@ -607,10 +737,10 @@ usock_stream_unread (UsockStream   *self,
   if (first != NULL)
     usock_stream_give_back (channel, first->operation);
 
-  receiver = receiver_new (WANT_EXACTLY);
+  receiver = receiver_new (self, WANT_EXACTLY);
   receiver_add (receiver, message);
-  usock_queue_push_front (&channel->inbox, receiver_take (receiver, receiver->bytes->len,
-                                                          receiver->fds->len));
+  all = receiver_steal_bytes (receiver);
+  receiver_give_back (receiver, channel, all, 0);
   receiver_free (receiver);
   usock_watch_wake (&USOCK_SOCKET (self)->watch);
   return TRUE;

@@ -8,6 +8,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include "usock-activation-private.h"
+
 /**
  * UsockStream:
  *
@@ -59,9 +61,11 @@ typedef enum
   PROP_NO_DELAY = 1,
   PROP_KEEP_ALIVE,
   PROP_KEEP_ALIVE_DELAY,
+  PROP_BIND_ADDRESS,
 } UsockStreamProperty;
 
-static GParamSpec *properties[PROP_KEEP_ALIVE_DELAY + 1];
+static GParamSpec *properties[PROP_BIND_ADDRESS + 1];
+guint usock_stream_lookup_signal;
 
 /* What the socket cannot do it need not be told; who asks for it knows that it is TCP. The kernel
  * counts the delay in seconds. */
@@ -93,6 +97,22 @@ stream_changed (UsockStream         *self,
   g_object_notify_by_pspec (G_OBJECT (self), properties[property]);
 }
 
+/* Only a forked child comes here while it connects, with what is its parent's. */
+static void
+usock_stream_finalize (GObject *object)
+{
+  UsockStream *self = USOCK_STREAM (object);
+
+  usock_stream_stop_connecting (USOCK_CHANNEL (self));
+  g_clear_object (&self->bind_address);
+  for (guint i = 0; i < self->fds->len; i++)
+    usock_io_close_foreign (g_array_index (self->fds, int, i));
+  g_array_unref (self->fds);
+  g_clear_pointer (&self->next, usock_message_unref);
+
+  G_OBJECT_CLASS (usock_stream_parent_class)->finalize (object);
+}
+
 static void
 usock_stream_get_property (GObject    *object,
                            guint       property_id,
@@ -111,6 +131,9 @@ usock_stream_get_property (GObject    *object,
       break;
     case PROP_KEEP_ALIVE_DELAY:
       g_value_set_uint (value, self->keep_alive_delay);
+      break;
+    case PROP_BIND_ADDRESS:
+      g_value_set_object (value, self->bind_address);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
@@ -136,22 +159,12 @@ usock_stream_set_property (GObject      *object,
     case PROP_KEEP_ALIVE_DELAY:
       usock_stream_set_keep_alive_delay (self, g_value_get_uint (value));
       break;
+    case PROP_BIND_ADDRESS:
+      usock_stream_set_bind_address (self, g_value_get_object (value));
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
     }
-}
-
-static void
-usock_stream_finalize (GObject *object)
-{
-  UsockStream *self = USOCK_STREAM (object);
-
-  for (guint i = 0; i < self->fds->len; i++)
-    usock_io_close_foreign (g_array_index (self->fds, int, i));
-  g_array_unref (self->fds);
-  g_clear_pointer (&self->next, usock_message_unref);
-
-  G_OBJECT_CLASS (usock_stream_parent_class)->finalize (object);
 }
 
 static void
@@ -168,6 +181,9 @@ usock_stream_class_init (UsockStreamClass *class)
 
   channel_class->stream = TRUE;
   channel_class->prepare = usock_stream_prepare;
+  channel_class->connect = usock_stream_connect;
+  channel_class->retry_connect = usock_stream_retry_connect;
+  channel_class->stop_connecting = usock_stream_stop_connecting;
   channel_class->assemble = usock_stream_assemble;
   channel_class->give_back = usock_stream_give_back;
 
@@ -202,7 +218,37 @@ usock_stream_class_init (UsockStreamClass *class)
   properties[PROP_KEEP_ALIVE_DELAY]
       = g_param_spec_uint ("keep-alive-delay", NULL, NULL, 0, G_MAXUINT, 0, read_write);
 
+  /**
+   * UsockStream:bind-address: (getter get_bind_address) (setter set_bind_address)
+   *
+   * The internet address from which to connect, with port 0 for any; %NULL
+   * for what the system picks. Sockets of this machine have no use for it.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_BIND_ADDRESS]
+      = g_param_spec_object ("bind-address", NULL, NULL, G_TYPE_INET_SOCKET_ADDRESS, read_write);
+
   g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
+
+  /**
+   * UsockStream::lookup:
+   * @self: the stream
+   * @error: (nullable): why the host was not found, or %NULL
+   * @address: (nullable): an address of the host, without the port; %NULL with @error
+   * @family: of which family the address is
+   * @host: the host that is looked up
+   *
+   * Emitted for each address of a host that is found, before it is tried; or
+   * once, if looking it up fails. A handler that does not like the address may
+   * close the stream. Not emitted for a host that is an address itself.
+   *
+   * Since: 1.0
+   */
+  usock_stream_lookup_signal
+      = g_signal_new ("lookup", USOCK_TYPE_STREAM, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                      G_TYPE_NONE, 4, G_TYPE_ERROR, G_TYPE_STRING, G_TYPE_SOCKET_FAMILY,
+                      G_TYPE_STRING);
 }
 
 static void
@@ -263,6 +309,69 @@ usock_stream_new_from_fd (gint     fd,
 }
 
 /**
+ * usock_stream_new_activated: (constructor)
+ * @name: (nullable): what the service manager named the socket, `FileDescriptorName=` in
+ *   systemd.socket(5); %NULL for the first one of this type
+ * @error: return location for an error
+ *
+ * Makes a stream of the connection that the service manager accepted and passed
+ * when it started this program for it: `Accept=yes` in systemd.socket(5). If
+ * several have that name, each call takes another one.
+ *
+ * For what becomes of the environment see [method@Usock.Server.listen_activated].
+ *
+ * Fails with `G_IO_ERROR_NOT_FOUND` if none was passed, or none of that name is
+ * left, with `G_IO_ERROR_INVALID_ARGUMENT` if none of those is a connection of
+ * this type, and with the errors of [ctor@Usock.Stream.new_from_fd]. The socket may be taken
+ * again then.
+ *
+ * Returns: (transfer full): a new stream, which is open
+ *
+ * Since: 1.0
+ */
+UsockStream *
+usock_stream_new_activated (const char  *name,
+                            GError     **error)
+{
+  int fd = usock_activation_take (name, SOCK_STREAM, USOCK_ACTIVATION_CONNECTION, error);
+  UsockStream *self;
+
+  if (fd == -1)
+    return NULL;
+
+  self = usock_stream_new_from_fd (fd, error);
+  usock_activation_settle (fd, self != NULL);
+  return self;
+}
+
+/**
+ * usock_stream_new_for_name: (constructor)
+ * @name: what the service is known by, `org.example.App` for one; no path
+ * @error: return location for an error
+ *
+ * Makes a stream that is connected to a service of the same user, or is
+ * connecting, as with [method@Usock.Channel.connect_to_name], and with the same
+ * errors. What is sent at once is not lost.
+ *
+ * Returns: (transfer full): a new stream
+ *
+ * Since: 1.0
+ */
+UsockStream *
+usock_stream_new_for_name (const char  *name,
+                           GError     **error)
+{
+  g_autoptr (UsockStream) self = usock_stream_new ();
+
+  g_return_val_if_fail (name != NULL, NULL);
+
+  if (!usock_channel_connect_to_name (USOCK_CHANNEL (self), name, error))
+    return NULL;
+
+  return g_steal_pointer (&self);
+}
+
+/**
  * usock_stream_new_pair:
  * @first: (out) (transfer full): one end
  * @second: (out) (transfer full): the other end
@@ -297,10 +406,11 @@ usock_stream_new_pair (UsockStream **first,
  * usock_stream_cork:
  * @self: a stream
  *
- * Holds back what is sent from now on, so that many small messages leave in
- * few pieces. [method@Usock.Stream.uncork] lets it go, once for each call of
- * this; so do [method@Usock.Channel.end] and [method@Usock.Socket.close].
- * Meanwhile the [property@Usock.Channel:queue-limit] holds as always.
+ * Holds back what waits and what is sent from now on, so that many small
+ * messages leave in few pieces. [method@Usock.Stream.uncork] lets it go, once
+ * for each call of this; so do [method@Usock.Channel.end] and
+ * [method@Usock.Socket.close], after which this does nothing. Meanwhile the
+ * [property@Usock.Channel:queue-limit] holds as always.
  *
  * Since: 1.0
  */
@@ -309,7 +419,8 @@ usock_stream_cork (UsockStream *self)
 {
   g_return_if_fail (USOCK_IS_STREAM (self));
 
-  USOCK_CHANNEL (self)->n_corks++;
+  if (!USOCK_CHANNEL (self)->ending)
+    USOCK_CHANNEL (self)->n_corks++;
 }
 
 /**
@@ -492,4 +603,45 @@ usock_stream_set_keep_alive_delay (UsockStream *self,
 
   self->keep_alive_delay = keep_alive_delay;
   stream_changed (self, PROP_KEEP_ALIVE_DELAY);
+}
+
+/**
+ * usock_stream_get_bind_address: (get-property bind-address)
+ * @self: a stream
+ *
+ * Gets from where to connect.
+ *
+ * Returns: (nullable) (transfer none): an internet address; %NULL for what the system picks
+ *
+ * Since: 1.0
+ */
+GSocketAddress *
+usock_stream_get_bind_address (UsockStream *self)
+{
+  g_return_val_if_fail (USOCK_IS_STREAM (self), NULL);
+
+  return self->bind_address;
+}
+
+/**
+ * usock_stream_set_bind_address: (set-property bind-address)
+ * @self: a stream
+ * @address: (nullable) (transfer none): an internet address; %NULL for what the system picks
+ *
+ * Sets from where to connect the next time. Connecting then uses addresses of
+ * that family only, and fails with `G_IO_ERROR_ADDRESS_IN_USE` if the port is
+ * taken, with `G_IO_ERROR_FAILED` if this machine has no such address. Once the
+ * stream is connected, [property@Usock.Socket:local-address] tells the port.
+ *
+ * Since: 1.0
+ */
+void
+usock_stream_set_bind_address (UsockStream    *self,
+                               GSocketAddress *address)
+{
+  g_return_if_fail (USOCK_IS_STREAM (self));
+  g_return_if_fail (address == NULL || G_IS_INET_SOCKET_ADDRESS (address));
+
+  if (g_set_object (&self->bind_address, address))
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_BIND_ADDRESS]);
 }

@@ -21,8 +21,45 @@ USOCK_AVAILABLE_IN_1_0
 UsockStream  *usock_stream_new_from_fd            (gint                  fd,
                                                    GError              **error);
 USOCK_AVAILABLE_IN_1_0
+UsockStream  *usock_stream_new_activated          (const char           *name,
+                                                   GError              **error);
+USOCK_AVAILABLE_IN_1_0
+UsockStream  *usock_stream_new_for_name           (const char           *name,
+                                                   GError              **error);
+USOCK_AVAILABLE_IN_1_0
 gboolean      usock_stream_new_pair               (UsockStream         **first,
                                                    UsockStream         **second,
+                                                   GError              **error);
+
+USOCK_AVAILABLE_IN_1_0
+gboolean      usock_stream_connect_to_host        (UsockStream          *self,
+                                                   const char           *host,
+                                                   guint                 port,
+                                                   GSocketFamily         family,
+                                                   GError              **error);
+USOCK_AVAILABLE_IN_1_0
+void          usock_stream_connect_to_host_async  (UsockStream          *self,
+                                                   const char           *host,
+                                                   guint                 port,
+                                                   GSocketFamily         family,
+                                                   GCancellable         *cancellable,
+                                                   GAsyncReadyCallback   callback,
+                                                   gpointer              user_data);
+USOCK_AVAILABLE_IN_1_0
+gboolean      usock_stream_connect_to_host_finish (UsockStream          *self,
+                                                   GAsyncResult         *result,
+                                                   GError              **error);
+USOCK_AVAILABLE_IN_1_0
+void          usock_stream_connect_to_connectable_async
+                                                  (UsockStream          *self,
+                                                   GSocketConnectable   *connectable,
+                                                   GCancellable         *cancellable,
+                                                   GAsyncReadyCallback   callback,
+                                                   gpointer              user_data);
+USOCK_AVAILABLE_IN_1_0
+gboolean      usock_stream_connect_to_connectable_finish
+                                                  (UsockStream          *self,
+                                                   GAsyncResult         *result,
                                                    GError              **error);
 
 USOCK_AVAILABLE_IN_1_0
@@ -91,5 +128,11 @@ guint         usock_stream_get_keep_alive_delay   (UsockStream          *self);
 USOCK_AVAILABLE_IN_1_0
 void          usock_stream_set_keep_alive_delay   (UsockStream          *self,
                                                    guint                 keep_alive_delay);
+USOCK_AVAILABLE_IN_1_0
+GSocketAddress *
+              usock_stream_get_bind_address       (UsockStream          *self);
+USOCK_AVAILABLE_IN_1_0
+void          usock_stream_set_bind_address       (UsockStream          *self,
+                                                   GSocketAddress       *address);
 
 G_END_DECLS

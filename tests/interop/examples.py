@@ -1,7 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The usock developers
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-"""The examples with datagrams, in each language: with each other, systemd-notify and logger."""
+"""The examples with datagrams, in each language, with each other, systemd-notify and logger; and
+that with a filter."""
 
 import os
 import signal
@@ -74,4 +75,13 @@ def nobody_answers(path):
             assert client.returncode != 0 and path in problem.decode(), problem
 
 
-run(notify_receiver, syslog_receiver, request_and_reply, nobody_answers)
+def filtered(_path):
+    texts = ['!first', 'noise', '!', '', '!grüße']
+    for language in LANGUAGES:
+        with start(*example(language, 'filter'), '!', *texts, stdout=subprocess.PIPE) as process:
+            passed, _ = process.communicate(timeout=DEADLINE)
+            expect_success(process)
+        assert passed.decode().splitlines() == ['!first', '!', '!grüße'], passed
+
+
+run(notify_receiver, syslog_receiver, request_and_reply, nobody_answers, filtered)

@@ -153,6 +153,110 @@ test_crowd (UsockTest *test,
   g_hash_table_unref (counted.next);
 }
 
+#define N_PROCESSES 2
+
+/* Half of the clients: all connect, and when they are told, all speak, and leave at once. */
+static int
+play_half (int start,
+           gpointer data)
+{
+  const Crowd *crowd = data;
+  g_autofree int *fds = g_new (int, crowd->n_clients);
+
+  for (guint i = 0; i < crowd->n_clients; i++)
+    if ((fds[i] = connect_raw (crowd->path)) < 0)
+      return 1;
+  if (read (start, &(char){ 0 }, 1) != 1)
+    return 2;
+  for (guint32 number = 0; number < crowd->n_messages; number++)
+    for (guint32 i = 0; i < crowd->n_clients; i++)
+      if (send (fds[i], &(Numbered){ i, number }, sizeof (Numbered), MSG_NOSIGNAL)
+          != sizeof (Numbered))
+        return 3;
+  for (guint i = 0; i < crowd->n_clients; i++)
+    close (fds[i]);
+  return 0;
+}
+
+static pid_t
+fork_half (const Crowd *crowd,
+           int *start)
+{
+  int ends[2];
+  pid_t pid;
+
+  g_assert_no_errno (pipe2 (ends, O_CLOEXEC));
+  pid = fork ();
+  g_assert_cmpint (pid, >=, 0);
+  if (pid == 0)
+    {
+      close (ends[1]);
+      _exit (play_half (ends[0], (gpointer) crowd));
+    }
+  close (ends[0]);
+  *start = ends[1];
+  return pid;
+}
+
+static void
+count_error_of_server_cb (UsockSocket *socket,
+                          const GError *error,
+                          Counted *counted)
+{
+  g_test_message ("%s", error->message);
+  counted->n_failed++;
+}
+
+/* Ten thousand in two processes, all in the server's list at once, and every message counted. */
+static void
+test_two_processes (UsockTest *test,
+                    gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "socket");
+  const guint n_clients = raise_limit (torture_is_instrumented () ? 1000 : 10000);
+  const guint n_messages = torture_is_instrumented () ? 10 : 100;
+  Crowd half = { .path = path, .n_clients = n_clients / N_PROCESSES, .n_messages = n_messages };
+  Counted counted = { .next = g_hash_table_new (NULL, NULL) };
+  g_autoptr (UsockServer) server = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
+  GListModel *list = G_LIST_MODEL (server);
+  guint n_fds;
+  gint64 begin = g_get_monotonic_time ();
+  int starts[N_PROCESSES];
+  pid_t pids[N_PROCESSES];
+
+  g_signal_connect (server, "connection", G_CALLBACK (connection_cb), &counted);
+  g_signal_connect (server, "error", G_CALLBACK (count_error_of_server_cb), &counted);
+  usock_test_no_error (usock_server_listen_on_path (server, path, 0, &error));
+  for (guint i = 0; i < N_PROCESSES; i++)
+    pids[i] = fork_half (&half, &starts[i]);
+  n_fds = torture_count_fds ();
+  for (guint tenth = 1; tenth <= 10; tenth++)
+    usock_test_wait_until (g_list_model_get_n_items (list)
+                           >= half.n_clients * N_PROCESSES * tenth / 10);
+
+  for (guint i = 0; i < N_PROCESSES; i++)
+    g_assert_cmpint (write (starts[i], "!", 1), ==, 1);
+  for (guint tenth = 1; tenth <= 10; tenth++)
+    usock_test_wait_until (counted.n_received
+                           >= (guint64) half.n_clients * N_PROCESSES * n_messages * tenth / 10);
+  usock_test_wait_until (g_list_model_get_n_items (list) == 0);
+  g_assert_cmpuint (counted.n_received, ==, half.n_clients * N_PROCESSES * n_messages);
+  g_assert_cmpuint (counted.n_ended, ==, half.n_clients * N_PROCESSES);
+  g_assert_cmpuint (counted.n_failed, ==, 0);
+  g_assert_cmpuint (torture_count_fds (), ==, n_fds);
+  g_test_message ("%u messages of %u clients took %" G_GINT64_FORMAT " ms", counted.n_received,
+                  half.n_clients * N_PROCESSES, (g_get_monotonic_time () - begin) / 1000);
+
+  for (guint i = 0; i < N_PROCESSES; i++)
+    {
+      torture_reap (pids[i]);
+      close (starts[i]);
+    }
+  usock_socket_close (USOCK_SOCKET (server));
+  usock_run_until_closed (test->context);
+  g_hash_table_unref (counted.next);
+}
+
 static void
 check_cycle_cb (UsockChannel *channel,
                 GByteArray *bytes,
@@ -226,6 +330,7 @@ main (int argc,
 {
   g_test_init (&argc, &argv, NULL);
   usock_test_add ("/torture/load/crowd", test_crowd);
+  usock_test_add ("/torture/load/two-processes", test_two_processes);
   usock_test_add ("/torture/load/reused-numbers", test_reused_numbers);
   usock_test_add ("/torture/load/idle", test_idle);
   return g_test_run ();

@@ -22,7 +22,9 @@ const DELIVERIES = {
     datagram: bytes => passed(1, bytes.length),
     message: () => passed(1, 0),
     batch: batch => passed(batch.length, batch.reduce((sum, bytes) => sum + bytes.length, 0)),
+    authorize: () => passed(1, 0),
     connection: () => passed(1, 0),
+    drop: () => passed(1, 0),
 };
 
 const dropsCallbacks = System.version < 18190;
@@ -519,6 +521,21 @@ function patchServer(Usock) {
         return where instanceof Gio.SocketAddress
             ? this.listen_on_address(where, backlog)
             : this.listen_on_path(where, backlog);
+    };
+    promisify(prototype, 'close_gracefully', 1);
+    // Resolves with how many channels were cut.
+    prototype.close_gracefully = function (timeout, cancellable = null) {
+        return this.close_gracefully_async(timeout, cancellable);
+    };
+    // Sends what send() takes to all channels; returns how many accepted it.
+    const {broadcast} = prototype;
+    prototype.broadcast = function (data, options = {}) {
+        return broadcast.call(this, asMessage(Usock, data, options));
+    };
+    // The channels that are there now, the oldest first.
+    prototype[Symbol.iterator] = function () {
+        const channels = Array.from({length: this.get_n_items()}, (_, i) => this.get_item(i));
+        return channels[Symbol.iterator]();
     };
     // Leaving the loop early closes the server.
     prototype[Symbol.asyncIterator] = function () {

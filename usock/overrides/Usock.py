@@ -605,7 +605,7 @@ def _as_option(level, name, value):
         return None  # There is no such option, which the call tells.
     if kind == 'b':
         return GLib.Variant('b', bool(operator.index(value)))
-    if isinstance(value, int) and len(kind) <= 1:
+    if isinstance(value, int) and len(kind) == 1:
         # One that is too large is then out of the option's range, and not of the type's.
         return GLib.Variant('x' if value < 1 << 63 else 't', value)
     if kind == 'ay':
@@ -906,8 +906,11 @@ class Dgram(Usock.Dgram):
 @export
 @override
 class Server(Usock.Server):
-    """A server. `async for channel in server` accepts: leaving the loop closes those channels
-    that it did not hand out, but not the server."""
+    """A server, and a list of its channels: `len(server)`, `for channel in server`. It is true
+    when that is empty as well.
+
+    `async for channel in server` accepts: leaving the loop closes those channels that it did not
+    hand out, but not the server. A handler of `authorize` that returns nothing refuses."""
 
     def listen_on_path(self, path, backlog=0):
         return Usock.Server.listen_on_path(self, _as_listen_path(path), backlog)
@@ -920,6 +923,24 @@ class Server(Usock.Server):
         if isinstance(where, Gio.SocketAddress):
             return self.listen_on_address(where, backlog)
         return self.listen_on_path(where, backlog)
+
+    def broadcast(self, data, offset=0, length=None, fds=None):
+        """Sends what Channel.send() takes to all channels; returns how many accepted it."""
+        return Usock.Server.broadcast(self, _as_message(data, offset, length, fds))
+
+    def close_gracefully(self, timeout, cancellable=None):
+        """Await it: all channels are closed, or timeout ms have gone by. Returns how many were
+        cut."""
+        return self.close_gracefully_async(timeout, cancellable)
+
+    close_gracefully_async = _awaitable('close_gracefully', _same, of=Usock.Server)
+
+    def __iter__(self):
+        # What closes meanwhile is in the list still.
+        return iter([self.get_item(i) for i in range(self.get_n_items())])
+
+    def __bool__(self):
+        return True
 
     async def __aiter__(self):
         accepted = _Accepted()

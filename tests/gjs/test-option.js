@@ -1,0 +1,123 @@
+// SPDX-FileCopyrightText: 2026 The usock developers
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// Options from JavaScript: plain values go in and come out, each wrong call has its own error.
+
+import Gio from 'gi://Gio';
+import GLib from 'gi://GLib';
+import Usock from 'gi://Usock?version=1';
+
+import {equal, ok, run, throws} from './tap.js';
+import {Log, testSocket} from './fixture.js';
+
+const {IOErrorEnum: Code} = Gio;
+const {Level, SocketOption: SO} = Usock;
+const {SOCKET} = Level;
+
+const LEVELS = [
+    [SOCKET, SO], [Level.IP, Usock.IpOption], [Level.IPV6, Usock.Ipv6Option],
+    [Level.TCP, Usock.TcpOption], [Level.UDP, Usock.UdpOption], [Level.PACKET, Usock.PacketOption],
+];
+
+// What a value of each type unpacks to.
+const isNumber = value => ['number', 'bigint'].includes(typeof value);
+const TYPES = {
+    'b': value => typeof value === 'boolean', 'i': isNumber, 'u': isNumber, 't': isNumber,
+    'x': isNumber, 'h': isNumber, 's': value => typeof value === 'string',
+    'ay': value => value instanceof Uint8Array, 'a{sv}': value => typeof value === 'object',
+};
+
+// What the library may say of an option that this system or socket does not have, or not now.
+const ABSENT = [Code.NOT_SUPPORTED, Code.INVALID_ARGUMENT, Code.NOT_CONNECTED, Code.BUSY,
+    Code.PERMISSION_DENIED, Code.FAILED];
+
+testSocket('every option is read as its type', async fixture => {
+    const [channel] = fixture.pair();
+    let nRead = 0;
+    for (const [level, names] of LEVELS) {
+        for (const [name, number] of Object.entries(names).filter(entry => isNumber(entry[1]))) {
+            const format = Usock.Socket.get_option_format(level, number);
+            ok(format !== null, `the format of ${name}`);
+            let value;
+            try {
+                value = channel.get_option(level, number);
+            } catch (error) {
+                ok(ABSENT.some(code => error.matches?.(Code, code)), `${name}: ${error.message}`);
+                continue;
+            }
+            nRead++;
+            ok((TYPES[format] ?? Array.isArray)(value), `${name}: ${value} is no ${format}`);
+            if (level === SOCKET && number === SO.PEERPIDFD)
+                GLib.close(value);
+        }
+    }
+    ok(nRead > 35, `${nRead} options read`);
+});
+
+testSocket('plain values', async fixture => {
+    const [channel] = fixture.pair();
+    for (const [name, value] of [
+        [SO.KEEPALIVE, true], [SO.KEEPALIVE, false], [SO.RCVLOWAT, 7], [SO.MARK, 0xfffffffe],
+        [SO.RCVTIMEO, 2500000], [SO.MAX_PACING_RATE, 2 ** 40], [SO.LINGER, [true, 0]],
+        [SO.ATTACH_FILTER, [[6, 0, 0, 0xffffffff]]], [SO.BINDTOIFINDEX, 'lo'],
+        [SO.BINDTODEVICE, 'lo'], [SO.TXTIME, [1, 2]],
+    ]) {
+        channel.set_option(SOCKET, name, value);
+        equal(channel.get_option(SOCKET, name), value, `option ${name}`);
+    }
+    channel.set_option(SOCKET, SO.MAX_PACING_RATE, 0xffffffffffffffffn);
+    equal(String(channel.get_option(SOCKET, SO.MAX_PACING_RATE)), '18446744073709551615');
+    channel.set_option(SOCKET, SO.BINDTOIFINDEX, 1);
+    equal(channel.get_option(SOCKET, SO.BINDTOIFINDEX), 'lo');
+    channel.set_option(SOCKET, SO.DETACH_FILTER);
+    equal(channel.get_option(SOCKET, SO.ATTACH_FILTER), []);
+    channel.set_option(SOCKET, SO.KEEPALIVE, GLib.Variant.new_boolean(true));
+    equal(channel.get_option(SOCKET, SO.PEERCRED)[0], new Gio.Credentials().get_unix_pid());
+});
+
+testSocket('wrong calls', async fixture => {
+    const [channel] = fixture.pair();
+    for (const [code, name, value] of [
+        [Code.NOT_FOUND, 999, 1],
+        [Code.READ_ONLY, SO.TYPE, 1],
+        [Code.INVALID_DATA, SO.RCVBUF, GLib.Variant.new_string('large')],
+        [Code.INVALID_DATA, SO.RCVBUF, null],
+        [Code.INVALID_DATA, SO.DETACH_FILTER, GLib.Variant.new_boolean(true)],
+        [Code.INVALID_ARGUMENT, SO.RCVBUF, -1],
+        [Code.INVALID_ARGUMENT, SO.RCVBUF, 2 ** 40],
+        [Code.INVALID_ARGUMENT, SO.RCVBUF, 2n ** 63n],
+        [Code.INVALID_ARGUMENT, SO.BINDTODEVICE, 'x'.repeat(16)],
+        [Code.INVALID_ARGUMENT, SO.BINDTOIFINDEX, 'no such interface'],
+        [Code.INVALID_ARGUMENT, SO.ATTACH_FILTER, []],
+        [Code.BUSY, SO.TIMESTAMPNS, false],
+        [Code.BUSY, SO.PASSCRED, true],
+    ])
+        throws(() => channel.set_option(SOCKET, name, value), Code, code);
+    throws(() => channel.get_option(SOCKET, SO.DETACH_FILTER), Code, Code.NOT_SUPPORTED);
+    throws(() => channel.get_option(99, 1), Code, Code.NOT_FOUND);
+    for (const [name, value] of [
+        [SO.KEEPALIVE, 'yes'], [SO.RCVBUF, 2.5], [SO.RCVBUF, NaN], [SO.DETACH_FILTER, 1],
+    ])
+        throws(() => channel.set_option(SOCKET, name, value), TypeError);
+});
+
+testSocket('without a descriptor', async fixture => {
+    const [channel] = fixture.pair();
+    const log = new Log(channel, 'close');
+    channel.close();
+    for (const [socket, code] of [
+        [channel, Code.CLOSED], [new Usock.Seqpacket(), Code.NOT_INITIALIZED],
+    ]) {
+        throws(() => socket.get_option(SOCKET, SO.TYPE), Code, code);
+        throws(() => socket.set_option(SOCKET, SO.RCVBUF, 4096), Code, code);
+    }
+    await log.wait('close');
+});
+
+testSocket('constants', async () => {
+    equal([SO.RCVBUF, SO.PASSRIGHTS, Usock.Family.PACKET, Usock.SockType.SEQPACKET], [8, 83, 17, 5]);
+    equal([Usock.MsgFlags.PEEK | Usock.MsgFlags.ERRQUEUE, Usock.PollFlags.RDHUP], [0x2002, 0x2000]);
+    equal([Usock.ControlType.PIDFD, Usock.EtherType.ALL, Usock.Shut.RDWR], [4, 3, 2]);
+});
+
+run();
