@@ -277,6 +277,7 @@ function patchConnecting(Usock) {
     };
     promisify(prototype, 'connect', 1);
     promisify(prototype, 'connect_to_path', 1);
+    promisify(prototype, 'connect_when_available', 2);
 
     // Connects to a path, a Gio.File or a Gio.SocketAddress; resolves with the channel.
     prototype.open = async function (where, cancellable = null) {
@@ -398,7 +399,20 @@ function patchEnding(Usock) {
 // Bytes without borders: each receive waits in the same line as receive().
 function patchStreams(Usock) {
     const {prototype} = Usock.Stream;
-    const {append_fd, create_io_stream} = prototype;
+    const {append_fd, connect_to_host, create_io_stream} = prototype;
+    promisify(prototype, 'connect_to_host', 3);
+    promisify(prototype, 'connect_to_connectable', 1);
+    const asHost = host => refuseNul(host, 'Could not connect to');
+    prototype.connect_to_host = function (host, port, family = Gio.SocketFamily.INVALID) {
+        return connect_to_host.call(this, asHost(host), port, family);
+    };
+    // Connects by TCP; resolves with the stream.
+    prototype.open_host = async function (
+        host, port, {family = Gio.SocketFamily.INVALID, cancellable = null} = {}) {
+        await this.connect_to_host_async(asHost(host), port, family, cancellable);
+        return this;
+    };
+
     const receivers = {receive_exactly: 2, receive_line: 0, receive_text: 0};
     for (const [name, nArgs] of Object.entries(receivers)) {
         promisify(prototype, name, nArgs);

@@ -85,6 +85,10 @@ def _as_connect_path(path):
     return _refuse_nul(os.fsdecode(path), 'Could not connect to')
 
 
+def _as_host(host):
+    return _refuse_nul(host, 'Could not connect to')
+
+
 def _as_listen_path(path):
     return _refuse_nul(os.fsdecode(path), 'Could not listen on')
 
@@ -796,6 +800,7 @@ def _same(argument):
 
 
 for _name, *_prepare in (('connect', _same), ('connect_to_path', _as_connect_path),
+                         ('connect_when_available', _as_connect_path, _same),
                          ('send_message', _same), ('receive',), ('flush',), ('end',),
                          ('close_gracefully', _same)):
     setattr(Channel, _name + '_async', _awaitable(_name, *_prepare))
@@ -823,13 +828,24 @@ class Stream(Usock.Stream):
         _, first, second = Usock.Stream.new_pair()
         return first, second
 
+    def connect_to_host(self, host, port, family=Gio.SocketFamily.INVALID):
+        return Usock.Stream.connect_to_host(self, _as_host(host), port, family)
+
+    def open_host(self, host, port, family=Gio.SocketFamily.INVALID, cancellable=None):
+        """Connects by TCP. Await it; it returns the stream."""
+        return _Call(functools.partial(Usock.Stream.connect_to_host_async, self, _as_host(host),
+                                       port, family),
+                     lambda result: self.connect_to_host_finish(result) and self, cancellable)
+
     def receive(self, cancellable=None):
         """Await it: the next Usock.Message, or None after the last one."""
         return _Piece(self, cancellable)
 
     def receive_exactly(self, n_bytes, n_fds=0, cancellable=None):
         """Await it: a Usock.Message of exactly so many bytes and descriptors. None at the end."""
-        return _StreamCall(self, 'receive_exactly', (n_bytes, n_fds), cancellable)
+        # PyGObject would cut 1.5 to 1.
+        numbers = operator.index(n_bytes), operator.index(n_fds)
+        return _StreamCall(self, 'receive_exactly', numbers, cancellable)
 
     def receive_line(self, cancellable=None):
         """Await it: the next line, without what ended it. None at the end."""
@@ -851,7 +867,9 @@ class Stream(Usock.Stream):
         return Usock.Stream.append_fd(self, *_as_fds([fd]))
 
 
-for _name, *_prepare in (('receive_exactly', _same, _same), ('receive_line',), ('receive_text',)):
+for _name, *_prepare in (('connect_to_host', _as_host, _same, _same),
+                         ('connect_to_connectable', _same),
+                         ('receive_exactly', operator.index, operator.index), ('receive_line',), ('receive_text',)):
     setattr(Stream, _name + '_async', _awaitable(_name, *_prepare, of=Usock.Stream))
 
 
