@@ -9,13 +9,13 @@ import re
 import sys
 
 FLOORS = [
-    ['types', 'constants', 'version', 'enums', 'error', 'compat', 'operation'],
+    ['types', 'constants', 'version', 'enums', 'error', 'compat', 'operation', 'control'],
     ['address', 'message'],
     ['queue'],
     ['io'],
     ['reactor', 'option', 'path', 'activation', 'notify'],
     ['socket', 'waiter', 'connector', 'notify'],
-    ['channel'],
+    ['channel', 'poll'],
     ['handle', 'seqpacket', 'stream', 'dgram'],
     ['server'],
 ]
@@ -26,7 +26,7 @@ SAME_FLOOR = {('types', 'version'), ('constants', 'version')}
 # Which rooms may include these headers.
 SYSTEM = {
     'sys/epoll.h': {'reactor'},
-    'sys/socket.h': {'io', 'option', 'address'},
+    'sys/socket.h': {'io', 'option', 'address', 'control'},
     'sys/un.h': {'io', 'option', 'address'},
 }
 

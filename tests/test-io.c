@@ -330,7 +330,7 @@ test_every_call_fails (UsockTest *test, gconstpointer data)
   g_assert_cmpint (usock_io_set_markers (fd), ==, -EXDEV);
   g_assert_cmpint (usock_io_set_credentials (fd, TRUE), ==, -EXDEV);
   g_assert_cmpint (usock_io_refuse_fds (fd, TRUE), ==, -EXDEV);
-  g_assert_cmpint (usock_io_shutdown_writing (fd), ==, -EXDEV);
+  g_assert_cmpint (usock_io_shutdown (fd, SHUT_WR), ==, -EXDEV);
   g_assert_null (usock_io_get_local_address (fd));
   g_assert_null (usock_io_get_remote_address (fd));
 
@@ -384,8 +384,14 @@ take_control (UsockIoBatch *batch, guint index, UsockIoControl *control)
 
   usock_io_batch_get (batch, index, &packet);
   memset (control, 0, sizeof *control);
+  control->pidfd = -1;
   if (packet.has_control)
     usock_io_batch_get_control (batch, index, control);
+  if (control->pidfd != -1)
+    {
+      g_assert_cmpint (fcntl (control->pidfd, F_GETFD), ==, FD_CLOEXEC);
+      g_assert_cmpint (close (control->pidfd), ==, 0);
+    }
   for (guint i = 0; i < control->n_fds; i++)
     {
       g_assert_cmpint (fcntl (control->fds[i], F_GETFD), ==, FD_CLOEXEC);
@@ -505,7 +511,7 @@ test_markers (UsockTest *test, gconstpointer data)
       g_assert_false (packet.has_control);
     }
   usock_io_batch_get_control (batch, 1, &control);
-  g_assert_cmpint (ABS (control.timestamp - g_get_real_time ()), <, 600 * G_USEC_PER_SEC);
+  g_assert_cmpint (ABS (control.timestamp / 1000 - g_get_real_time ()), <, 600 * G_USEC_PER_SEC);
 
   g_assert_cmpint (usock_io_peek_end (test->pair[0], FALSE, &at_end), ==, 0);
   g_assert_true (at_end);
@@ -552,7 +558,7 @@ test_peek_installs_nothing (UsockTest *test, gconstpointer data)
         if (options & 2)
           g_assert_cmpint (usock_io_set_credentials (pair[0], TRUE), ==, 0);
         if (options & 4)
-          usock_io_set_option (pair[0], SOL_SOCKET, SO_PASSPIDFD, TRUE);
+          g_assert_cmpint (usock_io_set_pidfds (pair[0], TRUE), ==, 0);
         send_fds (pair[1], "x", null, counts[i]);
         before = count_fds ();
         for (guint n = 0; n < 10; n++)
@@ -609,6 +615,8 @@ test_full_control (UsockTest *test, gconstpointer data)
   UsockIoBatch *batch = usock_io_batch_new (100);
   int null = open_null ();
   guint before = count_fds ();
+  gboolean knows_pidfds
+      = usock_io_set_option (test->pair[0], SOL_SOCKET, SO_PASSPIDFD, FALSE) == 0;
 
   for (guint options = 0; options < 8; options++)
     {
@@ -621,7 +629,7 @@ test_full_control (UsockTest *test, gconstpointer data)
       if (options & 2)
         g_assert_cmpint (usock_io_set_credentials (pair[0], TRUE), ==, 0);
       if (options & 4)
-        usock_io_set_option (pair[0], SOL_SOCKET, SO_PASSPIDFD, TRUE);
+        g_assert_cmpint (usock_io_set_pidfds (pair[0], TRUE), ==, 0);
 
       send_text (pair[1], "x");
       send_fds (pair[1], "y", null, USOCK_IO_FDS_MAX);
@@ -630,6 +638,9 @@ test_full_control (UsockTest *test, gconstpointer data)
       g_assert_cmpint (control.has_credentials, ==, (options & 2) != 0);
       g_assert_cmpuint (take_control (batch, 1, &control), ==, USOCK_IO_FDS_MAX);
       g_assert_false (control.fds_lost);
+      g_assert_cmpuint (control.n_others, ==, 0);
+      if (knows_pidfds)
+        g_assert_cmpint (control.pidfd != -1, ==, (options & 4) != 0);
       g_assert_cmpint (control.timestamp != 0, ==, (options & 1) != 0);
       g_assert_cmpint (control.has_credentials, ==, (options & 2) != 0);
       if (options & 2)
@@ -944,7 +955,7 @@ test_sender (UsockTest *test, gconstpointer data)
   g_autofree char *path = usock_test_path (test, "receiver");
   g_autoptr (UsockName) name = name_new (path);
   struct iovec iov = { (char *) "x", 1 };
-  UsockIoOutgoing outgoing = { &iov, 1, NULL, 0, NULL, name };
+  UsockIoOutgoing outgoing = { .iov = &iov, .n_iov = 1, .destination = name };
   int receiver = usock_io_socket (AF_UNIX, SOCK_DGRAM, 0);
 
   g_assert_cmpint (usock_io_bind (receiver, name), ==, 0);
@@ -982,7 +993,7 @@ test_half_close (UsockTest *test, gconstpointer data)
   gboolean at_end = FALSE;
 
   g_assert_cmpint (usock_io_set_markers (test->pair[1]), ==, 0);
-  g_assert_cmpint (usock_io_shutdown_writing (test->pair[0]), ==, 0);
+  g_assert_cmpint (usock_io_shutdown (test->pair[0], SHUT_WR), ==, 0);
   g_assert_cmpint (usock_io_send_data (test->pair[0], "x", 1), ==, -EPIPE);
   g_assert_cmpint (usock_io_peek_end (test->pair[1], FALSE, &at_end), ==, 0);
   g_assert_true (at_end);

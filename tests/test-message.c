@@ -489,7 +489,7 @@ test_received (UsockTest *test, gconstpointer data)
 
   g_assert_cmpint (usock_message_get_data (message, NULL)[3], ==, '\0');
 
-  usock_message_receive_info (message, USOCK_MESSAGE_FLAGS_TRUNCATED, &known, 42, "@x");
+  usock_message_receive_info (message, USOCK_MESSAGE_FLAGS_TRUNCATED, &known, 42000, "@x");
   g_assert_cmpuint (usock_message_get_length (message), ==, 3);
   g_assert_cmpuint (usock_message_get_full_length (message), ==, 10);
   g_assert_cmpint (usock_message_get_flags (message), ==, USOCK_MESSAGE_FLAGS_TRUNCATED);

@@ -517,8 +517,6 @@ test_bad_fds (UsockTest     *test,
   g_autofree char *stream = usock_test_path (test, "stream");
   g_autofree char *dgram = usock_test_path (test, "dgram");
   g_autofree char *path = usock_test_path (test, "socket");
-  struct sockaddr_in any = { AF_INET };
-  UsockServer *inet = usock_server_new (G_SOCKET_TYPE_STREAM);
   UsockServer *busy = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
   GError *failure = NULL;
   int fd;
@@ -531,19 +529,28 @@ test_bad_fds (UsockTest     *test,
   check_bad_fd (socket (AF_UNIX, SOCK_SEQPACKET, 0), G_IO_ERROR_INVALID_ARGUMENT, "no address");
   check_bad_fd (usock_test_take (test, 0), G_IO_ERROR_INVALID_ARGUMENT, "a connection");
 
-  fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  g_assert_no_errno (bind (fd, (struct sockaddr *) &any, sizeof any));
-  g_assert_no_errno (listen (fd, 1));
-  g_assert_false (usock_server_listen_on_fd (inet, fd, 0, &failure));
-  assert_error_code (failure, G_IO_ERROR_NOT_SUPPORTED);
-  close (fd);
-  g_object_unref (inet);
-
   fd = raw_listen (SOCK_SEQPACKET, path);
   usock_test_no_error (usock_server_listen_on_fd (busy, fd, 0, &error));
   g_assert_false (usock_server_listen_on_fd (busy, fd, 0, &failure));
   assert_error_code (failure, G_IO_ERROR_EXISTS);
   scene_close (busy);
+}
+
+static void
+test_inet_fd (UsockTest     *test,
+              gconstpointer  unused)
+{
+  struct sockaddr_in any = { AF_INET };
+  UsockServer *server = usock_server_new (G_SOCKET_TYPE_STREAM);
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  GSocketAddress *address;
+
+  g_assert_no_errno (bind (fd, (struct sockaddr *) &any, sizeof any));
+  usock_test_no_error (usock_server_listen_on_fd (server, fd, 0, &error));
+  g_assert_cmpint (usock_socket_get_family (USOCK_SOCKET (server)), ==, G_SOCKET_FAMILY_IPV4);
+  address = usock_socket_get_local_address (USOCK_SOCKET (server));
+  g_assert_cmpuint (g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (address)), >, 0);
+  scene_close (server);
 }
 
 /* Activation, in a new process that has these descriptors and no other. */
@@ -841,6 +848,7 @@ main (int   argc,
               usock_test_teardown);
   add ("fd-is-left-listening", test_fd_is_left_listening);
   add ("bad-fds", test_bad_fds);
+  add ("inet-fd", test_inet_fd);
   add ("activated", test_activated);
   add ("not-activated", test_not_activated);
   add ("activated-alike", test_activated_alike);

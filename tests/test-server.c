@@ -871,7 +871,7 @@ test_properties (UsockTest     *test,
       g_assert_cmpuint (n_notified, ==, 1);
       n_checked++;
     }
-  g_assert_cmpuint (n_checked, ==, 17);
+  g_assert_cmpuint (n_checked, ==, 18);
 }
 
 int

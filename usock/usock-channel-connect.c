@@ -34,6 +34,8 @@ usock_channel_prepare_fd (UsockChannel *self,
     result = usock_io_refuse_fds (fd, self->max_fds == 0);
   if (result == 0)
     result = usock_io_set_credentials (fd, self->pass_credentials);
+  if (result == 0)
+    result = usock_io_set_pidfds (fd, self->pass_pidfd);
   if (result < 0)
     usock_socket_record (usock_channel_socket (self), USOCK_IO_SET_OPTION, -result);
 

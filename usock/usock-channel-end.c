@@ -5,6 +5,8 @@
 
 #include "usock-channel-private.h"
 
+#include <errno.h>
+
 static void
 channel_mark_route (UsockChannel *self,
                     UsockRoute   *route,
@@ -114,6 +116,35 @@ usock_channel_end (UsockChannel *self)
   else if (socket->state == USOCK_STATE_WRITE_ONLY)
     usock_socket_set_state (socket, USOCK_STATE_CLOSING);
   usock_channel_finish_writing (self);
+}
+
+gboolean
+usock_channel_shutdown (UsockSocket  *socket,
+                        UsockShut     how,
+                        GError      **error)
+{
+  UsockChannel *self = USOCK_CHANNEL (socket);
+  int result = 0;
+
+  if (!usock_socket_check (socket, error))
+    return FALSE;
+
+  if (!usock_channel_is_connected (self))
+    result = -ENOTCONN;
+  else if (how != USOCK_SHUT_WR && USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+    result = -EOPNOTSUPP;
+  else if (how != USOCK_SHUT_WR)
+    result = usock_io_shutdown (socket->fd, SHUT_RD);
+  if (result < 0)
+    {
+      usock_socket_record (socket, USOCK_IO_SHUTDOWN, -result);
+      usock_error_set_errno (error, -result, _("Could not shut a socket down"));
+      return FALSE;
+    }
+
+  if (how != USOCK_SHUT_RD)
+    usock_channel_end (self);
+  return TRUE;
 }
 
 /**

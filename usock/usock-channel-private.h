@@ -45,6 +45,7 @@ struct _UsockChannel
   guint send_timeout;
   guint connect_timeout;
   gboolean pass_credentials;
+  gboolean pass_pidfd;
   gboolean allow_half_open;
   gboolean paused;
   gboolean withheld; /* not let in yet: nothing is delivered */
@@ -196,6 +197,7 @@ gboolean usock_channel_wanted         (UsockSocket    *socket);
 void     usock_channel_closing        (UsockSocket    *socket);
 void     usock_channel_finish         (UsockSocket    *socket);
 void     usock_channel_orphaned       (UsockSocket    *socket);
+gboolean usock_channel_holds_input    (UsockSocket    *socket);
 void     usock_channel_note_activity  (UsockChannel   *self);
 void     usock_channel_schedule       (UsockChannel   *self);
 void     usock_channel_complete       (UsockChannel   *self,
@@ -235,6 +237,11 @@ gboolean usock_channel_connect_new    (UsockChannel   *self,
 void     usock_channel_retry_connect  (UsockChannel   *self);
 void     usock_channel_announce       (UsockChannel   *self);
 void     usock_channel_cancel_connect (UsockChannel   *self);
+
+/* usock-channel-end.c */
+gboolean usock_channel_shutdown       (UsockSocket    *socket,
+                                       UsockShut       how,
+                                       GError        **error);
 
 /* usock-channel-read.c */
 void     usock_channel_break          (UsockChannel   *self,

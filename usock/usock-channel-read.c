@@ -6,6 +6,7 @@
 #include "usock-channel-private.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 /* Larger batches than this many bytes leave the cache before they are delivered. */
 #define BATCH_BYTES (512 * 1024)
@@ -186,6 +187,8 @@ usock_channel_take_control (UsockChannel   *self,
   incoming->n_fds = control->n_fds;
   if (control->n_fds > 0)
     self->wary = TRUE;
+  if (!self->pass_pidfd && control->pidfd != -1)
+    close (g_steal_fd (&control->pidfd));
 
   if (control->n_fds <= self->max_fds && !control->fds_lost)
     return;
@@ -220,6 +223,10 @@ usock_channel_make_message (UsockChannel  *self,
   usock_message_receive_info (incoming->message, flags,
                               control.has_credentials ? &control.credentials : NULL,
                               control.timestamp, sender);
+  usock_message_receive_msg_flags (incoming->message,
+                                   (UsockMsgFlags) control.msg_flags & ~USOCK_MSG_CMSG_CLOEXEC);
+  usock_message_receive_controls (incoming->message, control.others, control.n_others,
+                                  control.pidfd);
   if (control.n_fds > 0)
     usock_message_receive_fds (incoming->message, control.fds, control.n_fds,
                                usock_io_close_foreign);
@@ -234,7 +241,7 @@ channel_fill_messages (UsockChannel *self,
   UsockSocket *socket = usock_channel_socket (self);
   /* A batch opens the descriptors of all its messages at once, 253 each at the worst: where any
    * may come, messages are read one by one. */
-  guint wanted = self->max_fds > 0 || self->wary
+  guint wanted = self->max_fds > 0 || self->pass_pidfd || self->wary
                      ? 1
                      : CLAMP (self->batch_size, 1, MAX (max_messages, 1));
   gsize bytes = 0;

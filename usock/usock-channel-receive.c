@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What one channel may deliver in one turn. Then it is the others' turn. */
 #define TURN_MESSAGES 256
@@ -126,6 +127,8 @@ channel_check_whole (UsockChannel  *self,
     {
       usock_channel_take_control (self, incoming, &control);
       lost = control.fds_lost;
+      if (control.pidfd != -1)
+        close (control.pidfd);
       for (guint i = 0; i < control.n_fds; i++)
         usock_io_close_foreign (control.fds[i]);
     }

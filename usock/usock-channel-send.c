@@ -174,6 +174,8 @@ channel_send_message_now (UsockChannel *self,
   outgoing.fds = fds;
   if (usock_message_peek_credentials (message, &credentials))
     outgoing.credentials = &credentials;
+  if (sent == 0)
+    outgoing.controls = usock_message_peek_controls (message, &outgoing.n_controls);
 
   outgoing.n_iov = usock_message_get_iov (message, iov, MESSAGE_IOV);
   if (outgoing.n_iov > MESSAGE_IOV)
@@ -508,10 +510,11 @@ channel_gather (UsockMessage    **messages,
   while (n < MIN (n_messages, USOCK_IO_BATCH_MAX))
     {
       UsockCredentials credentials;
-      guint n_iov;
+      guint n_iov, n_controls;
 
       if (usock_message_get_n_fds (messages[n]) > 0
-          || usock_message_peek_credentials (messages[n], &credentials))
+          || usock_message_peek_credentials (messages[n], &credentials)
+          || usock_message_peek_controls (messages[n], &n_controls) != NULL)
         break;
 
       n_iov = usock_message_get_iov (messages[n], iov + used, BATCH_IOV - used);
@@ -743,10 +746,11 @@ channel_gather_bytes (UsockRoute   *route,
   for (guint i = 0; (item = usock_queue_peek (&route->queue, i)) != NULL; i++)
     {
       UsockCredentials credentials;
-      guint n_iov;
+      guint n_iov, n_controls;
 
       if (item->message == NULL || usock_message_peek_credentials (item->message, &credentials)
-          || (usock_message_get_n_fds (item->message) > 0 && item->sent == 0))
+          || (usock_message_get_n_fds (item->message) > 0 && item->sent == 0)
+          || (usock_message_peek_controls (item->message, &n_controls) != NULL && item->sent == 0))
         break;
 
       n_iov = usock_message_get_iov (item->message, iov + used, BATCH_IOV - used);
@@ -937,7 +941,7 @@ usock_channel_finish_writing (UsockChannel *self)
     return;
 
   /* ENOTCONN: the peer is gone, and needs no telling. */
-  usock_io_shutdown_writing (socket->fd);
+  usock_io_shutdown (socket->fd, SHUT_WR);
   self->ended = TRUE;
   usock_watch_wake (&socket->watch);
   channel_succeed_all (self, &self->enders);

@@ -471,3 +471,12 @@ usock_channel_orphaned (UsockSocket *socket)
   g_clear_object (&self->connecting);
   g_clear_object (&self->closer);
 }
+
+/* What the kernel no longer has, so that poll(2) does not tell of it. */
+gboolean
+usock_channel_holds_input (UsockSocket *socket)
+{
+  UsockChannel *self = USOCK_CHANNEL (socket);
+
+  return self->inbox.length > 0 || self->batch_next < self->batch_count;
+}

@@ -51,6 +51,7 @@ typedef enum
   PROP_SEND_TIMEOUT,
   PROP_CONNECT_TIMEOUT,
   PROP_PASS_CREDENTIALS,
+  PROP_PASS_PIDFD,
   PROP_MAX_FDS,
   PROP_MAX_HELD_FDS,
   PROP_ALLOW_HALF_OPEN,
@@ -154,6 +155,9 @@ usock_channel_get_property (GObject    *object,
     case PROP_PASS_CREDENTIALS:
       g_value_set_boolean (value, self->pass_credentials);
       break;
+    case PROP_PASS_PIDFD:
+      g_value_set_boolean (value, self->pass_pidfd);
+      break;
     case PROP_MAX_FDS:
       g_value_set_uint (value, self->max_fds);
       break;
@@ -198,6 +202,9 @@ usock_channel_set_property (GObject      *object,
       break;
     case PROP_PASS_CREDENTIALS:
       usock_channel_set_pass_credentials (self, g_value_get_boolean (value));
+      break;
+    case PROP_PASS_PIDFD:
+      usock_channel_set_pass_pidfd (self, g_value_get_boolean (value));
       break;
     case PROP_MAX_FDS:
       usock_channel_set_max_fds (self, g_value_get_uint (value));
@@ -328,6 +335,17 @@ channel_install_properties (GObjectClass *object_class)
    */
   properties[PROP_PASS_CREDENTIALS] = g_param_spec_boolean ("pass-credentials", NULL, NULL, FALSE,
                                                             read_write);
+
+  /**
+   * UsockChannel:pass-pidfd: (getter get_pass_pidfd) (setter set_pass_pidfd)
+   *
+   * Whether received messages carry a descriptor of the process that sent
+   * them, see [method@Usock.Message.dup_pidfd]. Linux before 6.5 has none to
+   * give: messages come without then. Reading becomes slower.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_PASS_PIDFD] = g_param_spec_boolean ("pass-pidfd", NULL, NULL, FALSE, read_write);
 
   /**
    * UsockChannel:max-fds: (getter get_max_fds) (setter set_max_fds)
@@ -501,6 +519,8 @@ usock_channel_class_init (UsockChannelClass *class)
   socket_class->closing = usock_channel_closing;
   socket_class->finish = usock_channel_finish;
   socket_class->orphaned = usock_channel_orphaned;
+  socket_class->holds_input = usock_channel_holds_input;
+  socket_class->shutdown = usock_channel_shutdown;
 
   class->connect = usock_channel_connect_new;
   class->retry_connect = usock_channel_retry_connect;
@@ -973,6 +993,51 @@ usock_channel_set_pass_credentials (UsockChannel *self,
   if (usock_channel_socket (self)->fd != -1)
     usock_channel_prepare_fd (self, usock_channel_socket (self)->fd);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_PASS_CREDENTIALS]);
+}
+
+/**
+ * usock_channel_get_pass_pidfd: (get-property pass-pidfd)
+ * @self: a channel
+ *
+ * Gets whether received messages carry a descriptor of the process that sent
+ * them.
+ *
+ * Returns: whether they do
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_get_pass_pidfd (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
+
+  return self->pass_pidfd;
+}
+
+/**
+ * usock_channel_set_pass_pidfd: (set-property pass-pidfd)
+ * @self: a channel
+ * @pass_pidfd: whether they should
+ *
+ * Sets whether received messages carry a descriptor of the process that sent
+ * them.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_set_pass_pidfd (UsockChannel *self,
+                              gboolean      pass_pidfd)
+{
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  pass_pidfd = !!pass_pidfd;
+  if (self->pass_pidfd == pass_pidfd)
+    return;
+
+  self->pass_pidfd = pass_pidfd;
+  if (usock_channel_socket (self)->fd != -1)
+    usock_channel_prepare_fd (self, usock_channel_socket (self)->fd);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_PASS_PIDFD]);
 }
 
 /**

@@ -201,6 +201,11 @@ USOCK_AVAILABLE_IN_1_0
 void          usock_channel_set_pass_credentials   (UsockChannel         *self,
                                                     gboolean              pass_credentials);
 USOCK_AVAILABLE_IN_1_0
+gboolean      usock_channel_get_pass_pidfd         (UsockChannel         *self);
+USOCK_AVAILABLE_IN_1_0
+void          usock_channel_set_pass_pidfd         (UsockChannel         *self,
+                                                    gboolean              pass_pidfd);
+USOCK_AVAILABLE_IN_1_0
 guint         usock_channel_get_max_fds            (UsockChannel         *self);
 USOCK_AVAILABLE_IN_1_0
 void          usock_channel_set_max_fds            (UsockChannel         *self,

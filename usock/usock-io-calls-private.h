@@ -15,11 +15,11 @@ G_BEGIN_DECLS
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83
 #endif
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76
+#endif
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77
-#endif
-#ifndef SCM_PIDFD
-#define SCM_PIDFD 0x04
 #endif
 
 #ifdef USOCK_FAULTS
@@ -52,13 +52,6 @@ gsize usock_io_fault_cut  (gsize       length);
     result_ == -1 ? -errno : result_;                                                              \
   })
 
-/* getsockname() may say 111, one more byte than a sockaddr_un has. */
-typedef union
-{
-  struct sockaddr any;
-  struct sockaddr_storage storage;
-} UsockIoNative;
-
 /* A destination whose path is too long for an address is reached by its descriptor. */
 typedef struct
 {
@@ -68,5 +61,16 @@ typedef struct
 
 int usock_io_long_name_open (UsockIoLongName *self,
                              const UsockName *name);
+
+const struct cmsghdr *usock_io_control_next      (const struct msghdr   *message,
+                                                  const struct cmsghdr  *header);
+guint                 usock_io_control_count_fds (const struct cmsghdr  *header);
+int                   usock_io_control_get_fd    (const struct cmsghdr  *header,
+                                                  guint                  index);
+void                  usock_io_control_parse     (const struct msghdr   *message,
+                                                  UsockIoControl        *self);
+gsize                 usock_io_control_space     (const UsockIoOutgoing *outgoing);
+void                  usock_io_control_write     (const UsockIoOutgoing *outgoing,
+                                                  char                  *buffer);
 
 G_END_DECLS

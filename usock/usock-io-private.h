@@ -11,6 +11,8 @@
 
 #pragma once
 
+#include <poll.h>
+
 #include "usock-address-private.h"
 #include "usock-message-private.h"
 
@@ -31,6 +33,7 @@ typedef enum
   USOCK_IO_SET_OPTION,
   USOCK_IO_GET_NAME,
   USOCK_IO_SHUTDOWN,
+  USOCK_IO_POLL,
 } UsockIoCall;
 
 /* How much of a send buffer is free. What is on its way to slow receivers fills it. Sending goes
@@ -44,6 +47,7 @@ typedef enum
 
 #define USOCK_IO_BATCH_MAX 64
 #define USOCK_IO_FDS_MAX 253
+#define USOCK_IO_OTHERS_MAX 48
 
 /* What the kernel takes at the most in one message on AF_UNIX, whatever SO_SNDBUF says: above
  * it, sendmsg() answers ENOBUFS. */
@@ -67,10 +71,41 @@ typedef struct
   int fds[USOCK_IO_FDS_MAX];
   guint n_fds;
   gboolean fds_lost;
+  int pidfd; /* the receiver's, like the descriptors, or -1 */
+  int msg_flags;
   gboolean has_credentials;
   UsockCredentials credentials;
-  gint64 timestamp;
+  gint64 timestamp; /* in nanoseconds */
+  UsockControl others[USOCK_IO_OTHERS_MAX];
+  guint n_others;
 } UsockIoControl;
+
+/* getsockname() may say 111, one more byte than a sockaddr_un has. */
+typedef union
+{
+  struct sockaddr any;
+  struct sockaddr_storage storage;
+} UsockIoNative;
+
+/* Room for 253 descriptors, credentials, a pidfd, the time and a security label: a control
+ * buffer that is too small makes the kernel drop descriptors. The odd number of cache lines
+ * keeps the buffers of one batch from sharing cache sets. */
+#define USOCK_IO_CONTROL_SIZE 1600
+
+/* One message to be received, where the caller wants it, and what came along. */
+typedef struct
+{
+  struct iovec *iov;
+  guint n_iov;
+  int family;
+  gboolean with_control; /* without it, the kernel closes the descriptors that come */
+
+  gboolean has_control;
+  UsockIoControl control; /* points into the buffer */
+  UsockIoNative name;
+  socklen_t name_length;
+  _Alignas (16) char buffer[USOCK_IO_CONTROL_SIZE];
+} UsockIoIncoming;
 
 typedef struct
 {
@@ -79,6 +114,8 @@ typedef struct
   const int *fds;
   guint n_fds;
   const UsockCredentials *credentials;
+  const UsockControl *controls;
+  guint n_controls;
   const UsockName *destination;
 } UsockIoOutgoing;
 
@@ -97,7 +134,16 @@ int              usock_io_listen            (int                    fd,
                                              int                    backlog);
 int              usock_io_accept            (int                    fd);
 int              usock_io_prepare_adopted   (int                    fd);
-int              usock_io_shutdown_writing  (int                    fd);
+int              usock_io_accept_from       (int                    fd,
+                                             GSocketAddress       **address);
+int              usock_io_disconnect        (int                    fd);
+int              usock_io_shutdown          (int                    fd,
+                                             int                    how);
+int              usock_io_set_nonblocking   (int                    fd,
+                                             gboolean               nonblocking);
+int              usock_io_poll              (struct pollfd         *fds,
+                                             guint                  n_fds,
+                                             int                    timeout);
 
 int              usock_io_get_option        (int                    fd,
                                              int                    level,
@@ -118,6 +164,8 @@ int              usock_io_set_option_bytes  (int                    fd,
                                              gconstpointer          data,
                                              socklen_t              length);
 int              usock_io_set_credentials   (int                    fd,
+                                             gboolean               pass);
+int              usock_io_set_pidfds        (int                    fd,
                                              gboolean               pass);
 int              usock_io_set_markers       (int                    fd);
 int              usock_io_refuse_fds        (int                    fd,
@@ -155,6 +203,14 @@ int              usock_io_send_batch        (int                    fd,
                                              const UsockIoOutgoing *outgoing,
                                              guint                  n_outgoing);
 
+gssize           usock_io_send_message      (int                    fd,
+                                             const UsockIoOutgoing *outgoing,
+                                             int                    flags);
+gssize           usock_io_receive_message   (int                    fd,
+                                             UsockIoIncoming       *incoming,
+                                             int                    flags);
+char            *usock_io_incoming_get_sender (const UsockIoIncoming *incoming);
+
 UsockIoBatch    *usock_io_batch_new         (gsize                  slot_size);
 void             usock_io_batch_free        (UsockIoBatch          *batch);
 gsize            usock_io_batch_slot_size   (const UsockIoBatch    *batch);
@@ -178,11 +234,6 @@ char            *usock_io_batch_get_sender  (UsockIoBatch          *batch,
 int              usock_io_peek_end          (int                    fd,
                                              gboolean               stream,
                                              gboolean              *at_end);
-
-int              usock_io_wait              (int                    fd,
-                                             GIOCondition           condition,
-                                             int                    stop_fd,
-                                             int                    timeout);
 
 void             usock_io_close_foreign     (int                    fd);
 guint            usock_io_count_closing     (void);

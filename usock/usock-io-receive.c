@@ -13,11 +13,6 @@
 
 #define TIME_SPACE CMSG_SPACE (sizeof (struct timespec))
 
-/* Room for 253 descriptors, credentials, a pidfd, the time and a security label: a control
- * buffer that is too small makes the kernel drop descriptors. The odd number of cache lines
- * keeps the buffers of one batch from sharing cache sets. */
-#define CONTROL_SIZE 1600
-
 #define PAGE 4096
 
 /* Memory for many messages at once. A slot is as large as the largest message may be, but costs
@@ -34,7 +29,7 @@ struct _UsockIoBatch
   struct mmsghdr headers[USOCK_IO_BATCH_MAX];
   struct iovec iov[USOCK_IO_BATCH_MAX];
   UsockIoNative names[USOCK_IO_BATCH_MAX];
-  _Alignas (64) char controls[USOCK_IO_BATCH_MAX][CONTROL_SIZE];
+  _Alignas (64) char controls[USOCK_IO_BATCH_MAX][USOCK_IO_CONTROL_SIZE];
 };
 
 static void
@@ -47,7 +42,7 @@ batch_reset (UsockIoBatch *self,
       struct msghdr *header = &self->headers[i].msg_hdr;
 
       header->msg_namelen = sizeof (UsockIoNative);
-      header->msg_controllen = CONTROL_SIZE;
+      header->msg_controllen = USOCK_IO_CONTROL_SIZE;
       header->msg_flags = 0;
     }
 }
@@ -183,76 +178,13 @@ usock_io_batch_get (UsockIoBatch  *self,
                         || (header->msg_hdr.msg_flags & MSG_CTRUNC) != 0;
 }
 
-static int
-control_get_fd (const struct cmsghdr *header,
-                gsize                 index)
-{
-  int fd;
-
-  memcpy (&fd, CMSG_DATA (header) + index * sizeof fd, sizeof fd);
-  return fd;
-}
-
-static void
-control_take_fds (UsockIoControl       *control,
-                  const struct cmsghdr *header)
-{
-  gsize n = (header->cmsg_len - CMSG_LEN (0)) / sizeof (int);
-
-  /* The kernel merges what was sent; more than fits is not to be had, but would not be kept. */
-  for (gsize i = 0; i < n; i++)
-    {
-      int fd = control_get_fd (header, i);
-
-      if (control->n_fds < USOCK_IO_FDS_MAX)
-        control->fds[control->n_fds++] = fd;
-      else
-        usock_io_close_foreign (fd);
-    }
-}
-
-/* Walks every record. The descriptors are the caller's from here on, so this is called once for
- * each message that has_control. MSG_CTRUNC with a buffer that large means that descriptors were
- * lost: the process had no numbers left for them, or a security module refused them. */
+/* Once for each message that has_control: see usock_io_control_parse(). */
 void
 usock_io_batch_get_control (UsockIoBatch   *self,
                             guint           index,
                             UsockIoControl *control)
 {
-  struct msghdr *message = &self->headers[index].msg_hdr;
-
-  control->n_fds = 0;
-  control->fds_lost = (message->msg_flags & MSG_CTRUNC) != 0;
-  control->has_credentials = FALSE;
-  control->timestamp = 0;
-
-  for (struct cmsghdr *header = CMSG_FIRSTHDR (message); header != NULL;
-       header = CMSG_NXTHDR (message, header))
-    {
-      if (header->cmsg_level != SOL_SOCKET)
-        continue;
-
-      if (header->cmsg_type == SCM_RIGHTS)
-        control_take_fds (control, header);
-      /* Nobody here asked for one, but whoever made the socket may have. */
-      else if (header->cmsg_type == SCM_PIDFD)
-        close (control_get_fd (header, 0));
-      else if (header->cmsg_type == SCM_CREDENTIALS)
-        {
-          struct ucred native;
-
-          memcpy (&native, CMSG_DATA (header), sizeof native);
-          control->credentials = (UsockCredentials) { native.pid, native.uid, native.gid };
-          control->has_credentials = TRUE;
-        }
-      else if (header->cmsg_type == SCM_TIMESTAMPNS)
-        {
-          struct timespec time;
-
-          memcpy (&time, CMSG_DATA (header), sizeof time);
-          control->timestamp = time.tv_sec * G_USEC_PER_SEC + time.tv_nsec / 1000;
-        }
-    }
+  usock_io_control_parse (&self->headers[index].msg_hdr, control);
 }
 
 char *
@@ -264,14 +196,15 @@ usock_io_batch_get_sender (UsockIoBatch *self,
 }
 
 static void
-control_drop_copies (struct msghdr *message)
+control_drop_copies (const struct msghdr *message)
 {
-  for (struct cmsghdr *header = CMSG_FIRSTHDR (message); header != NULL;
-       header = CMSG_NXTHDR (message, header))
+  const struct cmsghdr *header = NULL;
+
+  while ((header = usock_io_control_next (message, header)) != NULL)
     if (header->cmsg_level == SOL_SOCKET
         && (header->cmsg_type == SCM_RIGHTS || header->cmsg_type == SCM_PIDFD))
-      for (gsize i = 0; i < (header->cmsg_len - CMSG_LEN (0)) / sizeof (int); i++)
-        close (control_get_fd (header, i));
+      for (guint i = 0; i < usock_io_control_count_fds (header); i++)
+        close (usock_io_control_get_fd (header, i));
 }
 
 /* Of a byte stream. Without a control buffer no descriptor is installed. */

@@ -29,48 +29,12 @@ usock_io_send_data_to (int              fd,
   return usock_io_send (fd, &outgoing);
 }
 
+/* Room for what is common, so that nothing is allocated for it. */
 typedef union
 {
   struct cmsghdr align;
   char buffer[CMSG_SPACE (sizeof (struct ucred)) + CMSG_SPACE (USOCK_IO_FDS_MAX * sizeof (int))];
 } ControlOut;
-
-static gsize
-control_append (char         *buffer,
-                int           type,
-                gconstpointer data,
-                gsize         length)
-{
-  struct cmsghdr *header = (struct cmsghdr *) buffer;
-
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = type;
-  header->cmsg_len = CMSG_LEN (length);
-  memcpy (CMSG_DATA (header), data, length);
-  memset (buffer + CMSG_LEN (length), 0, CMSG_SPACE (length) - CMSG_LEN (length));
-  return CMSG_SPACE (length);
-}
-
-static gsize
-control_write (ControlOut            *control,
-               const UsockIoOutgoing *outgoing)
-{
-  gsize used = 0;
-
-  if (outgoing->credentials != NULL)
-    {
-      struct ucred native = { outgoing->credentials->pid, outgoing->credentials->uid,
-                              outgoing->credentials->gid };
-
-      used += control_append (control->buffer, SCM_CREDENTIALS, &native, sizeof native);
-    }
-
-  if (outgoing->n_fds > 0)
-    used += control_append (control->buffer + used, SCM_RIGHTS, outgoing->fds,
-                            outgoing->n_fds * sizeof (int));
-
-  return used;
-}
 
 static void
 outgoing_fill (const UsockIoOutgoing *outgoing,
@@ -88,9 +52,10 @@ outgoing_fill (const UsockIoOutgoing *outgoing,
 
 static gssize
 send_native (int           fd,
-             struct msghdr *header)
+             struct msghdr *header,
+             int            flags)
 {
-  return RETRY (sendmsg (fd, header, MSG_DONTWAIT | MSG_NOSIGNAL));
+  return RETRY (sendmsg (fd, header, flags | MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
 #ifdef USOCK_FAULTS
@@ -117,29 +82,39 @@ gssize
 usock_io_send (int                    fd,
                const UsockIoOutgoing *outgoing)
 {
+  return usock_io_send_message (fd, outgoing, 0);
+}
+
+gssize
+usock_io_send_message (int                    fd,
+                       const UsockIoOutgoing *outgoing,
+                       int                    flags)
+{
   struct msghdr header;
   ControlOut control;
+  g_autofree char *large = NULL;
   UsockIoLongName name;
   gssize result;
 
   FAULT (USOCK_IO_SEND);
   outgoing_fill (outgoing, &header);
   outgoing_cut (&header);
-  if (outgoing->n_fds > 0 || outgoing->credentials != NULL)
-    {
-      header.msg_control = control.buffer;
-      header.msg_controllen = control_write (&control, outgoing);
-    }
+  header.msg_controllen = usock_io_control_space (outgoing);
+  if (header.msg_controllen > sizeof control)
+    header.msg_control = large = g_malloc (header.msg_controllen);
+  else if (header.msg_controllen > 0)
+    header.msg_control = control.buffer;
+  usock_io_control_write (outgoing, header.msg_control);
 
   if (outgoing->destination == NULL || outgoing->destination->length > 0)
-    return send_native (fd, &header);
+    return send_native (fd, &header, flags);
 
   result = usock_io_long_name_open (&name, outgoing->destination);
   if (result < 0)
     return result;
   header.msg_name = &name.native;
   header.msg_namelen = sizeof name.native;
-  result = send_native (fd, &header);
+  result = send_native (fd, &header, flags);
   close (name.file);
   return result;
 }

@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <linux/sockios.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -17,7 +16,7 @@ static struct
   int errnum;
   guint nth;
   guint every;
-} faults[USOCK_IO_SHUTDOWN + 1];
+} faults[USOCK_IO_POLL + 1];
 
 static int fault_cut;
 
@@ -79,6 +78,7 @@ usock_io_call_name (UsockIoCall call)
     [USOCK_IO_SET_OPTION] = "setsockopt",
     [USOCK_IO_GET_NAME] = "getsockname",
     [USOCK_IO_SHUTDOWN] = "shutdown",
+    [USOCK_IO_POLL] = "poll",
   };
 
   return names[call];
@@ -137,13 +137,6 @@ usock_io_prepare_adopted (int fd)
 }
 
 int
-usock_io_shutdown_writing (int fd)
-{
-  FAULT (USOCK_IO_SHUTDOWN);
-  return RETRY (shutdown (fd, SHUT_WR));
-}
-
-int
 usock_io_get_option (int  fd,
                      int  level,
                      int  name,
@@ -193,6 +186,16 @@ usock_io_set_credentials (int      fd,
                           gboolean pass)
 {
   return usock_io_set_option (fd, SOL_SOCKET, SO_PASSCRED, pass);
+}
+
+/* Linux before 6.5 knows none. */
+int
+usock_io_set_pidfds (int      fd,
+                     gboolean pass)
+{
+  int result = usock_io_set_option (fd, SOL_SOCKET, SO_PASSPIDFD, pass);
+
+  return result == -ENOPROTOOPT || result == -EOPNOTSUPP ? 0 : result;
 }
 
 /* On SEQPACKET recvmsg() returns 0 both for an empty message and at the end. What tells them
@@ -349,18 +352,4 @@ usock_io_grow_buffer (int fd)
   return usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &before) == 0
          && usock_io_set_option (fd, SOL_SOCKET, SO_SNDBUF, before) == 0
          && usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &after) == 0 && after > before;
-}
-
-/* Blocks, for at most @timeout milliseconds; -1 is for ever. Either descriptor may be -1. Returns
- * whether there is something to do on @fd, and 0 also when @stop_fd is readable. */
-int
-usock_io_wait (int          fd,
-               GIOCondition condition,
-               int          stop_fd,
-               int          timeout)
-{
-  struct pollfd fds[2] = { { fd, condition, 0 }, { stop_fd, POLLIN, 0 } };
-  int result = RETRY (poll (fds, G_N_ELEMENTS (fds), timeout));
-
-  return result < 0 ? result : fds[0].revents != 0;
 }

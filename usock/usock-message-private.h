@@ -6,6 +6,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "usock-control-private.h"
 #include "usock-message.h"
 
 G_BEGIN_DECLS
@@ -30,6 +31,12 @@ UsockMessage           *usock_message_new_received     (gconstpointer           
 UsockMessage           *usock_message_new_assembled    (GBytes                 *bytes);
 UsockMessage           *usock_message_new_rest         (UsockMessage           *message,
                                                         gsize                   offset);
+UsockMessage           *usock_message_new_taken        (gpointer                data,
+                                                        gsize                   length,
+                                                        gsize                   full_length);
+void                    usock_message_cut              (UsockMessage           *self,
+                                                        const gsize            *sizes,
+                                                        gsize                   n_sizes);
 void                    usock_message_receive_fds      (UsockMessage           *self,
                                                         const int              *fds,
                                                         guint                   n_fds,
@@ -41,6 +48,12 @@ void                    usock_message_receive_info     (UsockMessage           *
                                                         const UsockCredentials *credentials,
                                                         gint64                  timestamp,
                                                         const char             *sender);
+void                    usock_message_receive_msg_flags (UsockMessage          *self,
+                                                        UsockMsgFlags           msg_flags);
+void                    usock_message_receive_controls (UsockMessage           *self,
+                                                        const UsockControl     *controls,
+                                                        guint                   n_controls,
+                                                        int                     pidfd);
 
 void                    usock_message_freeze           (UsockMessage           *self);
 guint                   usock_message_get_iov          (UsockMessage           *self,
@@ -50,6 +63,8 @@ const int              *usock_message_peek_fds         (UsockMessage           *
                                                         guint                  *n_fds);
 gboolean                usock_message_peek_credentials (UsockMessage           *self,
                                                         UsockCredentials       *credentials);
+const UsockControl     *usock_message_peek_controls    (UsockMessage           *self,
+                                                        guint                  *n_controls);
 
 void                    usock_message_pin_fds          (UsockMessage           *self);
 void                    usock_message_unpin_fds        (UsockMessage           *self);

@@ -11,7 +11,14 @@
 #include <sys/stat.h>
 
 #include "usock-compat-private.h"
+#include "usock-enums.h"
 #include "usock-error-private.h"
+
+/* Control records of one message, as the kernel counts them. It answers more than
+ * net.core.optmem_max allows with ENOBUFS, as if there might be room later. */
+#define MESSAGE_MAX_CONTROLS 16384
+
+#define NANOSECONDS G_GINT64_CONSTANT (1000000000)
 
 /* SCM_MAX_FD, see unix(7); the kernel answers EINVAL to more. */
 #define MESSAGE_MAX_FDS 253
@@ -53,9 +60,13 @@ struct _UsockMessage
   UsockTally *tally; /* of who received it, if that is limited */
 
   GCredentials *credentials;
+  GArray *controls; /* of UsockControl, but for those that have their own place here; or NULL */
+  int pidfd;
   char *sender;
-  gint64 timestamp;
+  gint64 timestamp; /* in nanoseconds */
+  gboolean has_time_record; /* the time is among the controls too */
   UsockMessageFlags flags;
+  UsockMsgFlags msg_flags;
   gboolean frozen;
   gboolean received;
 };
@@ -81,6 +92,7 @@ message_new (GBytes *bytes)
   self->bytes = bytes;
   self->length = self->full_length = g_bytes_get_size (bytes);
   self->close_fd = message_close_plain;
+  self->pidfd = -1;
 
   return self;
 }
@@ -108,23 +120,49 @@ message_steal_fd (UsockMessage *self,
   return fd;
 }
 
+/* Takes @data over, behind whose last byte stands a NUL; it is promised to those who get the
+ * bytes. */
+UsockMessage *
+usock_message_new_taken (gpointer data,
+                         gsize    length,
+                         gsize    full_length)
+{
+  UsockMessage *self = message_new (g_bytes_new_take (data, length));
+
+  self->full_length = full_length;
+  self->frozen = self->received = TRUE;
+  return self;
+}
+
 UsockMessage *
 usock_message_new_received (gconstpointer data,
                             gsize         length,
                             gsize         full_length)
 {
   guint8 *copy = g_malloc (length + 1);
-  UsockMessage *self;
 
   if (length > 0)
     memcpy (copy, data, length);
-  copy[length] = '\0'; /* promised to those who get the bytes */
-  self = message_new (g_bytes_new_take (copy, length));
+  copy[length] = '\0';
+  return usock_message_new_taken (copy, length, full_length);
+}
 
-  self->full_length = full_length;
-  self->frozen = self->received = TRUE;
+/* Has the payload be seen as segments of these sizes, as far as it reaches. */
+void
+usock_message_cut (UsockMessage *self,
+                   const gsize  *sizes,
+                   gsize         n_sizes)
+{
+  gsize offset = 0;
 
-  return self;
+  self->segments = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+  for (gsize i = 0; i < n_sizes; i++)
+    {
+      gsize size = MIN (sizes[i], self->length - offset);
+
+      g_ptr_array_add (self->segments, g_bytes_new_from_bytes (self->bytes, offset, size));
+      offset += size;
+    }
 }
 
 /* Takes @bytes over, behind which a NUL stands. */
@@ -176,6 +214,29 @@ usock_message_receive_tally (UsockMessage *self,
 
   self->tally = usock_tally_ref (tally);
   usock_tally_change (tally, self->n_fds);
+}
+
+void
+usock_message_receive_msg_flags (UsockMessage  *self,
+                                 UsockMsgFlags  msg_flags)
+{
+  self->msg_flags = msg_flags;
+}
+
+/* Takes @pidfd over, or -1. */
+void
+usock_message_receive_controls (UsockMessage       *self,
+                                const UsockControl *controls,
+                                guint               n_controls,
+                                int                 pidfd)
+{
+  for (guint i = 0; i < n_controls; i++)
+    {
+      usock_control_array_append (&self->controls, &controls[i]);
+      if (controls[i].level == SOL_SOCKET && controls[i].type == SCM_TIMESTAMP)
+        self->has_time_record = TRUE;
+    }
+  self->pidfd = pidfd;
 }
 
 /* Credentials come with pid 0 when the sender is outside our pid namespace, or sent before
@@ -248,6 +309,15 @@ usock_message_peek_credentials (UsockMessage     *self,
   native = g_credentials_get_native (self->credentials, G_CREDENTIALS_TYPE_LINUX_UCRED);
   *credentials = *native;
   return TRUE;
+}
+
+/* What the kernel added to a message that came is not sent on with it. */
+const UsockControl *
+usock_message_peek_controls (UsockMessage *self,
+                             guint        *n_controls)
+{
+  *n_controls = self->controls != NULL && !self->received ? self->controls->len : 0;
+  return *n_controls > 0 ? (const UsockControl *) self->controls->data : NULL;
 }
 
 /* While a message stands in a queue its descriptors can neither be taken nor closed: a handler
@@ -373,6 +443,9 @@ usock_message_unref (UsockMessage *self)
   g_clear_pointer (&self->segments, g_ptr_array_unref);
   g_clear_pointer (&self->bytes, g_bytes_unref);
   g_clear_object (&self->credentials);
+  g_clear_pointer (&self->controls, g_array_unref);
+  if (self->pidfd != -1)
+    close (self->pidfd);
   g_free (self->sender);
   g_free (self);
 }
@@ -502,6 +575,123 @@ usock_message_append_fd_owned (UsockMessage  *self,
   return TRUE;
 }
 
+static gboolean
+message_check_control (UsockMessage  *self,
+                       int            level,
+                       int            type,
+                       gsize          length,
+                       GError       **error)
+{
+  if (self->frozen)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                 _("Could not add control record %d of level %d to a message: it was sent already"),
+                 type, level);
+  else if (level == SOL_SOCKET && (type == SCM_RIGHTS || type == SCM_PIDFD))
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 _("Could not add control record %d of level %d to a message: descriptors are "
+                   "added as such"),
+                 type, level);
+  else if (length > MESSAGE_MAX_CONTROLS
+           || usock_control_array_space (self->controls) + CMSG_SPACE (length)
+                  > MESSAGE_MAX_CONTROLS)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 _("Could not add control record %d of level %d to a message: all records "
+                   "together may have %d bytes"),
+                 type, level, MESSAGE_MAX_CONTROLS);
+  else
+    return TRUE;
+
+  return FALSE;
+}
+
+/**
+ * usock_message_append_control:
+ * @self: a message that was not sent yet
+ * @level: the level, `SOL_SOCKET` or `IPPROTO_IP` for example
+ * @type: which record of that level, `IP_TTL` for example
+ * @bytes: (transfer none): the bytes of the record, as the kernel reads them
+ * @error: return location for an error
+ *
+ * Adds a control record, see cmsg(3), to be sent along. What the kernel does
+ * not know of `SOL_SOCKET` makes sending fail; most other levels ignore it.
+ *
+ * Fails with `G_IO_ERROR_INVALID_ARGUMENT` for descriptors, which
+ * [method@Usock.Message.append_fd] adds, and if the records together have more
+ * than 16384 bytes with their headers, and with `G_IO_ERROR_BUSY` if the
+ * message was sent already.
+ *
+ * Returns: whether it was added
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_message_append_control (UsockMessage  *self,
+                              gint           level,
+                              gint           type,
+                              GBytes        *bytes,
+                              GError       **error)
+{
+  UsockControl control = { .level = level, .type = type };
+
+  g_return_val_if_fail (self != NULL && bytes != NULL, FALSE);
+
+  control.data = g_bytes_get_data (bytes, &control.length);
+  if (!message_check_control (self, level, type, control.length, error))
+    return FALSE;
+
+  usock_control_array_append (&self->controls, &control);
+  return TRUE;
+}
+
+/**
+ * usock_message_append_control_value:
+ * @self: a message that was not sent yet
+ * @level: the level, `SOL_SOCKET` or `IPPROTO_IP` for example
+ * @type: which record of that level, `IP_TTL` for example
+ * @value: (transfer none): the value, of the type that
+ *   [method@Usock.Message.get_controls] would tell it in; any number does for a
+ *   number, and bytes for everything
+ * @error: return location for an error
+ *
+ * Adds a control record of which the library knows the bytes. A floating
+ * @value is consumed.
+ *
+ * Fails with `G_IO_ERROR_INVALID_ARGUMENT` if @value is no value for such a
+ * record, or the library does not know it and @value is not bytes; and like
+ * [method@Usock.Message.append_control].
+ *
+ * Returns: whether it was added
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_message_append_control_value (UsockMessage  *self,
+                                    gint           level,
+                                    gint           type,
+                                    GVariant      *value,
+                                    GError       **error)
+{
+  g_autoptr (GVariant) owned = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+
+  g_return_val_if_fail (self != NULL && value != NULL, FALSE);
+
+  owned = g_variant_ref_sink (value);
+  bytes = usock_control_encode (level, type, value);
+  if (bytes == NULL)
+    {
+      g_autofree char *shown = g_variant_print (value, TRUE);
+
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   _("Could not add control record %d of level %d to a message: %s is no value "
+                     "for it"),
+                   type, level, shown);
+      return FALSE;
+    }
+
+  return usock_message_append_control (self, level, type, bytes, error);
+}
+
 /**
  * usock_message_get_bytes:
  * @self: a message
@@ -563,6 +753,50 @@ usock_message_get_data (UsockMessage *self,
   g_return_val_if_fail (self != NULL, NULL);
 
   return g_bytes_get_data (usock_message_get_bytes (self), length != NULL ? length : &ignored);
+}
+
+/**
+ * usock_message_get_n_segments:
+ * @self: a message
+ *
+ * Gets of how many segments the payload is made: those that it was given with
+ * [method@Usock.Message.append_bytes], or into which
+ * [method@Usock.Handle.recvmsg_segments] cut it.
+ *
+ * Returns: how many; 1 at the least
+ *
+ * Since: 1.0
+ */
+guint
+usock_message_get_n_segments (UsockMessage *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->segments != NULL ? self->segments->len : 1;
+}
+
+/**
+ * usock_message_get_segment:
+ * @self: a message
+ * @index: which segment, from 0
+ *
+ * Gets a part of the payload.
+ *
+ * Returns: (transfer none) (nullable): the bytes, owned by the message; %NULL if there is no
+ *   such segment
+ *
+ * Since: 1.0
+ */
+GBytes *
+usock_message_get_segment (UsockMessage *self,
+                           guint         index)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  if (index >= usock_message_get_n_segments (self))
+    return NULL;
+
+  return self->segments != NULL ? self->segments->pdata[index] : self->bytes;
 }
 
 /**
@@ -661,6 +895,25 @@ usock_message_get_flags (UsockMessage *self)
 }
 
 /**
+ * usock_message_get_msg_flags:
+ * @self: a received message
+ *
+ * Gets what the system told about the message in its own flags, `USOCK_MSG_EOR`
+ * or `USOCK_MSG_ERRQUEUE` for example; see recvmsg(2).
+ *
+ * Returns: the flags
+ *
+ * Since: 1.0
+ */
+UsockMsgFlags
+usock_message_get_msg_flags (UsockMessage *self)
+{
+  g_return_val_if_fail (self != NULL, USOCK_MSG_NONE);
+
+  return self->msg_flags;
+}
+
+/**
  * usock_message_get_timestamp:
  * @self: a message
  *
@@ -675,7 +928,7 @@ usock_message_get_timestamp (UsockMessage *self)
 {
   g_return_val_if_fail (self != NULL, 0);
 
-  return self->timestamp;
+  return self->timestamp / 1000;
 }
 
 /**
@@ -742,6 +995,175 @@ usock_message_set_credentials (UsockMessage *self,
   g_return_if_fail (!self->frozen);
 
   g_set_object (&self->credentials, credentials);
+}
+
+/**
+ * usock_message_dup_pidfd:
+ * @self: a received message
+ * @error: return location for an error
+ *
+ * Gets a descriptor of the process that sent the message, see pidfd_open(2).
+ * Unlike the number of the process it never comes to mean another one. It is
+ * close-on-exec, and the caller has to close it.
+ *
+ * Received messages have one if [property@Usock.Channel:pass-pidfd] is set.
+ *
+ * Fails with `G_IO_ERROR_NOT_FOUND` if the message came without, which is so on
+ * Linux before 6.5, and with `G_IO_ERROR_TOO_MANY_OPEN_FILES` if the process
+ * may open no more descriptors.
+ *
+ * Returns: the descriptor, or -1
+ *
+ * Since: 1.0
+ */
+gint
+usock_message_dup_pidfd (UsockMessage  *self,
+                         GError       **error)
+{
+  int fd;
+
+  g_return_val_if_fail (self != NULL, -1);
+
+  if (self->pidfd == -1)
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+                           _("Could not get the process that sent a message: the message came "
+                             "without its descriptor"));
+      return -1;
+    }
+
+  fd = fcntl (self->pidfd, F_DUPFD_CLOEXEC, 3);
+  if (fd == -1)
+    usock_error_set_errno (error, errno, _("Could not get the process that sent a message"));
+  return fd;
+}
+
+static GVariant *
+message_describe_fds (UsockMessage *self)
+{
+  g_autoptr (GEnumClass) kinds = g_type_class_ref (USOCK_TYPE_FD_KIND);
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_STRING_ARRAY);
+  for (guint i = 0; i < self->n_fds; i++)
+    {
+      UsockFdKind kind = usock_message_get_fd_kind (self, i);
+
+      g_variant_builder_add (&builder, "s", g_enum_get_value (kinds, kind)->value_nick);
+    }
+
+  return g_variant_builder_end (&builder);
+}
+
+static void
+builder_add_record (GVariantBuilder *builder,
+                    int              level,
+                    int              type,
+                    GVariant        *value)
+{
+  g_variant_builder_add (builder, "(iiv)", level, type, value);
+}
+
+/**
+ * usock_message_get_controls:
+ * @self: a message
+ *
+ * Gets all that came, or is to be sent, beside the payload, as records of a
+ * level, a type and a value, of the type `a(iiv)`. What has methods of its own
+ * is among them: the time, credentials, and descriptors, of which only the
+ * kinds are told, `file` or `socket` for example.
+ *
+ * | record | value |
+ * | - | - |
+ * | `SCM_TIMESTAMP`, `SCM_TIMESTAMPNS` | `(xx)`: seconds, and micro- or nanoseconds |
+ * | `SCM_TIMESTAMPING` | `a(xx)`: three times, in nanoseconds |
+ * | `SCM_CREDENTIALS` | `(iuu)`: process, user and group |
+ * | `SCM_RIGHTS` | `as`: what each descriptor is |
+ * | `SCM_PIDFD` | `s`: `pidfd` |
+ * | `SCM_SECURITY` | `s`: the label |
+ * | `SO_RXQ_OVFL`, `SO_MARK`, `SO_PRIORITY`, `IP_CHECKSUM`, `IPV6_FLOWINFO` | `u` |
+ * | `IP_TOS`, `IP_TTL`, `IPV6_TCLASS`, `IPV6_HOPLIMIT`, `UDP_GRO` and other numbers | `i` |
+ * | `IP_PKTINFO` | `(iss)`: interface, our address, destination |
+ * | `IPV6_PKTINFO` | `(is)`: interface, destination |
+ * | `IP_ORIGDSTADDR`, `IPV6_ORIGDSTADDR` | `s`: address and port |
+ * | `IPV6_PATHMTU` | `(su)`: address and size |
+ * | `IP_RECVERR`, `IPV6_RECVERR` | `(uyyyuus)`: errno, origin, type, code, info, data, who told |
+ * | `PACKET_AUXDATA` | `(uuuqqqq)`: status, length, captured, two offsets, VLAN tag and protocol |
+ * | everything else | `ay`: the bytes |
+ *
+ * Returns: (transfer full): the records
+ *
+ * Since: 1.0
+ */
+GVariant *
+usock_message_get_controls (UsockMessage *self)
+{
+  GVariantBuilder builder;
+
+  g_return_val_if_fail (self != NULL, NULL);
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(iiv)"));
+  if (self->timestamp != 0 && !self->has_time_record)
+    builder_add_record (&builder, SOL_SOCKET, SCM_TIMESTAMPNS,
+                        g_variant_new ("(xx)", self->timestamp / NANOSECONDS,
+                                       self->timestamp % NANOSECONDS));
+  if (self->credentials != NULL)
+    {
+      const UsockCredentials *native
+          = g_credentials_get_native (self->credentials, G_CREDENTIALS_TYPE_LINUX_UCRED);
+
+      builder_add_record (&builder, SOL_SOCKET, SCM_CREDENTIALS,
+                          g_variant_new ("(iuu)", native->pid, native->uid, native->gid));
+    }
+  if (self->n_fds > 0)
+    builder_add_record (&builder, SOL_SOCKET, SCM_RIGHTS, message_describe_fds (self));
+  if (self->pidfd != -1)
+    builder_add_record (&builder, SOL_SOCKET, SCM_PIDFD, g_variant_new_string ("pidfd"));
+  for (guint i = 0; self->controls != NULL && i < self->controls->len; i++)
+    {
+      const UsockControl *control = &g_array_index (self->controls, UsockControl, i);
+
+      builder_add_record (&builder, control->level, control->type, usock_control_decode (control));
+    }
+
+  return g_variant_ref_sink (g_variant_builder_end (&builder));
+}
+
+/**
+ * usock_message_lookup_control:
+ * @self: a message
+ * @level: the level, `SOL_SOCKET` or `IPPROTO_IP` for example
+ * @type: which record of that level, `IP_TTL` for example
+ *
+ * Gets the value of one record of [method@Usock.Message.get_controls], of the
+ * first one if there are more.
+ *
+ * Returns: (transfer full) (nullable): the value; %NULL if there is no such record
+ *
+ * Since: 1.0
+ */
+GVariant *
+usock_message_lookup_control (UsockMessage *self,
+                              gint          level,
+                              gint          type)
+{
+  g_autoptr (GVariant) controls = NULL;
+  GVariantIter iter;
+  GVariant *value;
+  int its_level, its_type;
+
+  g_return_val_if_fail (self != NULL, NULL);
+
+  controls = usock_message_get_controls (self);
+  g_variant_iter_init (&iter, controls);
+  while (g_variant_iter_next (&iter, "(iiv)", &its_level, &its_type, &value))
+    {
+      if (its_level == level && its_type == type)
+        return value;
+      g_variant_unref (value);
+    }
+
+  return NULL;
 }
 
 /**

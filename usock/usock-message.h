@@ -39,12 +39,29 @@ USOCK_AVAILABLE_IN_1_0
 gboolean           usock_message_append_fd_owned (UsockMessage   *self,
                                                   gint            fd,
                                                   GError        **error);
+USOCK_AVAILABLE_IN_1_0
+gboolean           usock_message_append_control  (UsockMessage   *self,
+                                                  gint            level,
+                                                  gint            type,
+                                                  GBytes         *bytes,
+                                                  GError        **error);
+USOCK_AVAILABLE_IN_1_0
+gboolean           usock_message_append_control_value (UsockMessage *self,
+                                                  gint            level,
+                                                  gint            type,
+                                                  GVariant       *value,
+                                                  GError        **error);
 
 USOCK_AVAILABLE_IN_1_0
 GBytes            *usock_message_get_bytes       (UsockMessage   *self);
 USOCK_AVAILABLE_IN_1_0
 const guint8      *usock_message_get_data        (UsockMessage   *self,
                                                   gsize          *length);
+USOCK_AVAILABLE_IN_1_0
+guint              usock_message_get_n_segments  (UsockMessage   *self);
+USOCK_AVAILABLE_IN_1_0
+GBytes            *usock_message_get_segment     (UsockMessage   *self,
+                                                  guint           index);
 USOCK_AVAILABLE_IN_1_0
 char              *usock_message_dup_text        (UsockMessage   *self,
                                                   GError        **error);
@@ -55,6 +72,8 @@ gsize              usock_message_get_full_length (UsockMessage   *self);
 USOCK_AVAILABLE_IN_1_0
 UsockMessageFlags  usock_message_get_flags       (UsockMessage   *self);
 USOCK_AVAILABLE_IN_1_0
+UsockMsgFlags      usock_message_get_msg_flags   (UsockMessage   *self);
+USOCK_AVAILABLE_IN_1_0
 gint64             usock_message_get_timestamp   (UsockMessage   *self);
 USOCK_AVAILABLE_IN_1_0
 const char        *usock_message_get_sender      (UsockMessage   *self);
@@ -64,6 +83,15 @@ GCredentials      *usock_message_get_credentials (UsockMessage   *self);
 USOCK_AVAILABLE_IN_1_0
 void               usock_message_set_credentials (UsockMessage   *self,
                                                   GCredentials   *credentials);
+USOCK_AVAILABLE_IN_1_0
+gint               usock_message_dup_pidfd       (UsockMessage   *self,
+                                                  GError        **error);
+USOCK_AVAILABLE_IN_1_0
+GVariant          *usock_message_get_controls    (UsockMessage   *self);
+USOCK_AVAILABLE_IN_1_0
+GVariant          *usock_message_lookup_control  (UsockMessage   *self,
+                                                  gint            level,
+                                                  gint            type);
 
 USOCK_AVAILABLE_IN_1_0
 guint              usock_message_get_n_fds       (UsockMessage   *self);

@@ -52,6 +52,7 @@ server_new_channel (UsockServer *self)
   usock_channel_set_max_fds (channel, self->max_fds);
   usock_channel_set_max_held_fds (channel, self->max_held_fds);
   usock_channel_set_pass_credentials (channel, self->pass_credentials);
+  usock_channel_set_pass_pidfd (channel, self->pass_pidfd);
   usock_channel_set_allow_half_open (channel, self->allow_half_open);
   usock_channel_set_read_buffer_size (channel, self->read_buffer_size);
   usock_channel_set_queue_limit (channel, self->queue_limit);

@@ -18,7 +18,9 @@ usock_server_prepare_fd (UsockServer *self,
     return 0;
 
   result = usock_io_refuse_fds (fd, self->max_fds == 0);
-  return result < 0 ? result : usock_io_set_credentials (fd, self->pass_credentials);
+  if (result == 0)
+    result = usock_io_set_credentials (fd, self->pass_credentials);
+  return result < 0 ? result : usock_io_set_pidfds (fd, self->pass_pidfd);
 }
 
 void

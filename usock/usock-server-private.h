@@ -62,6 +62,7 @@ struct _UsockServer
   guint max_fds;
   guint max_held_fds;
   gboolean pass_credentials;
+  gboolean pass_pidfd;
   gboolean allow_half_open;
   guint read_buffer_size;
   guint64 queue_limit;

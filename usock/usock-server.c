@@ -71,6 +71,7 @@ typedef enum
   PROP_MAX_FDS,
   PROP_MAX_HELD_FDS,
   PROP_PASS_CREDENTIALS,
+  PROP_PASS_PIDFD,
   PROP_ALLOW_HALF_OPEN,
   PROP_READ_BUFFER_SIZE,
   PROP_QUEUE_LIMIT,
@@ -199,6 +200,9 @@ usock_server_get_property (GObject    *object,
     case PROP_PASS_CREDENTIALS:
       g_value_set_boolean (value, self->pass_credentials);
       break;
+    case PROP_PASS_PIDFD:
+      g_value_set_boolean (value, self->pass_pidfd);
+      break;
     case PROP_ALLOW_HALF_OPEN:
       g_value_set_boolean (value, self->allow_half_open);
       break;
@@ -264,6 +268,9 @@ usock_server_set_property (GObject      *object,
       break;
     case PROP_PASS_CREDENTIALS:
       usock_server_set_pass_credentials (self, g_value_get_boolean (value));
+      break;
+    case PROP_PASS_PIDFD:
+      usock_server_set_pass_pidfd (self, g_value_get_boolean (value));
       break;
     case PROP_ALLOW_HALF_OPEN:
       usock_server_set_allow_half_open (self, g_value_get_boolean (value));
@@ -415,6 +422,16 @@ server_install_inherited (const GParamFlags flags)
    */
   properties[PROP_PASS_CREDENTIALS]
       = g_param_spec_boolean ("pass-credentials", NULL, NULL, FALSE, flags);
+
+  /**
+   * UsockServer:pass-pidfd: (getter get_pass_pidfd) (setter set_pass_pidfd)
+   *
+   * Whether messages carry a descriptor of the process that sent them: the
+   * [property@Usock.Channel:pass-pidfd] of the connections that come.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_PASS_PIDFD] = g_param_spec_boolean ("pass-pidfd", NULL, NULL, FALSE, flags);
 
   /**
    * UsockServer:allow-half-open: (getter get_allow_half_open) (setter set_allow_half_open)
@@ -1043,6 +1060,50 @@ usock_server_set_pass_credentials (UsockServer *self,
   if (self->parent_instance.fd != -1)
     usock_server_prepare_fd (self, self->parent_instance.fd);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_PASS_CREDENTIALS]);
+}
+
+/**
+ * usock_server_get_pass_pidfd: (get-property pass-pidfd)
+ * @self: a server
+ *
+ * Gets whether messages carry a descriptor of the process that sent them.
+ *
+ * Returns: whether they do
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_server_get_pass_pidfd (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), 0);
+
+  return self->pass_pidfd;
+}
+
+/**
+ * usock_server_set_pass_pidfd: (set-property pass-pidfd)
+ * @self: a server
+ * @pass_pidfd: whether they do
+ *
+ * Sets whether messages carry a descriptor of the process that sent them, of
+ * the connections that come.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_pass_pidfd (UsockServer *self,
+                             gboolean     pass_pidfd)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  pass_pidfd = !!pass_pidfd;
+  if (self->pass_pidfd == pass_pidfd)
+    return;
+
+  self->pass_pidfd = pass_pidfd;
+  if (self->parent_instance.fd != -1)
+    usock_server_prepare_fd (self, self->parent_instance.fd);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_PASS_PIDFD]);
 }
 
 /**

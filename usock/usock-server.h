@@ -154,6 +154,11 @@ USOCK_AVAILABLE_IN_1_0
 void         usock_server_set_pass_credentials (UsockServer     *self,
                                                 gboolean         pass_credentials);
 USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_get_pass_pidfd       (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_pass_pidfd       (UsockServer     *self,
+                                                gboolean         pass_pidfd);
+USOCK_AVAILABLE_IN_1_0
 gboolean     usock_server_get_allow_half_open  (UsockServer     *self);
 USOCK_AVAILABLE_IN_1_0
 void         usock_server_set_allow_half_open  (UsockServer     *self,

@@ -51,12 +51,15 @@ struct _UsockSocketClass
   GObjectClass parent_class;
 
   gboolean manages_options; /* it works by itself, and options could break it from below */
+  gboolean immediate; /* needs no main context, but to close with a signal that somebody awaits */
 
   void (*dispatch) (UsockSocket *self);   /* something is ready, and it is not closed */
   gboolean (*wanted) (UsockSocket *self); /* sampled; must emit nothing */
   void (*closing) (UsockSocket *self);    /* the descriptor is about to be closed */
   gboolean (*lingers) (UsockSocket *self); /* closed, but `close` has to wait */
   void (*finish) (UsockSocket *self);     /* before the last signals: complete what waits */
+  gboolean (*holds_input) (UsockSocket *self); /* read from the kernel, and not delivered */
+  gboolean (*shutdown) (UsockSocket *self, UsockShut how, GError **error);
   void (*orphaned) (UsockSocket *self);   /* nothing can be completed any more: drop it */
 };
 

@@ -195,6 +195,18 @@ socket_find_reactor (UsockSocket *self)
     usock_watch_init (&self->watch, self->reactor, &socket_watch_funcs);
 }
 
+/* Whether somebody would miss the signals of the end. */
+static gboolean
+socket_is_listened_to (UsockSocket *self)
+{
+  guint notify = g_signal_lookup ("notify", G_TYPE_OBJECT);
+  GQuark state = g_quark_from_static_string ("state");
+
+  return g_signal_has_handler_pending (self, signals[SIGNAL_CLOSE], 0, FALSE)
+         || g_signal_has_handler_pending (self, signals[SIGNAL_ERROR], 0, FALSE)
+         || g_signal_has_handler_pending (self, notify, state, FALSE);
+}
+
 /* In a forked child nothing but the child's copy of the descriptor goes: no flush, no shutdown,
  * no signal, and nothing of the epoll that it shares with its parent. */
 static void
@@ -209,7 +221,8 @@ socket_close_with (UsockSocket *self,
       return;
     }
 
-  socket_find_reactor (self);
+  if (!USOCK_SOCKET_GET_CLASS (self)->immediate || socket_is_listened_to (self))
+    socket_find_reactor (self);
   usable = self->reactor != NULL && usock_reactor_is_usable (self->reactor);
 
   self->failure = error;
@@ -234,6 +247,26 @@ static gboolean
 usock_socket_never (UsockSocket *self)
 {
   return FALSE;
+}
+
+static gboolean
+usock_socket_refuse_shutdown (UsockSocket  *self,
+                              UsockShut     how,
+                              GError      **error)
+{
+  usock_error_set_errno (error, EOPNOTSUPP, _("Could not shut a socket down"));
+  return FALSE;
+}
+
+static void
+usock_socket_constructed (GObject *object)
+{
+  UsockSocket *self = USOCK_SOCKET (object);
+
+  if (!USOCK_SOCKET_GET_CLASS (self)->immediate)
+    socket_find_reactor (self);
+
+  G_OBJECT_CLASS (usock_socket_parent_class)->constructed (object);
 }
 
 static void
@@ -325,6 +358,7 @@ usock_socket_class_init (UsockSocketClass *class)
   const GParamFlags read_write
       = G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS;
 
+  object_class->constructed = usock_socket_constructed;
   object_class->finalize = usock_socket_finalize;
   object_class->get_property = usock_socket_get_property;
   object_class->set_property = usock_socket_set_property;
@@ -334,6 +368,8 @@ usock_socket_class_init (UsockSocketClass *class)
   class->lingers = usock_socket_never;
   class->closing = usock_socket_nothing;
   class->finish = usock_socket_nothing;
+  class->holds_input = usock_socket_never;
+  class->shutdown = usock_socket_refuse_shutdown;
   class->orphaned = usock_socket_nothing;
 
   /**
@@ -450,7 +486,6 @@ usock_socket_init (UsockSocket *self)
 {
   self->fd = -1;
   self->held = TRUE;
-  socket_find_reactor (self);
 }
 
 /* Takes the descriptor over if it succeeds; -1 for one that is still to come by another call. It
@@ -822,6 +857,71 @@ usock_socket_get_error_call (UsockSocket *self)
   g_return_val_if_fail (USOCK_IS_SOCKET (self), NULL);
 
   return usock_io_call_name (self->error_call);
+}
+
+/**
+ * usock_socket_dup_error_text:
+ * @self: a socket
+ *
+ * Gets what [method@Usock.Socket.get_error_number] and
+ * [method@Usock.Socket.get_error_call] tell as text, in the language of the
+ * user: `connect: Connection refused` for example.
+ *
+ * Returns: (nullable) (transfer full): the text; %NULL if no call failed
+ *
+ * Since: 1.0
+ */
+char *
+usock_socket_dup_error_text (UsockSocket *self)
+{
+  const char *call;
+
+  g_return_val_if_fail (USOCK_IS_SOCKET (self), NULL);
+
+  if (self->error_number == 0)
+    return NULL;
+
+  call = usock_io_call_name (self->error_call);
+  return g_strdup_printf ("%s%s%s", call != NULL ? call : "", call != NULL ? ": " : "",
+                          g_strerror (self->error_number));
+}
+
+/**
+ * usock_socket_shutdown:
+ * @self: a connected socket
+ * @how: what ends
+ * @error: return location for an error
+ *
+ * Ends one direction or both, see shutdown(2), and leaves the descriptor open.
+ *
+ * On a channel, to end writing is [method@Usock.Channel.end]: what waits is
+ * sent first. When reading ends, what has come already is still delivered,
+ * and then the end, as if the peer had ended.
+ *
+ * Fails with `G_IO_ERROR_NOT_CONNECTED` if there is no connection, with
+ * `G_IO_ERROR_CLOSED` if the socket is closed, with `G_IO_ERROR_NOT_SUPPORTED`
+ * on a server, and for reading from datagrams: they have no end.
+ *
+ * Returns: whether it was done
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_socket_shutdown (UsockSocket  *self,
+                       UsockShut     how,
+                       GError      **error)
+{
+  g_return_val_if_fail (USOCK_IS_SOCKET (self), FALSE);
+
+  if (self->state == USOCK_STATE_CLOSED)
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CLOSED,
+                         _("Could not shut a socket down: it is closed"));
+  else if (how > USOCK_SHUT_RDWR)
+    usock_error_set_errno (error, EINVAL, _("Could not shut a socket down"));
+  else
+    return USOCK_SOCKET_GET_CLASS (self)->shutdown (self, how, error);
+
+  return FALSE;
 }
 
 /**

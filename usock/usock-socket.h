@@ -7,6 +7,7 @@
 #error "Only <usock/usock.h> can be included directly."
 #endif
 
+#include "usock-constants.h"
 #include "usock-types.h"
 
 G_BEGIN_DECLS
@@ -68,7 +69,13 @@ USOCK_AVAILABLE_IN_1_0
 gint            usock_socket_get_error_number     (UsockSocket   *self);
 USOCK_AVAILABLE_IN_1_0
 const char     *usock_socket_get_error_call       (UsockSocket   *self);
+USOCK_AVAILABLE_IN_1_0
+char           *usock_socket_dup_error_text       (UsockSocket   *self);
 
+USOCK_AVAILABLE_IN_1_0
+gboolean        usock_socket_shutdown             (UsockSocket   *self,
+                                                   UsockShut      how,
+                                                   GError       **error);
 USOCK_AVAILABLE_IN_1_0
 void            usock_socket_close                (UsockSocket   *self);
 USOCK_AVAILABLE_IN_1_0

@@ -73,6 +73,18 @@ G_DEFINE_FINAL_TYPE (UsockStreamIo, usock_stream_io, G_TYPE_IO_STREAM)
 
 /* Waiting. */
 
+/* Whether there is something to do on @fd. Either descriptor may be -1. */
+static gboolean
+view_poll (int          fd,
+           GIOCondition condition,
+           int          stop_fd,
+           int          timeout)
+{
+  struct pollfd fds[] = { { fd, condition, 0 }, { stop_fd, POLLIN, 0 } };
+
+  return usock_io_poll (fds, G_N_ELEMENTS (fds), timeout) > 0 && fds[0].revents != 0;
+}
+
 static int
 view_wait_time (UsockChannel *channel,
                 gboolean      sends)
@@ -93,7 +105,8 @@ view_wait (UsockStream   *stream,
 {
   UsockChannel *channel = USOCK_CHANNEL (stream);
   GPollFD cancelled = { .fd = -1 };
-  int timeout, ready;
+  gboolean ready;
+  int timeout;
 
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
     return FALSE;
@@ -102,14 +115,14 @@ view_wait (UsockStream   *stream,
     condition |= G_IO_OUT;
   timeout = view_wait_time (channel, (condition & G_IO_OUT) != 0);
   g_cancellable_make_pollfd (cancellable, &cancelled);
-  ready = usock_io_wait (timeout == RETRY_MS ? -1 : USOCK_SOCKET (stream)->fd, condition,
-                         cancelled.fd, timeout);
+  ready = view_poll (timeout == RETRY_MS ? -1 : USOCK_SOCKET (stream)->fd, condition, cancelled.fd,
+                     timeout);
   if (cancelled.fd != -1)
     g_cancellable_release_fd (cancellable);
 
   if (condition & G_IO_OUT)
     {
-      if (ready > 0 && channel->n_queued == 0)
+      if (ready && channel->n_queued == 0)
         channel->route->blocked = FALSE;
       usock_channel_flush (channel, TRUE);
     }
@@ -294,8 +307,7 @@ usock_stream_input_is_readable (GPollableInputStream *stream)
   UsockStreamInput *self = VIEW_INPUT (stream);
   int fd = -1;
 
-  return input_is_ready (self->stream, &fd)
-         || (fd != -1 && usock_io_wait (fd, G_IO_IN, -1, 0) > 0);
+  return input_is_ready (self->stream, &fd) || (fd != -1 && view_poll (fd, G_IO_IN, -1, 0));
 }
 
 static GSource *

@@ -1,0 +1,298 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "usock-test.h"
+#include "usock/usock-io-calls-private.h"
+
+#include <linux/errqueue.h>
+#include <linux/if_packet.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifndef SCM_SECURITY
+#define SCM_SECURITY 3
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+#define FLOWINFO 11
+#define TCP_INQ_RECORD 36
+#define NUMBER_NOBODY_HAS (1 << 20)
+
+/* What the bytes are, as the kernel writes them, and what a script sees. With @back the way from
+ * the value to the bytes exists too. */
+static const struct
+{
+  int level;
+  int type;
+  const char *bytes;
+  gsize length;
+  const char *value;
+  gboolean back;
+} records[] = {
+#define BYTES(text) text, sizeof (text) - 1
+#define TIME "\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0"
+  { SOL_SOCKET, SO_TIMESTAMP_OLD, BYTES (TIME), "(int64 1, int64 2)" },
+  { SOL_SOCKET, SO_TIMESTAMP_NEW, BYTES (TIME), "(int64 1, int64 2)" },
+  { SOL_SOCKET, SO_TIMESTAMPNS_OLD, BYTES (TIME), "(int64 1, int64 2)" },
+  { SOL_SOCKET, SO_TIMESTAMPNS_NEW, BYTES (TIME), "(int64 1, int64 2)" },
+  { SOL_SOCKET, SO_TIMESTAMPNS_OLD, BYTES ("\1\0\0\0\2\0\0\0"), "(int64 1, int64 2)" },
+  { SOL_SOCKET, SO_TIMESTAMPING_OLD, BYTES (TIME TIME TIME),
+    "[(int64 1, int64 2), (1, 2), (1, 2)]" },
+  { SOL_SOCKET, SO_TIMESTAMPING_NEW, BYTES (TIME TIME TIME),
+    "[(int64 1, int64 2), (1, 2), (1, 2)]" },
+  { SOL_SOCKET, SCM_CREDENTIALS, BYTES ("\1\0\0\0\2\0\0\0\3\0\0\0"), "(1, uint32 2, uint32 3)",
+    TRUE },
+  { SOL_SOCKET, SCM_SECURITY, BYTES ("label\0"), "'label'" },
+  { SOL_SOCKET, SCM_SECURITY, BYTES ("\xff"), "[byte 0xff]" },
+  { SOL_SOCKET, SO_RXQ_OVFL, BYTES ("\xff\xff\xff\xff"), "uint32 4294967295", TRUE },
+  { SOL_SOCKET, SO_MARK, BYTES ("\1\0\0\0"), "uint32 1", TRUE },
+  { SOL_SOCKET, SO_PRIORITY, BYTES ("\1\0\0\0"), "uint32 1", TRUE },
+  { SOL_SOCKET, SO_WIFI_STATUS, BYTES ("\1\0\0\0"), "1", TRUE },
+  { SOL_SOCKET, SO_TXTIME, BYTES ("\1\0\0\0\1\0\0\0"), "uint64 4294967297", TRUE },
+  { IPPROTO_IP, IP_TOS, BYTES ("\x10"), "16" },
+  { IPPROTO_IP, IP_TOS, BYTES ("\x10\0\0\0"), "16", TRUE },
+  { IPPROTO_IP, IP_TTL, BYTES ("\x40\0\0\0"), "64", TRUE },
+  { IPPROTO_IP, IP_PKTINFO, BYTES ("\1\0\0\0\x7f\0\0\1\x0a\0\0\2"),
+    "(1, '127.0.0.1', '10.0.0.2')", TRUE },
+  { IPPROTO_IP, IP_CHECKSUM, BYTES ("\1\0\0\0"), "uint32 1", TRUE },
+  { IPPROTO_IP, IP_RECVFRAGSIZE, BYTES ("\1\0\0\0"), "1", TRUE },
+  { IPPROTO_IP, IP_ORIGDSTADDR, BYTES ("\2\0\0\x50\x7f\0\0\1\0\0\0\0\0\0\0\0"), "'127.0.0.1:80'" },
+  { IPPROTO_IP, IP_RECVERR, BYTES ("\x6f\0\0\0\2\3\4\0\5\0\0\0\6\0\0\0"
+                                   "\2\0\0\0\x7f\0\0\1\0\0\0\0\0\0\0\0"),
+    "(uint32 111, byte 0x02, byte 0x03, byte 0x04, uint32 5, uint32 6, '127.0.0.1')" },
+  { IPPROTO_IP, IP_RECVERR, BYTES ("\x6f\0\0\0\2\3\4\0\5\0\0\0\6\0\0\0"
+                                   "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+    "(uint32 111, byte 0x02, byte 0x03, byte 0x04, uint32 5, uint32 6, '')" },
+  { IPPROTO_IP, IP_RECVOPTS, BYTES ("\1\2"), "[byte 0x01, 0x02]", TRUE },
+  { IPPROTO_IPV6, IPV6_TCLASS, BYTES ("\1\0\0\0"), "1", TRUE },
+  { IPPROTO_IPV6, IPV6_HOPLIMIT, BYTES ("\1\0\0\0"), "1", TRUE },
+  { IPPROTO_IPV6, FLOWINFO, BYTES ("\0\1\0\2"), "uint32 65538", TRUE },
+  { IPPROTO_IPV6, IPV6_PKTINFO, BYTES ("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\2\0\0\0"), "(2, '::1')",
+    TRUE },
+  { IPPROTO_IPV6, IPV6_PATHMTU, BYTES ("\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0"
+                                       "\0\5\0\0"), "('::1', uint32 1280)" },
+  { IPPROTO_IPV6, IPV6_RECVFRAGSIZE, BYTES ("\1\0\0\0"), "1", TRUE },
+  { IPPROTO_IPV6, IPV6_ORIGDSTADDR,
+    BYTES ("\x0a\0\0\x50\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0"), "'[::1]:80'" },
+  { IPPROTO_IPV6, IPV6_RECVERR, BYTES ("\x6f\0\0\0\2\3\4\0\5\0\0\0\6\0\0\0"),
+    "(uint32 111, byte 0x02, byte 0x03, byte 0x04, uint32 5, uint32 6, '')" },
+  { IPPROTO_IPV6, IPV6_RTHDR, BYTES ("\1\2"), "[byte 0x01, 0x02]", TRUE },
+  { IPPROTO_TCP, TCP_INQ_RECORD, BYTES ("\1\0\0\0"), "1", TRUE },
+  { IPPROTO_UDP, UDP_GRO, BYTES ("\1\0\0\0"), "1", TRUE },
+  { IPPROTO_UDP, UDP_SEGMENT, BYTES ("\1\2"), "uint16 513", TRUE },
+  { SOL_PACKET, PACKET_AUXDATA, BYTES ("\1\0\0\0\2\0\0\0\3\0\0\0\4\0\5\0\6\0\7\0"),
+    "(uint32 1, uint32 2, uint32 3, uint16 4, uint16 5, uint16 6, uint16 7)" },
+  { 4711, 1, BYTES ("\1\2"), "[byte 0x01, 0x02]", TRUE },
+  { 4711, 1, BYTES (""), "@ay []", TRUE },
+};
+
+static void
+test_table (UsockTest *test, gconstpointer data)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (records); i++)
+    {
+      UsockControl control = { records[i].level, records[i].type, records[i].length,
+                               records[i].bytes };
+      g_autoptr (GVariant) value = g_variant_ref_sink (usock_control_decode (&control));
+      g_autofree char *text = g_variant_print (value, TRUE);
+      g_autoptr (GBytes) bytes = NULL;
+      gconstpointer back;
+      gsize length;
+
+      g_test_message ("record %d of level %d", control.type, control.level);
+      g_assert_cmpstr (text, ==, records[i].value);
+      bytes = usock_control_encode (control.level, control.type, value);
+      if (!records[i].back)
+        continue;
+      g_assert_nonnull (bytes);
+      back = g_bytes_get_data (bytes, &length);
+      g_assert_cmpmem (back, length, control.data, control.length);
+    }
+}
+
+/* One byte too few makes bytes of it, and never more than there are. */
+static void
+test_short (UsockTest *test, gconstpointer data)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (records); i++)
+    for (gsize length = 0; length < records[i].length; length++)
+      {
+        g_autofree guint8 *exact = g_memdup2 (records[i].bytes, length);
+        UsockControl control = { records[i].level, records[i].type, length, exact };
+        g_autoptr (GVariant) value = g_variant_ref_sink (usock_control_decode (&control));
+
+        if (g_variant_is_of_type (value, G_VARIANT_TYPE_BYTESTRING))
+          g_assert_cmpuint (g_variant_get_size (value), ==, length);
+      }
+}
+
+static void
+test_bad_values (UsockTest *test, gconstpointer data)
+{
+  static const struct
+  {
+    int level;
+    int type;
+    const char *value;
+  } bad[] = {
+    { IPPROTO_IP, IP_TTL, "'64'" },
+    { IPPROTO_IP, IP_TTL, "int64 2147483648" },
+    { IPPROTO_IP, IP_TTL, "1.5" },
+    { SOL_SOCKET, SO_MARK, "-1" },
+    { SOL_SOCKET, SO_MARK, "int64 4294967296" },
+    { IPPROTO_UDP, UDP_SEGMENT, "65536" },
+    { SOL_SOCKET, SCM_CREDENTIALS, "(1, 2, 3)" },
+    { IPPROTO_IP, IP_PKTINFO, "(1, '127.0.0.1', '::1')" },
+    { IPPROTO_IP, IP_PKTINFO, "(1, 'localhost', '127.0.0.1')" },
+    { IPPROTO_IP, IP_PKTINFO, "1" },
+    { IPPROTO_IPV6, IPV6_PKTINFO, "(1, '127.0.0.1')" },
+    { IPPROTO_IPV6, IPV6_PKTINFO, "('::1', 1)" },
+    { SOL_SOCKET, SO_TIMESTAMP_OLD, "(int64 1, int64 2)" },
+    { 4711, 1, "1" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autoptr (GVariant) value = NULL;
+
+      usock_test_no_error (value = g_variant_parse (NULL, bad[i].value, NULL, NULL, &error));
+      g_test_message ("%s", bad[i].value);
+      g_assert_null (usock_control_encode (bad[i].level, bad[i].type, value));
+    }
+}
+
+/* Numbers that are no descriptors of anybody, so that none is closed by mistake. */
+static void
+hide_descriptors (guint8 *buffer, gsize length)
+{
+  struct msghdr message = { .msg_control = buffer, .msg_controllen = length };
+  const struct cmsghdr *header = NULL;
+
+  while ((header = usock_io_control_next (&message, header)) != NULL)
+    for (guint i = 0; i < usock_io_control_count_fds (header); i++)
+      {
+        int fd = g_test_rand_int_range (-NUMBER_NOBODY_HAS, 2 * NUMBER_NOBODY_HAS);
+
+        if (fd >= 0 && fd < NUMBER_NOBODY_HAS)
+          fd += NUMBER_NOBODY_HAS;
+        if (header->cmsg_level == SOL_SOCKET
+            && (header->cmsg_type == SCM_RIGHTS || header->cmsg_type == SCM_PIDFD))
+          memcpy ((guint8 *) header + CMSG_LEN (i * sizeof fd), &fd, sizeof fd);
+      }
+}
+
+static int
+pick (const int *numbers, guint n)
+{
+  return g_test_rand_int_range (0, 8) == 0 ? g_test_rand_int ()
+                                           : numbers[g_test_rand_int_range (0, n)];
+}
+
+/* Records as the kernel might write them, with lengths that it never would. */
+static void
+scramble (guint8 *buffer, gsize length)
+{
+  static const int levels[] = { SOL_SOCKET, IPPROTO_IP, IPPROTO_IPV6, SOL_PACKET, IPPROTO_UDP };
+  gsize offset = 0;
+
+  for (gsize i = 0; i < length; i++)
+    buffer[i] = g_test_rand_int ();
+  while (offset + sizeof (struct cmsghdr) <= length && g_test_rand_int_range (0, 20) != 0)
+    {
+      int type = g_test_rand_int_range (0, 70);
+      struct cmsghdr header = { .cmsg_level = pick (levels, G_N_ELEMENTS (levels)),
+                                .cmsg_type = pick (&type, 1),
+                                .cmsg_len = g_test_rand_int_range (0, 100) };
+
+      if (g_test_rand_int_range (0, 30) == 0)
+        header.cmsg_len = G_MAXSIZE - g_test_rand_int_range (0, 64);
+      memcpy (buffer + offset, &header, sizeof header);
+      offset += CMSG_ALIGN (MAX (header.cmsg_len % 128, sizeof header));
+    }
+}
+
+/* Whatever stands in a control buffer, nothing crashes, is read that is not there, or leaks. */
+static void
+test_fuzz_parse (UsockTest *test, gconstpointer data)
+{
+  for (guint round = 0; round < 20000; round++)
+    {
+      gsize length = g_test_rand_int_range (0, USOCK_IO_CONTROL_SIZE);
+      g_autofree guint8 *buffer = g_malloc (length);
+      struct msghdr message = { .msg_control = buffer, .msg_controllen = length };
+      g_autoptr (UsockMessage) received = usock_message_new_received (NULL, 0, 0);
+      g_autoptr (GVariant) controls = NULL;
+      UsockIoControl control;
+
+      scramble (buffer, length);
+      hide_descriptors (buffer, length);
+      usock_io_control_parse (&message, &control);
+      g_assert_cmpuint (control.n_fds, <=, USOCK_IO_FDS_MAX);
+      g_assert_cmpuint (control.n_others, <=, USOCK_IO_OTHERS_MAX);
+      usock_message_receive_info (received, 0, control.has_credentials ? &control.credentials : NULL,
+                                  control.timestamp, NULL);
+      usock_message_receive_controls (received, control.others, control.n_others, -1);
+      controls = usock_message_get_controls (received);
+      g_assert_true (g_variant_is_normal_form (controls));
+    }
+}
+
+/* Random records to the kernel: each is taken or refused. */
+static void
+test_fuzz_send (UsockTest *test, gconstpointer data)
+{
+  static const int levels[] = { SOL_SOCKET, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP };
+  UsockIoBatch *batch = usock_io_batch_new (100);
+  guint n_sent = 0, n_refused = 0;
+
+  for (guint round = 0; round < 5000; round++)
+    {
+      struct iovec iov = { (char *) "x", 1 };
+      UsockIoOutgoing outgoing = { .iov = &iov, .n_iov = 1 };
+      g_autoptr (UsockMessage) message = usock_message_new (NULL, 0);
+
+      for (guint i = g_test_rand_int_range (0, 6); i > 0; i--)
+        {
+          int type = g_test_rand_int_range (0, 70);
+          gsize length = g_test_rand_int_range (0, 64);
+          g_autofree guint8 *random = g_malloc0 (length);
+          g_autoptr (GBytes) bytes = NULL;
+
+          for (gsize j = 0; j < length; j++)
+            random[j] = g_test_rand_int_range (0, 4) == 0 ? g_test_rand_int () : 0;
+          bytes = g_bytes_new (random, length);
+          usock_message_append_control (message, pick (levels, G_N_ELEMENTS (levels)),
+                                        pick (&type, 1), bytes, NULL);
+        }
+      outgoing.controls = usock_message_peek_controls (message, &outgoing.n_controls);
+      if (usock_io_send (test->pair[0], &outgoing) == 1)
+        {
+          n_sent++;
+          g_assert_cmpint (usock_io_receive (test->pair[1], batch, 100, 8, FALSE), ==, 1);
+        }
+      else
+        n_refused++;
+    }
+
+  g_assert_cmpuint (n_sent, >, 0);
+  g_assert_cmpuint (n_refused, >, 0);
+  usock_io_batch_free (batch);
+}
+
+int
+main (int argc, char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  usock_test_add ("/usock/control/table", test_table);
+  usock_test_add ("/usock/control/short", test_short);
+  usock_test_add ("/usock/control/bad-values", test_bad_values);
+  usock_test_add ("/usock/control/fuzz-parse", test_fuzz_parse);
+  usock_test_add ("/usock/control/fuzz-send", test_fuzz_send);
+
+  return g_test_run ();
+}

@@ -1,0 +1,794 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "usock-handle-private.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+
+#include "usock-compat-private.h"
+
+/* The longest pause between two tries, where no event tells when to try again. */
+#define NAP_LAST 20
+
+/**
+ * UsockHandle:
+ *
+ * A socket of any family and type, and the calls of the system on it: for
+ * programs that have no main loop, and for what no channel does.
+ *
+ * Each method is one system call, made at once. What is not possible now is
+ * waited for with poll(2), for as long as the call's timeout says: in
+ * milliseconds, -1 for ever, and 0 not at all. A call that would have had to
+ * wait fails with `G_IO_ERROR_WOULD_BLOCK` if it was not to wait, and with
+ * `G_IO_ERROR_TIMED_OUT` if it waited in vain. Interruptions by signals are
+ * nobody's concern, and nothing raises `SIGPIPE`.
+ *
+ * A handle needs no main context: but for [signal@Usock.Socket::close], which
+ * comes, from the context that is the thread's default when the handle is
+ * closed, if somebody listens to it, a handle has no signals, and the change of
+ * its state is not notified. It may be used from any thread, but only from one
+ * at a time. It is closed when its last reference goes, and it is not
+ * [property@Usock.Socket:held].
+ *
+ * Handles of the type `SOCK_SEQPACKET` turn `SO_TIMESTAMPNS` on, because a record
+ * that every message carries is all that tells an empty one from the end.
+ *
+ * ```c
+ * g_autoptr (GError) error = NULL;
+ * g_autoptr (UsockHandle) handle = usock_handle_new_socket (USOCK_AF_UNIX, USOCK_SOCK_STREAM, 0,
+ *                                                           &error);
+ *
+ * if (handle == NULL || !usock_handle_connect_to_path (handle, path, 1000, &error))
+ *   g_printerr ("%s\n", error->message);
+ * ```
+ *
+ * Since: 1.0
+ */
+struct _UsockHandle
+{
+  UsockSocket parent_instance;
+};
+
+struct _UsockHandleClass
+{
+  UsockSocketClass parent_class;
+};
+
+G_DEFINE_TYPE (UsockHandle, usock_handle, USOCK_TYPE_SOCKET)
+
+static gboolean
+usock_handle_shutdown (UsockSocket  *socket,
+                       UsockShut     how,
+                       GError      **error)
+{
+  UsockHandle *self = USOCK_HANDLE (socket);
+  int result;
+
+  if (!usock_handle_check (self, error))
+    return FALSE;
+
+  result = usock_io_shutdown (socket->fd, how);
+  if (result < 0)
+    {
+      usock_handle_set_error (self, error, USOCK_IO_SHUTDOWN, -result, 0,
+                              _("Could not shut a socket down"));
+      return FALSE;
+    }
+
+  if (how == USOCK_SHUT_RDWR || socket->state != USOCK_STATE_OPEN)
+    socket->state = USOCK_STATE_CLOSING;
+  else
+    socket->state = how == USOCK_SHUT_WR ? USOCK_STATE_READ_ONLY : USOCK_STATE_WRITE_ONLY;
+  return TRUE;
+}
+
+static void
+usock_handle_class_init (UsockHandleClass *class)
+{
+  UsockSocketClass *socket_class = (UsockSocketClass *) class;
+
+  socket_class->immediate = TRUE;
+  socket_class->shutdown = usock_handle_shutdown;
+}
+
+static void
+usock_handle_init (UsockHandle *self)
+{
+  USOCK_SOCKET (self)->held = FALSE;
+}
+
+void
+usock_patience_init (UsockPatience *self,
+                     int            timeout,
+                     UsockMsgFlags  flags)
+{
+  *self = (UsockPatience) { .timeout = flags & USOCK_MSG_DONTWAIT ? 0 : MAX (timeout, -1) };
+  if (self->timeout > 0)
+    self->deadline = g_get_monotonic_time () + self->timeout * G_GINT64_CONSTANT (1000);
+}
+
+/* In ms, and never 0 before the time is over. */
+static int
+patience_left (const UsockPatience *self)
+{
+  if (self->timeout <= 0)
+    return self->timeout;
+
+  return (int) CLAMP ((self->deadline - g_get_monotonic_time () + 999) / 1000, 0, G_MAXINT);
+}
+
+/* Where poll(2) says that there is room and there is none, as it does of a datagram socket whose
+ * receiver is full, or where it cannot be asked: without @events. */
+static int
+handle_nap (UsockPatience *patience)
+{
+  int left = patience_left (patience);
+  int result;
+
+  patience->nap = CLAMP (patience->nap * 2, 1, NAP_LAST);
+  result = usock_io_poll (NULL, 0, left < 0 ? (int) patience->nap
+                                            : MIN (left, (int) patience->nap));
+  return MIN (result, 0);
+}
+
+/* Returns 0 if the call is worth another try. */
+int
+usock_handle_wait (UsockHandle   *self,
+                   UsockPatience *patience,
+                   short          events)
+{
+  struct pollfd fd = { .fd = USOCK_SOCKET (self)->fd, .events = events };
+  int left = patience_left (patience);
+  int result;
+
+  if (left == 0)
+    return patience->timeout == 0 ? -EAGAIN : -ETIMEDOUT;
+  if (patience->polled || events == 0)
+    {
+      result = handle_nap (patience);
+      left = patience_left (patience);
+      if (result < 0 || events == 0 || left == 0)
+        return result;
+    }
+
+  result = usock_io_poll (&fd, 1, left);
+  if (result == 0)
+    return -ETIMEDOUT;
+
+  patience->polled = TRUE;
+  return MIN (result, 0);
+}
+
+gboolean
+usock_handle_check (UsockHandle  *self,
+                    GError      **error)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+
+  if (socket->state == USOCK_STATE_CLOSED)
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CLOSED,
+                         _("Could not use a socket: it is closed"));
+  else if (socket->fd == -1)
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_INITIALIZED,
+                         _("Could not use a socket: none was made yet"));
+  else
+    return TRUE;
+
+  return FALSE;
+}
+
+void
+usock_handle_set_error (UsockHandle  *self,
+                        GError      **error,
+                        UsockIoCall   call,
+                        int           errnum,
+                        int           timeout,
+                        const char   *tried)
+{
+  usock_socket_record (USOCK_SOCKET (self), call, errnum);
+
+  if (errnum == ETIMEDOUT && timeout > 0)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, _("%s: waited %d ms in vain"), tried,
+                 timeout);
+  else
+    usock_error_set_errno (error, errnum, "%s", tried);
+}
+
+/* The kernel may have given a name to the socket, or taken it away. */
+void
+usock_handle_forget (UsockHandle *self)
+{
+  g_clear_object (&USOCK_SOCKET (self)->local_address);
+  g_clear_object (&USOCK_SOCKET (self)->remote_address);
+}
+
+/* Takes @fd over. */
+static int
+handle_take (UsockHandle *self,
+             int          fd,
+             int          family,
+             int          type,
+             UsockState   state)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+
+  socket->fd = fd;
+  socket->family = family;
+  socket->type = type;
+  socket->state = state;
+  return family == AF_UNIX && type == SOCK_SEQPACKET ? usock_io_set_markers (fd) : 0;
+}
+
+static UsockHandle *
+handle_new_taken (int        fd,
+                  int        family,
+                  int        type,
+                  UsockState state)
+{
+  UsockHandle *self = usock_handle_new ();
+
+  handle_take (self, fd, family, type, state);
+  return self;
+}
+
+/**
+ * usock_handle_new:
+ *
+ * Makes a handle that has no socket yet, see [method@Usock.Handle.create].
+ *
+ * Returns: (transfer full): a new handle
+ *
+ * Since: 1.0
+ */
+UsockHandle *
+usock_handle_new (void)
+{
+  return g_object_new (USOCK_TYPE_HANDLE, NULL);
+}
+
+/**
+ * usock_handle_new_socket:
+ * @family: the address family, a [enum@Usock.Family] for example
+ * @type: the type, a [enum@Usock.SockType] for example
+ * @protocol: the protocol, or 0 for the one that goes with the two
+ * @error: return location for an error
+ *
+ * Makes a handle with a socket, as [method@Usock.Handle.create] does.
+ *
+ * Returns: (transfer full): a new handle
+ *
+ * Since: 1.0
+ */
+UsockHandle *
+usock_handle_new_socket (gint     family,
+                         gint     type,
+                         gint     protocol,
+                         GError **error)
+{
+  g_autoptr (UsockHandle) self = usock_handle_new ();
+
+  if (!usock_handle_create (self, family, type, protocol, error))
+    return NULL;
+
+  return g_steal_pointer (&self);
+}
+
+/**
+ * usock_handle_new_from_fd:
+ * @fd: a socket; the handle's on success, else still the caller's
+ * @error: return location for an error
+ *
+ * Makes a handle of a descriptor that was inherited or received. Its flags
+ * stay as they are: also on one that blocks, no call waits for longer than it
+ * should. Only while it connects or accepts, it does not block.
+ *
+ * Fails with `G_IO_ERROR_INVALID_ARGUMENT` if @fd is not open, or no socket.
+ *
+ * Returns: (transfer full): a new handle
+ *
+ * Since: 1.0
+ */
+UsockHandle *
+usock_handle_new_from_fd (gint     fd,
+                          GError **error)
+{
+  int family = 0, type = 0, listening = 0;
+  int result = usock_io_get_option (fd, SOL_SOCKET, SO_DOMAIN, &family);
+  UsockState state = USOCK_STATE_NEW;
+
+  if (result == 0)
+    result = usock_io_get_option (fd, SOL_SOCKET, SO_TYPE, &type);
+  if (result == 0)
+    result = usock_io_get_option (fd, SOL_SOCKET, SO_ACCEPTCONN, &listening);
+  if (result < 0)
+    {
+      usock_error_set_errno (error, -result, _("Could not use descriptor %d as a socket"), fd);
+      return NULL;
+    }
+
+  if (listening)
+    state = USOCK_STATE_LISTENING;
+  else if (!usock_io_peer_is_missing (fd))
+    state = USOCK_STATE_OPEN;
+  return handle_new_taken (fd, family, type, state);
+}
+
+/**
+ * usock_handle_new_pair:
+ * @type: the type, a [enum@Usock.SockType] for example
+ * @first: (out) (transfer full): one end
+ * @second: (out) (transfer full): the other end
+ * @error: return location for an error
+ *
+ * Makes two local sockets that are connected to each other, see socketpair(2).
+ * Fails with `G_IO_ERROR_TOO_MANY_OPEN_FILES` if the process may open no more
+ * descriptors, and with `G_IO_ERROR_NOT_SUPPORTED` for another type.
+ *
+ * Returns: whether they were made
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_handle_new_pair (gint          type,
+                       UsockHandle **first,
+                       UsockHandle **second,
+                       GError      **error)
+{
+  int fds[2], real = 0;
+  int result;
+
+  g_return_val_if_fail (first != NULL && second != NULL, FALSE);
+
+  result = usock_io_pair (type, fds);
+  if (result < 0)
+    {
+      usock_error_set_errno (error, -result, _("Could not make a pair of sockets"));
+      return FALSE;
+    }
+
+  usock_io_get_option (fds[0], SOL_SOCKET, SO_TYPE, &real);
+  *first = handle_new_taken (fds[0], AF_UNIX, real, USOCK_STATE_OPEN);
+  *second = handle_new_taken (fds[1], AF_UNIX, real, USOCK_STATE_OPEN);
+  return TRUE;
+}
+
+/**
+ * usock_handle_create:
+ * @self: a handle that has no socket yet
+ * @family: the address family, a [enum@Usock.Family] for example
+ * @type: the type, a [enum@Usock.SockType] for example
+ * @protocol: the protocol, or 0 for the one that goes with the two
+ * @error: return location for an error
+ *
+ * Makes a socket, see socket(2). It is close-on-exec and does not block,
+ * whether or not @type has flags that say so: how long to wait is told to each
+ * call.
+ *
+ * Fails with `G_IO_ERROR_EXISTS` if the handle has a socket, and with the errors
+ * of socket(2).
+ *
+ * Returns: whether it was made
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_handle_create (UsockHandle  *self,
+                     gint          family,
+                     gint          type,
+                     gint          protocol,
+                     GError      **error)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+  int real = 0;
+  int result;
+
+  g_return_val_if_fail (USOCK_IS_HANDLE (self), FALSE);
+
+  if (socket->state == USOCK_STATE_CLOSED)
+    return usock_handle_check (self, error);
+
+  if (socket->fd != -1)
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_EXISTS,
+                           _("Could not make a socket: the handle has one already"));
+      return FALSE;
+    }
+
+  result = usock_io_socket (family, type, protocol);
+  if (result < 0)
+    {
+      usock_handle_set_error (self, error, USOCK_IO_SOCKET, -result, 0,
+                              _("Could not make a socket"));
+      return FALSE;
+    }
+
+  /* Without the flags. */
+  usock_io_get_option (result, SOL_SOCKET, SO_TYPE, &real);
+  handle_take (self, result, family, real, USOCK_STATE_NEW);
+  return TRUE;
+}
+
+/* Any address of a family, and any port; NULL where there is no such thing. */
+static UsockName *
+name_new_any (int family)
+{
+  UsockName *name = g_new0 (UsockName, 1);
+
+  name->native.any.sa_family = family;
+  name->label = g_strdup (family == AF_UNIX ? "@" : "*");
+  switch (family)
+    {
+    case AF_UNIX:
+      name->length = sizeof (sa_family_t);
+      return name;
+    case AF_INET:
+      name->length = sizeof (struct sockaddr_in);
+      return name;
+    case AF_INET6:
+      name->length = sizeof (struct sockaddr_in6);
+      return name;
+    default:
+      usock_name_free (name);
+      return NULL;
+    }
+}
+
+static gboolean
+handle_bind (UsockHandle  *self,
+             UsockName    *name,
+             GError      **error)
+{
+  g_autofree char *tried = g_strdup_printf (_("Could not bind to “%s”"), name->label);
+  int result = usock_io_bind (USOCK_SOCKET (self)->fd, name);
+
+  usock_handle_forget (self);
+  if (result < 0)
+    usock_handle_set_error (self, error, USOCK_IO_BIND, -result, 0, tried);
+  return result >= 0;
+}
+
+/**
+ * usock_handle_bind_to_address:
+ * @self: a handle
+ * @address: (nullable): where to receive or listen; %NULL for any address and port of the
+ *   family, and for a local socket an abstract name, as the kernel chooses
+ * @error: return location for an error
+ *
+ * Gives the socket a name, see bind(2). [property@Usock.Socket:local-address]
+ * tells what the kernel chose. A path stays in the file system when the
+ * socket is closed.
+ *
+ * Fails with `G_IO_ERROR_ADDRESS_IN_USE` if somebody has the name, with
+ * `G_IO_ERROR_NOT_SUPPORTED` if the family has no such address, and with the
+ * other errors of bind(2).
+ *
+ * Returns: whether it was bound
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_handle_bind_to_address (UsockHandle     *self,
+                              GSocketAddress  *address,
+                              GError         **error)
+{
+  g_autoptr (UsockName) name = NULL;
+
+  g_return_val_if_fail (USOCK_IS_HANDLE (self), FALSE);
+  g_return_val_if_fail (address == NULL || G_IS_SOCKET_ADDRESS (address), FALSE);
+
+  if (!usock_handle_check (self, error))
+    return FALSE;
+
+  if (address != NULL)
+    name = usock_name_new_for_address (address, error);
+  else
+    {
+      name = name_new_any (USOCK_SOCKET (self)->family);
+      if (name == NULL)
+        usock_handle_set_error (self, error, USOCK_IO_BIND, EAFNOSUPPORT, 0,
+                                _("Could not bind to any address"));
+    }
+
+  return name != NULL && handle_bind (self, name, error);
+}
+
+/**
+ * usock_handle_bind_to_path:
+ * @self: a handle of a local socket
+ * @path: (type filename): where to receive or listen; `@name` for an abstract name, in which
+ *   `\\` stands for a backslash and `\xHH` for a byte
+ * @error: return location for an error
+ *
+ * Gives the socket a name, as [method@Usock.Handle.bind_to_address] does. The
+ * path may be as long as the file system allows.
+ *
+ * Returns: whether it was bound
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_handle_bind_to_path (UsockHandle  *self,
+                           const char   *path,
+                           GError      **error)
+{
+  g_autoptr (UsockName) name = NULL;
+
+  g_return_val_if_fail (USOCK_IS_HANDLE (self), FALSE);
+  g_return_val_if_fail (path != NULL, FALSE);
+
+  if (!usock_handle_check (self, error))
+    return FALSE;
+
+  name = usock_name_new_for_path (path, error);
+  return name != NULL && handle_bind (self, name, error);
+}
+
+/* A connection over the network is made in the background, and to ask again tells how it went.
+ * EAGAIN means that the backlog is full: nothing tells when it no longer is. */
+static int
+handle_try_connect (UsockHandle     *self,
+                    const UsockName *name,
+                    UsockPatience   *patience)
+{
+  gboolean waited = FALSE;
+  int result;
+
+  for (;;)
+    {
+      result = usock_io_connect (USOCK_SOCKET (self)->fd, name);
+      if (result == -EISCONN && waited)
+        return 0;
+      if (result != -EAGAIN && result != -EINPROGRESS && result != -EALREADY)
+        return result;
+
+      waited = result != -EAGAIN;
+      result = usock_handle_wait (self, patience, waited ? POLLOUT : 0);
+      if (result < 0)
+        return result;
+    }
+}
+
+/* A descriptor that blocks cannot be told otherwise for one call of these. */
+static gboolean
+handle_begin (UsockHandle *self)
+{
+  return usock_io_set_nonblocking (USOCK_SOCKET (self)->fd, TRUE) == 0;
+}
+
+static void
+handle_end (UsockHandle *self,
+            gboolean     blocked)
+{
+  if (blocked)
+    usock_io_set_nonblocking (USOCK_SOCKET (self)->fd, FALSE);
+}
+
+static gboolean
+handle_connect (UsockHandle  *self,
+                UsockName    *name,
+                int           timeout,
+                GError      **error)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+  g_autofree char *tried = g_strdup_printf (_("Could not connect to “%s”"), name->label);
+  gboolean blocked = handle_begin (self);
+  UsockPatience patience;
+  int result;
+
+  usock_patience_init (&patience, timeout, 0);
+  result = handle_try_connect (self, name, &patience);
+  handle_end (self, blocked);
+  usock_handle_forget (self);
+  if (result < 0)
+    {
+      usock_handle_set_error (self, error, USOCK_IO_CONNECT, -result, patience.timeout, tried);
+      return FALSE;
+    }
+
+  socket->state = USOCK_STATE_OPEN;
+  usock_socket_set_label (socket, name->label);
+  return TRUE;
+}
+
+static gboolean
+handle_disconnect (UsockHandle  *self,
+                   GError      **error)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+  int result = usock_io_disconnect (socket->fd);
+
+  usock_handle_forget (self);
+  if (result < 0)
+    {
+      usock_handle_set_error (self, error, USOCK_IO_CONNECT, -result, 0,
+                              _("Could not part from the peer"));
+      return FALSE;
+    }
+
+  socket->state = USOCK_STATE_NEW;
+  usock_socket_set_label (socket, NULL);
+  return TRUE;
+}
+
+/**
+ * usock_handle_connect_to_address:
+ * @self: a handle
+ * @address: (nullable): where to connect; %NULL to part from the peer, which datagram sockets
+ *   can
+ * @timeout: how long to wait for the connection, in milliseconds; -1 for ever
+ * @error: return location for an error
+ *
+ * Connects, see connect(2). Waits for a place in a full backlog too.
+ *
+ * When the time is over, or with a timeout of 0, a connection over the network
+ * is still being made: the same call goes on to wait for it.
+ *
+ * Fails with `G_IO_ERROR_CONNECTION_REFUSED` if nobody listens there, with
+ * `G_IO_ERROR_NOT_FOUND` if there is no such path, with `G_IO_ERROR_EXISTS` if
+ * the socket is connected, and with the other errors of connect(2).
+ *
+ * Returns: whether it is connected
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_handle_connect_to_address (UsockHandle     *self,
+                                 GSocketAddress  *address,
+                                 gint             timeout,
+                                 GError         **error)
+{
+  g_autoptr (UsockName) name = NULL;
+
+  g_return_val_if_fail (USOCK_IS_HANDLE (self), FALSE);
+  g_return_val_if_fail (address == NULL || G_IS_SOCKET_ADDRESS (address), FALSE);
+
+  if (!usock_handle_check (self, error))
+    return FALSE;
+  if (address == NULL)
+    return handle_disconnect (self, error);
+
+  name = usock_name_new_for_address (address, error);
+  return name != NULL && handle_connect (self, name, timeout, error);
+}
+
+/**
+ * usock_handle_connect_to_path:
+ * @self: a handle of a local socket
+ * @path: (type filename): where to connect; `@name` for an abstract name, in which `\\` stands
+ *   for a backslash and `\xHH` for a byte
+ * @timeout: how long to wait for a place in a full backlog, in milliseconds; -1 for ever
+ * @error: return location for an error
+ *
+ * Connects, as [method@Usock.Handle.connect_to_address] does. The path may be
+ * as long as the file system allows.
+ *
+ * Returns: whether it is connected
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_handle_connect_to_path (UsockHandle  *self,
+                              const char   *path,
+                              gint          timeout,
+                              GError      **error)
+{
+  g_autoptr (UsockName) name = NULL;
+
+  g_return_val_if_fail (USOCK_IS_HANDLE (self), FALSE);
+  g_return_val_if_fail (path != NULL, FALSE);
+
+  if (!usock_handle_check (self, error))
+    return FALSE;
+
+  name = usock_name_new_for_path (path, error);
+  return name != NULL && handle_connect (self, name, timeout, error);
+}
+
+/**
+ * usock_handle_listen:
+ * @self: a handle that is bound
+ * @backlog: how many connections may wait to be accepted; 0 or less for as many as the system
+ *   allows
+ * @error: return location for an error
+ *
+ * Has the socket take connections, see listen(2).
+ *
+ * Returns: whether it listens
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_handle_listen (UsockHandle  *self,
+                     gint          backlog,
+                     GError      **error)
+{
+  int result;
+
+  g_return_val_if_fail (USOCK_IS_HANDLE (self), FALSE);
+
+  if (!usock_handle_check (self, error))
+    return FALSE;
+
+  result = usock_io_listen (USOCK_SOCKET (self)->fd, backlog);
+  usock_handle_forget (self);
+  if (result < 0)
+    {
+      usock_handle_set_error (self, error, USOCK_IO_LISTEN, -result, 0, _("Could not listen"));
+      return FALSE;
+    }
+
+  USOCK_SOCKET (self)->state = USOCK_STATE_LISTENING;
+  return TRUE;
+}
+
+/* A client that gave up while it waited is nobody's concern. */
+static int
+handle_try_accept (UsockHandle     *self,
+                   GSocketAddress **address,
+                   UsockPatience   *patience)
+{
+  int result;
+
+  for (;;)
+    {
+      result = usock_io_accept_from (USOCK_SOCKET (self)->fd, address);
+      if (result == -ECONNABORTED)
+        continue;
+      if (result != -EAGAIN)
+        return result;
+
+      result = usock_handle_wait (self, patience, POLLIN);
+      if (result < 0)
+        return result;
+    }
+}
+
+/**
+ * usock_handle_accept:
+ * @self: a handle that listens
+ * @timeout: how long to wait for a connection, in milliseconds; -1 for ever
+ * @address: (out) (optional) (nullable) (transfer full): the address of the peer; %NULL if it
+ *   cannot be told
+ * @error: return location for an error
+ *
+ * Takes the connection that has waited longest, see accept(2).
+ *
+ * Fails with `G_IO_ERROR_TOO_MANY_OPEN_FILES` if the process may open no more
+ * descriptors, and with the other errors of accept(2).
+ *
+ * Returns: (transfer full): a handle of the connection
+ *
+ * Since: 1.0
+ */
+UsockHandle *
+usock_handle_accept (UsockHandle     *self,
+                     gint             timeout,
+                     GSocketAddress **address,
+                     GError         **error)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+  UsockPatience patience;
+  gboolean blocked;
+  int result;
+
+  g_return_val_if_fail (USOCK_IS_HANDLE (self), NULL);
+
+  if (address != NULL)
+    *address = NULL;
+  if (!usock_handle_check (self, error))
+    return NULL;
+
+  usock_patience_init (&patience, timeout, 0);
+  blocked = handle_begin (self);
+  result = handle_try_accept (self, address, &patience);
+  handle_end (self, blocked);
+  if (result >= 0)
+    return handle_new_taken (result, socket->family, socket->type, USOCK_STATE_OPEN);
+
+  usock_handle_set_error (self, error, USOCK_IO_ACCEPT, -result, patience.timeout,
+                          _("Could not accept a connection"));
+  return NULL;
+}
