@@ -13,7 +13,7 @@ G_BEGIN_DECLS
  *
  * The channel sends and receives the pieces. The class is in usock-stream.c; connecting to hosts
  * and internet addresses in -connect.c; taking bytes by number, line or character, whatever the
- * pieces are, in -receive.c. */
+ * pieces are, in -receive.c; GIO's streams in -io.c. */
 typedef struct _UsockStreamLookup UsockStreamLookup;
 
 struct _UsockStream
@@ -30,6 +30,10 @@ struct _UsockStream
   UsockStreamLookup *lookup;
   gboolean looked_up; /* the connector has all there is */
   guint round;        /* counts what was begun and is over */
+
+  /* Of the views */
+  GArray *fds;        /* came with bytes that were read, and are not taken yet */
+  UsockMessage *next; /* nothing but the descriptors that go with the next bytes; or NULL */
 };
 
 extern guint usock_stream_lookup_signal;
@@ -47,5 +51,11 @@ gboolean usock_stream_assemble  (UsockChannel   *channel,
                                  gboolean        last);
 void     usock_stream_give_back (UsockChannel   *channel,
                                  UsockOperation *operation);
+
+/* usock-stream-io.c */
+gboolean usock_stream_is_read       (UsockOperation *operation);
+gboolean usock_stream_assemble_read (UsockChannel   *channel,
+                                     UsockOperation *operation,
+                                     gboolean        last);
 
 G_END_DECLS
