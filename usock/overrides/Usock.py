@@ -865,18 +865,18 @@ class Stream(Usock.Stream):
     comes as it comes. `for line in stream.lines()` and `async for` iterate lines."""
 
     @staticmethod
+    def pair():
+        """Returns two streams that are connected with each other."""
+        _, first, second = Usock.Stream.new_pair()
+        return first, second
+
+    @staticmethod
     def new_for_name(name):
         return Usock.Stream.new_for_name(_refuse_nul(name, 'Could not connect to'))
 
     @staticmethod
     def new_activated(name=None):
         return Usock.Stream.new_activated(name)
-
-    @staticmethod
-    def pair():
-        """Returns two streams that are connected with each other."""
-        _, first, second = Usock.Stream.new_pair()
-        return first, second
 
     def connect_to_host(self, host, port, family=Gio.SocketFamily.INVALID):
         return Usock.Stream.connect_to_host(self, _as_host(host), port, family)
