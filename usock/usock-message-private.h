@@ -12,6 +12,7 @@
 G_BEGIN_DECLS
 
 typedef void (*UsockCloseFd) (int fd);
+typedef GSocketAddress *(*UsockReadNative) (const struct sockaddr *native, socklen_t length);
 
 typedef struct _UsockTally UsockTally;
 typedef void (*UsockTallyFunc) (gpointer user_data);
@@ -46,6 +47,10 @@ void                    usock_message_receive_info     (UsockMessage           *
                                                         const UsockCredentials *credentials,
                                                         gint64                  timestamp,
                                                         const char             *sender);
+void                    usock_message_receive_sender   (UsockMessage           *self,
+                                                        const struct sockaddr  *native,
+                                                        socklen_t               length,
+                                                        UsockReadNative         read_native);
 void                    usock_message_receive_msg_flags (UsockMessage          *self,
                                                         UsockMsgFlags           msg_flags);
 void                    usock_message_receive_controls (UsockMessage           *self,

@@ -63,6 +63,10 @@ struct _UsockMessage
   GArray *controls; /* of UsockControl, but for those that have their own place here; or NULL */
   int pidfd;
   char *sender;
+  gpointer sender_native; /* of sender_length bytes, until somebody asks for the address */
+  socklen_t sender_length;
+  UsockReadNative read_native;
+  GSocketAddress *sender_address;
   gint64 timestamp; /* in nanoseconds */
   gboolean has_time_record; /* the time is among the controls too */
   UsockMessageFlags flags;
@@ -199,6 +203,18 @@ usock_message_receive_tally (UsockMessage *self,
 
   self->tally = usock_tally_ref (tally);
   usock_tally_change (tally, self->n_fds);
+}
+
+/* The address is made when somebody asks: few do. */
+void
+usock_message_receive_sender (UsockMessage          *self,
+                              const struct sockaddr *native,
+                              socklen_t              length,
+                              UsockReadNative        read_native)
+{
+  self->sender_native = g_memdup2 (native, length);
+  self->sender_length = length;
+  self->read_native = read_native;
 }
 
 void
@@ -432,6 +448,8 @@ usock_message_unref (UsockMessage *self)
   if (self->pidfd != -1)
     close (self->pidfd);
   g_free (self->sender);
+  g_free (self->sender_native);
+  g_clear_object (&self->sender_address);
   g_free (self);
 }
 
@@ -934,6 +952,34 @@ usock_message_get_sender (UsockMessage *self)
   g_return_val_if_fail (self != NULL, NULL);
 
   return self->sender;
+}
+
+/**
+ * usock_message_get_sender_address:
+ * @self: a message
+ *
+ * Gets the address of the socket that sent the message. It has what the text of
+ * [method@Usock.Message.get_sender] leaves out: of a packet socket for example
+ * whether the packet came or went.
+ *
+ * Returns: (nullable) (transfer none): the address, owned by the message; %NULL if the
+ *   sender has none, is the peer of a connection, or has a path that is longer than the 107
+ *   bytes that an address holds
+ *
+ * Since: 1.0
+ */
+GSocketAddress *
+usock_message_get_sender_address (UsockMessage *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  g_mutex_lock (&message_lock);
+  if (self->sender_native != NULL)
+    self->sender_address = self->read_native (self->sender_native, self->sender_length);
+  g_clear_pointer (&self->sender_native, g_free);
+  g_mutex_unlock (&message_lock);
+
+  return self->sender_address;
 }
 
 /**
