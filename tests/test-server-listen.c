@@ -290,6 +290,7 @@ check_without_proc (UsockTest *test)
   g_assert_false (exists (short_path));
   usock_server_set_mode (server, 0600);
   usock_test_no_error (usock_server_listen_on_path (server, short_path, 0, &error));
+  scene_close (server);
 }
 
 /* In a child that hides /proc from itself. */
@@ -302,7 +303,8 @@ test_without_proc (UsockTest     *test,
 
   if (child == 0)
     {
-      if (unshare (CLONE_NEWNS) == -1 || mount ("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1
+      if (unshare (CLONE_NEWNS) == -1
+          || mount ("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == -1
           || mount ("none", "/proc", "tmpfs", 0, NULL) == -1)
         _exit (77);
       check_without_proc (test);
@@ -472,7 +474,7 @@ test_fd_is_left_listening (UsockTest     *test,
   int fd = raw_bind (SOCK_SEQPACKET, path);
   struct ucred credentials;
   socklen_t length = sizeof credentials;
-  UsockServer *server = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
+  UsockServer *server;
   int client;
   pid_t child;
 
@@ -480,6 +482,7 @@ test_fd_is_left_listening (UsockTest     *test,
   if (child == 0)
     _exit (listen (fd, 5) == 0 ? 0 : 1);
   wait_for_success (child);
+  server = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
   usock_test_no_error (usock_server_listen_on_fd (server, fd, 100, &error));
   client = raw_connect (SOCK_SEQPACKET, path);
   g_assert_no_errno (getsockopt (client, SOL_SOCKET, SO_PEERCRED, &credentials, &length));
@@ -517,8 +520,6 @@ test_bad_fds (UsockTest     *test,
   g_autofree char *stream = usock_test_path (test, "stream");
   g_autofree char *dgram = usock_test_path (test, "dgram");
   g_autofree char *path = usock_test_path (test, "socket");
-  struct sockaddr_in any = { AF_INET };
-  UsockServer *inet = usock_server_new (G_SOCKET_TYPE_STREAM);
   UsockServer *busy = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
   GError *failure = NULL;
   int fd;
@@ -531,19 +532,33 @@ test_bad_fds (UsockTest     *test,
   check_bad_fd (socket (AF_UNIX, SOCK_SEQPACKET, 0), G_IO_ERROR_INVALID_ARGUMENT, "no address");
   check_bad_fd (usock_test_take (test, 0), G_IO_ERROR_INVALID_ARGUMENT, "a connection");
 
-  fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  g_assert_no_errno (bind (fd, (struct sockaddr *) &any, sizeof any));
-  g_assert_no_errno (listen (fd, 1));
-  g_assert_false (usock_server_listen_on_fd (inet, fd, 0, &failure));
-  assert_error_code (failure, G_IO_ERROR_NOT_SUPPORTED);
-  close (fd);
-  g_object_unref (inet);
-
   fd = raw_listen (SOCK_SEQPACKET, path);
   usock_test_no_error (usock_server_listen_on_fd (busy, fd, 0, &error));
   g_assert_false (usock_server_listen_on_fd (busy, fd, 0, &failure));
   assert_error_code (failure, G_IO_ERROR_EXISTS);
   scene_close (busy);
+}
+
+static void
+test_fd_of_tcp (UsockTest     *test,
+                gconstpointer  unused)
+{
+  struct sockaddr_in name = { AF_INET, 0, { htonl (INADDR_LOOPBACK) } };
+  socklen_t length = sizeof name;
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int client = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  Scene scene;
+
+  g_assert_no_errno (bind (fd, (struct sockaddr *) &name, sizeof name));
+  g_assert_no_errno (listen (fd, 1));
+  g_assert_no_errno (getsockname (fd, (struct sockaddr *) &name, &length));
+  scene_start (&scene, usock_server_new (G_SOCKET_TYPE_STREAM));
+  usock_test_no_error (usock_server_listen_on_fd (scene.server, fd, 0, &error));
+  g_assert_null (usock_server_get_path (scene.server));
+  g_assert_no_errno (connect (client, (struct sockaddr *) &name, sizeof name));
+  witness_expect (&scene.witness, "listening connection");
+  close (client);
+  scene_stop (&scene);
 }
 
 /* Activation, in a new process that has these descriptors and no other. */
@@ -841,6 +856,7 @@ main (int   argc,
               usock_test_teardown);
   add ("fd-is-left-listening", test_fd_is_left_listening);
   add ("bad-fds", test_bad_fds);
+  add ("fd-of-tcp", test_fd_of_tcp);
   add ("activated", test_activated);
   add ("not-activated", test_not_activated);
   add ("activated-alike", test_activated_alike);

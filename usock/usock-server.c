@@ -29,7 +29,9 @@
  * A path is taken over if its owner is gone, and never if it is alive or no
  * socket; the file is there for its owner only, unless
  * [property@Usock.Server:mode] says otherwise, and is removed when the server
- * closes.
+ * closes or the program exits. A service of one user needs no path but a name:
+ * [ctor@Usock.Server.new_for_name] makes such a server in one line. And what a
+ * service manager passed is taken with [method@Usock.Server.listen_activated].
  *
  * ```c
  * UsockServer *server = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
@@ -693,7 +695,8 @@ usock_server_get_active (UsockServer *self)
  * @self: a server
  *
  * Gets the path that the server listens on, or listened on before it was
- * closed.
+ * closed. Of a socket that it was given it is the one that was bound
+ * elsewhere.
  *
  * Returns: (nullable) (transfer none) (type filename): the path, absolute; %NULL if there
  *   is none

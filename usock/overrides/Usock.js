@@ -292,7 +292,7 @@ function patchSocket(Usock) {
 
 function patchConnecting(Usock) {
     const {prototype} = Usock.Channel;
-    const {connect_to_path, connect_to_path_async} = prototype;
+    const {connect_to_path, connect_to_path_async, connect_to_name} = prototype;
     const what = 'Could not connect to';
     prototype.connect_to_path = function (path) {
         return connect_to_path.call(this, asPath(path, what));
@@ -300,8 +300,20 @@ function patchConnecting(Usock) {
     prototype.connect_to_path_async = function (path, ...rest) {
         return connect_to_path_async.call(this, asPath(path, what), ...rest);
     };
+    prototype.connect_to_name = function (name) {
+        return connect_to_name.call(this, refuseNul(name, what));
+    };
     promisify(prototype, 'connect', 1);
     promisify(prototype, 'connect_to_path', 1);
+
+    for (const type of [Usock.Seqpacket, Usock.Stream]) {
+        const {new_for_name} = type;
+        type.new_for_name = name => new_for_name.call(type, refuseNul(name, what));
+    }
+    for (const type of [Usock.Seqpacket, Usock.Stream, Usock.Dgram]) {
+        const {new_activated} = type;
+        type.new_activated = (name = null) => new_activated.call(type, name);
+    }
 
     // Connects to a path, a Gio.File or a Gio.SocketAddress; resolves with the channel.
     prototype.open = async function (where, cancellable = null) {
@@ -556,8 +568,21 @@ function patchPoll(Usock) {
 function patchServer(Usock) {
     const {prototype} = Usock.Server;
     const {listen_on_path, listen_on_address} = prototype;
+    const {listen_on_name, listen_on_fd, listen_activated} = prototype;
+    const {new_for_name} = Usock.Server;
+    const what = 'Could not listen on';
+    Usock.Server.new_for_name = name => new_for_name.call(Usock.Server, refuseNul(name, what));
     prototype.listen_on_path = function (path, backlog = 0) {
-        return listen_on_path.call(this, asPath(path, 'Could not listen on'), backlog);
+        return listen_on_path.call(this, asPath(path, what), backlog);
+    };
+    prototype.listen_on_name = function (name, backlog = 0) {
+        return listen_on_name.call(this, refuseNul(name, what), backlog);
+    };
+    prototype.listen_on_fd = function (fd, backlog = 0) {
+        return listen_on_fd.call(this, fd, backlog);
+    };
+    prototype.listen_activated = function (name = null) {
+        return listen_activated.call(this, name);
     };
     prototype.listen_on_address = function (address, backlog = 0) {
         return listen_on_address.call(this, address, backlog);

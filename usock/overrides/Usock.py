@@ -661,6 +661,9 @@ class Channel(Usock.Channel):
     def connect_to_path(self, path):
         return Usock.Channel.connect_to_path(self, _as_connect_path(path))
 
+    def connect_to_name(self, name):
+        return Usock.Channel.connect_to_name(self, _refuse_nul(name, 'Could not connect to'))
+
     def open(self, where, cancellable=None):
         """Connects to a path or a Gio.SocketAddress. Await it; it returns the channel."""
         if isinstance(where, Gio.SocketAddress):
@@ -756,6 +759,14 @@ for _name, *_prepare in (('connect', _same), ('connect_to_path', _as_connect_pat
 @override
 class Seqpacket(Usock.Seqpacket):
     @staticmethod
+    def new_for_name(name):
+        return Usock.Seqpacket.new_for_name(_refuse_nul(name, 'Could not connect to'))
+
+    @staticmethod
+    def new_activated(name=None):
+        return Usock.Seqpacket.new_activated(name)
+
+    @staticmethod
     def pair():
         """Returns two channels that are connected with each other."""
         _, first, second = Usock.Seqpacket.new_pair()
@@ -764,9 +775,25 @@ class Seqpacket(Usock.Seqpacket):
 
 @export
 @override
+class Stream(Usock.Stream):
+    @staticmethod
+    def new_for_name(name):
+        return Usock.Stream.new_for_name(_refuse_nul(name, 'Could not connect to'))
+
+    @staticmethod
+    def new_activated(name=None):
+        return Usock.Stream.new_activated(name)
+
+
+@export
+@override
 class Dgram(Usock.Dgram):
     """Datagrams. A destination is a text as in Usock.address_parse(), the sender of a message for
     one, or a Gio.SocketAddress."""
+
+    @staticmethod
+    def new_activated(name=None):
+        return Usock.Dgram.new_activated(name)
 
     @staticmethod
     def pair():
@@ -951,6 +978,20 @@ class Server(Usock.Server):
 
     def listen_on_path(self, path, backlog=0):
         return Usock.Server.listen_on_path(self, _as_listen_path(path), backlog)
+
+    @staticmethod
+    def new_for_name(name):
+        return Usock.Server.new_for_name(_refuse_nul(name, 'Could not listen on'))
+
+    def listen_on_name(self, name, backlog=0):
+        return Usock.Server.listen_on_name(self, _refuse_nul(name, 'Could not listen on'), backlog)
+
+    def listen_on_fd(self, fd, backlog=0):
+        """Listens on a number. From then on it is the server's: detach() it from its socket."""
+        return Usock.Server.listen_on_fd(self, fd, backlog)
+
+    def listen_activated(self, name=None):
+        return Usock.Server.listen_activated(self, name)
 
     def listen_on_address(self, address, backlog=0):
         return Usock.Server.listen_on_address(self, address, backlog)
