@@ -6,10 +6,11 @@ that with a filter."""
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 
-from interop import DEADLINE, expect_success, need, run, start, wait_for_receiver
+from interop import DEADLINE, expect_success, need, run, start, wait_for_listener, wait_for_receiver
 
 NOTIFY = need('systemd-notify')
 LOGGER = need('logger')
@@ -84,4 +85,33 @@ def filtered(_path):
         assert passed.decode().splitlines() == ['!first', '!', '!grüße'], passed
 
 
-run(notify_receiver, syslog_receiver, request_and_reply, nobody_answers, filtered)
+def stream_echo(path):
+    questions = ['hello', '', 'grüße', 'x' * 10000]
+    for server in LANGUAGES:
+        with start(*example(server, 'stream-echo-server'), path) as process:
+            wait_for_listener(path)
+            for language in LANGUAGES:
+                with start(*example(language, 'stream-echo-client'), path, *questions,
+                           stdout=subprocess.PIPE) as client:
+                    answers, _ = client.communicate(timeout=DEADLINE)
+                    expect_success(client)
+                assert answers.decode().splitlines() == questions, (server, language, answers)
+            process.send_signal(signal.SIGTERM)
+
+
+def pass_listener(path):
+    for language in LANGUAGES:
+        for child in LANGUAGES:
+            with start(*example(language, 'pass-listener-parent'), path,
+                       *example(child, 'pass-listener-child')) as parent:
+                wait_for_listener(path)
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.connect(path)
+                    greeting = client.makefile().read()
+                expect_success(parent)
+            pid = greeting.removeprefix('process ').removesuffix(' greets you\n')
+            assert pid.isdecimal() and int(pid) != parent.pid, (language, child, greeting)
+            assert not os.path.exists(path), (language, child)
+
+
+run(stream_echo, pass_listener, notify_receiver, syslog_receiver, request_and_reply, nobody_answers, filtered)
