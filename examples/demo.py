@@ -9,12 +9,14 @@ should."""
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 
 DEADLINE = 20
+OTHER_USER = 61001
 
 here = os.path.dirname(os.path.abspath(__file__))
 build = os.path.abspath(sys.argv[1])
@@ -92,6 +94,51 @@ def pass_descriptors(directory):
         print(f'  {sender:6} → {receiver:6} {printed.strip()}')
 
 
+def knock(path, user):
+    """Says something to the server as that user, who needs a process of his own."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            if user != os.getuid():
+                os.setgroups([])
+                os.setgid(user)
+                os.setuid(user)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+                client.connect(path)
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    client.send(b'hello')
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(pid, 0)
+    if status:
+        raise RuntimeError(f'user {user} could not even connect')
+
+
+def lines_of(process, *expected):
+    printed = [process.stdout.readline().rstrip('\n') for _ in expected]
+    if printed != list(expected):
+        raise RuntimeError(f'the server printed {printed}, not {list(expected)}')
+    return ', '.join(printed)
+
+
+def refuse(directory):
+    user = os.getuid()
+    # Otherwise another user would not even get to the socket.
+    os.chmod(directory, 0o755)
+    for language in ('C', 'GJS', 'Python'):
+        path = os.path.join(directory, f'private-{language}')
+        with started(example(language, 'private-server'), path) as server:
+            knock(path, user)
+            told = lines_of(server, f'user {user} came in', 'it says: hello')
+            if user == 0:
+                knock(path, OTHER_USER)
+                told += '; ' + lines_of(server, f'user {OTHER_USER} was refused')
+        print(f'  {language:6} {told}')
+    if user != 0:
+        print('  (Only root can be another user, so nobody was refused.)')
+
+
 def demonstrate(directory):
     path = os.path.join(directory, 'echo')
     with started(example('C', 'echo-server'), path) as server:
@@ -103,6 +150,8 @@ def demonstrate(directory):
             raise RuntimeError(f'the server did not end well: {server.returncode}')
     print('An open file goes from program to program, with the credentials of who sent it:')
     pass_descriptors(directory)
+    print('A server for its own user only lets nobody else in, though everybody may connect:')
+    refuse(directory)
     print('All went well.')
 
 

@@ -716,6 +716,191 @@ test_dropped_while_connecting (UsockTest     *test,
   witness_clear (&scene.witness);
 }
 
+/* When somebody comes to listen. */
+
+typedef struct
+{
+  Witness witness;
+  UsockChannel *channel;
+  UsockServer *server;
+  char *path;
+} Wait;
+
+static void
+wait_start (Wait       *self,
+            UsockTest  *test,
+            gboolean    stream,
+            const char *name)
+{
+  witness_init (&self->witness);
+  self->path = usock_test_path (test, name);
+  self->channel = stream ? USOCK_CHANNEL (usock_stream_new ())
+                         : USOCK_CHANNEL (usock_seqpacket_new ());
+  self->server = usock_server_new (stream ? G_SOCKET_TYPE_STREAM : G_SOCKET_TYPE_SEQPACKET);
+  witness_watch (&self->witness, self->channel, ALL);
+}
+
+static void
+wait_stop (Wait *self)
+{
+  scene_close (self->channel);
+  scene_close (self->server);
+  g_free (self->path);
+  witness_clear (&self->witness);
+}
+
+static void
+wait_begin (Wait         *self,
+            const char   *name,
+            guint         timeout,
+            GCancellable *cancellable)
+{
+  usock_channel_connect_when_available_async (
+      self->channel, self->path, timeout, cancellable, witness_done,
+      witness_call (&self->witness, name, usock_channel_connect_when_available_finish));
+}
+
+static void
+wait_listen (Wait *self)
+{
+  usock_test_no_error (usock_server_listen_on_path (self->server, self->path, 0, &error));
+}
+
+static void
+test_available_already (UsockTest     *test,
+                        gconstpointer  unused)
+{
+  Wait wait;
+
+  wait_start (&wait, test, FALSE, "socket");
+  wait_listen (&wait);
+  wait_begin (&wait, "a", 0, NULL);
+  witness_expect (&wait.witness, "connect a:ok");
+  wait_stop (&wait);
+}
+
+static void
+data_cb (UsockChannel *channel,
+         GByteArray   *bytes,
+         guint        *n_bytes)
+{
+  *n_bytes += bytes->len;
+}
+
+static void
+count_bytes_cb (UsockServer  *server,
+                UsockChannel *channel,
+                guint        *n_bytes)
+{
+  g_signal_connect (channel, "data", G_CALLBACK (data_cb), n_bytes);
+}
+
+/* First there is not even a directory, then the path of a server that has crashed, and at last
+ * one that lives. */
+static void
+test_available_later (UsockTest     *test,
+                      gconstpointer  unused)
+{
+  for (guint stream = 0; stream < 2; stream++)
+    {
+      g_autofree char *name = g_strdup_printf ("later%u/socket", stream);
+      g_autofree char *directory = NULL;
+      guint n_bytes = 0;
+      Wait wait;
+      int stale;
+
+      wait_start (&wait, test, stream, name);
+      g_signal_connect (wait.server, "connection", G_CALLBACK (count_bytes_cb), &n_bytes);
+      wait_begin (&wait, "a", 0, NULL);
+      usock_test_no_error (usock_channel_send_text (wait.channel, "early", &error));
+      scene_settle ();
+      g_assert_cmpint (usock_socket_get_state (USOCK_SOCKET (wait.channel)), ==,
+                       USOCK_STATE_CONNECTING);
+      directory = g_path_get_dirname (wait.path);
+      g_assert_no_errno (mkdir (directory, 0700));
+
+      stale = scene_listen (wait.path, 0);
+      g_assert_no_errno (shutdown (stale, SHUT_RDWR));
+      close (stale);
+      scene_settle ();
+      witness_assert (&wait.witness, "");
+      wait_listen (&wait);
+      witness_expect (&wait.witness, "connect a:ok");
+      usock_test_wait_until (n_bytes == strlen ("early"));
+      wait_stop (&wait);
+    }
+}
+
+static void
+test_available_never (UsockTest     *test,
+                      gconstpointer  unused)
+{
+  Wait wait;
+
+  wait_start (&wait, test, TRUE, "socket");
+  usock_channel_set_connect_timeout (wait.channel, 1);
+  wait_begin (&wait, "a", 80, NULL);
+  usock_test_no_error (usock_channel_send_text (wait.channel, "lost", &error));
+  witness_expect (&wait.witness, "a:timed-out error:timed-out close");
+  g_assert_cmpint (usock_socket_get_error_number (USOCK_SOCKET (wait.channel)), ==, ENOENT);
+  wait_stop (&wait);
+}
+
+/* What was waited for is not waited for the next time. */
+static void
+test_available_cancelled (UsockTest     *test,
+                          gconstpointer  unused)
+{
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  GError *failure = NULL;
+  Wait wait;
+
+  wait_start (&wait, test, FALSE, "socket");
+  wait_begin (&wait, "a", 0, cancellable);
+  scene_settle ();
+  g_cancellable_cancel (cancellable);
+  witness_expect (&wait.witness, "a:cancelled");
+  g_assert_false (usock_channel_connect_to_path (wait.channel, wait.path, &failure));
+  assert_error_code (failure, G_IO_ERROR_NOT_FOUND);
+  wait_begin (&wait, "b", 0, cancellable);
+  witness_expect (&wait.witness, "b:cancelled");
+  g_assert_false (usock_channel_connect_to_path (wait.channel, wait.path, &failure));
+  assert_error_code (failure, G_IO_ERROR_NOT_FOUND);
+  wait_begin (&wait, "c", 0, NULL);
+  scene_settle ();
+  usock_socket_close (USOCK_SOCKET (wait.channel));
+  witness_expect (&wait.witness, "c:closed close");
+  wait_stop (&wait);
+}
+
+/* Only that nobody is there is waited out. */
+static void
+test_available_errors (UsockTest     *test,
+                       gconstpointer  unused)
+{
+  UsockChannel *dgram = USOCK_CHANNEL (usock_dgram_new ());
+  UsockServer *other = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
+  Wait wait;
+
+  wait_start (&wait, test, TRUE, "socket");
+  usock_test_no_error (usock_server_listen_on_path (other, wait.path, 0, &error));
+  wait_begin (&wait, "a", 0, NULL);
+  witness_expect (&wait.witness, "a:invalid-argument");
+  scene_close (other);
+  wait_begin (&wait, "b", 0, NULL);
+  wait_begin (&wait, "c", 0, NULL);
+  witness_expect (&wait.witness, "c:pending");
+  wait_listen (&wait);
+  witness_expect (&wait.witness, "connect b:ok");
+
+  usock_channel_connect_when_available_async (
+      dgram, wait.path, 0, NULL, witness_done,
+      witness_call (&wait.witness, "d", usock_channel_connect_when_available_finish));
+  witness_expect (&wait.witness, "d:not-supported");
+  scene_close (dgram);
+  wait_stop (&wait);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -748,6 +933,12 @@ main (int   argc,
   add ("cancelled-after", test_cancelled_after);
   add ("cancelled-from-thread", test_cancelled_from_thread);
   add ("dropped-while-connecting", test_dropped_while_connecting);
+
+  add ("available-already", test_available_already);
+  add ("available-later", test_available_later);
+  add ("available-never", test_available_never);
+  add ("available-cancelled", test_available_cancelled);
+  add ("available-errors", test_available_errors);
 
   return g_test_run ();
 }

@@ -114,6 +114,15 @@ assert_text (UsockMessage *message, const char *expected)
 }
 
 static void
+assert_bytes (GBytes *bytes, const char *expected, gsize expected_length)
+{
+  gsize length;
+  gconstpointer data = g_bytes_get_data (bytes, &length);
+
+  g_assert_cmpmem (data, length, expected, expected_length);
+}
+
+static void
 assert_control (UsockMessage *message, int level, int type, const char *expected)
 {
   g_autoptr (GVariant) value = usock_message_lookup_control (message, level, type);
@@ -152,7 +161,7 @@ test_truncated (UsockTest *test, gconstpointer data)
       g_autoptr (UsockHandle) second = NULL;
       g_autoptr (UsockMessage) message = NULL;
       g_autoptr (UsockMessage) looked = NULL;
-      g_autoptr (GByteArray) bytes = NULL;
+      g_autoptr (GBytes) bytes = NULL;
       g_autoptr (GError) failure = NULL;
 
       make_pair (local_types[i], &first, &second);
@@ -173,7 +182,7 @@ test_truncated (UsockTest *test, gconstpointer data)
       g_assert_cmpint (usock_socket_get_error_number (USOCK_SOCKET (second)), ==, EMSGSIZE);
       usock_test_no_error (
           bytes = usock_handle_receive (second, 4, USOCK_MSG_TRUNC, LONG, &error));
-      g_assert_cmpmem (bytes->data, bytes->len, "0123", 4);
+      assert_bytes (bytes, "0123", 4);
     }
 }
 
@@ -240,14 +249,14 @@ test_bytes_only (UsockTest *test, gconstpointer data)
       g_autoptr (UsockHandle) first = NULL;
       g_autoptr (UsockHandle) second = NULL;
       g_autoptr (UsockMessage) sent = message_with_fds ("abc", 3);
-      g_autoptr (GByteArray) bytes = NULL;
+      g_autoptr (GBytes) bytes = NULL;
       guint before;
 
       make_pair (local_types[i], &first, &second);
       send_message (first, sent);
       before = count_fds ();
       usock_test_no_error (bytes = usock_handle_receive (second, 10, 0, LONG, &error));
-      g_assert_cmpmem (bytes->data, bytes->len, "abc", 3);
+      assert_bytes (bytes, "abc", 3);
       usock_test_wait_until (count_fds () == before);
     }
 }
@@ -346,8 +355,8 @@ test_wait_all (UsockTest *test, gconstpointer data)
     {
       g_autoptr (UsockHandle) first = NULL;
       g_autoptr (UsockHandle) second = NULL;
-      g_autoptr (GByteArray) bytes = NULL;
-      g_autoptr (GByteArray) rest = NULL;
+      g_autoptr (GBytes) bytes = NULL;
+      g_autoptr (GBytes) rest = NULL;
       g_autoptr (UsockMessage) last = NULL;
       GThread *thread;
 
@@ -358,15 +367,15 @@ test_wait_all (UsockTest *test, gconstpointer data)
       thread = g_thread_new ("sender", send_parts, first);
       usock_test_no_error (
           bytes = usock_handle_receive (second, 75, USOCK_MSG_WAITALL, LONG, &error));
-      g_assert_cmpuint (bytes->len, ==, 75);
+      g_assert_cmpuint (g_bytes_get_size (bytes), ==, 75);
       for (guint i = 0; i < 75; i++)
-        g_assert_cmpint (bytes->data[i], ==, '0' + i % 10);
+        g_assert_cmpint (((const char *) g_bytes_get_data (bytes, NULL))[i], ==, '0' + i % 10);
       g_thread_join (thread);
 
       /* What there is when the time is over. */
       usock_test_no_error (
           rest = usock_handle_receive (second, 75, USOCK_MSG_WAITALL, 20, &error));
-      g_assert_cmpuint (rest->len, ==, 25);
+      g_assert_cmpuint (g_bytes_get_size (rest), ==, 25);
 
       send_text (first, "end", 0);
       usock_socket_close (USOCK_SOCKET (first));

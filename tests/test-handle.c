@@ -59,12 +59,21 @@ send_text (UsockHandle *handle, const char *text)
 }
 
 static void
+assert_bytes (GBytes *bytes, const char *expected, gsize expected_length)
+{
+  gsize length;
+  gconstpointer data = g_bytes_get_data (bytes, &length);
+
+  g_assert_cmpmem (data, length, expected, expected_length);
+}
+
+static void
 assert_receives (UsockHandle *handle, const char *text)
 {
-  g_autoptr (GByteArray) bytes = NULL;
+  g_autoptr (GBytes) bytes = NULL;
 
   usock_test_no_error (bytes = usock_handle_receive (handle, 1000, 0, LONG, &error));
-  g_assert_cmpmem (bytes->data, bytes->len, text, strlen (text));
+  assert_bytes (bytes, text, strlen (text));
 }
 
 static void
@@ -489,7 +498,7 @@ test_ends (UsockTest *test, gconstpointer data)
     {
       g_autoptr (UsockHandle) first = NULL;
       g_autoptr (UsockHandle) second = NULL;
-      g_autoptr (GByteArray) bytes = NULL;
+      g_autoptr (GBytes) bytes = NULL;
 
       make_pair (types[i], &first, &second);
       send_text (first, "one");
@@ -502,7 +511,7 @@ test_ends (UsockTest *test, gconstpointer data)
         {
           usock_test_no_error (
               bytes = usock_handle_receive (second, 10, USOCK_MSG_PEEK, LONG, &error));
-          g_assert_cmpuint (bytes->len, ==, 0);
+          g_assert_cmpuint (g_bytes_get_size (bytes), ==, 0);
           assert_receives (second, "");
         }
       assert_ended (second);
@@ -590,10 +599,10 @@ read_much (gpointer handle)
 
   while (total < MUCH)
     {
-      g_autoptr (GByteArray) bytes = NULL;
+      g_autoptr (GBytes) bytes = NULL;
 
       usock_test_no_error (bytes = usock_handle_receive (handle, 100000, 0, LONG, &error));
-      total += bytes->len;
+      total += g_bytes_get_size (bytes);
     }
   return NULL;
 }

@@ -299,6 +299,7 @@ test_every_call_fails (UsockTest *test, gconstpointer data)
   g_autoptr (UsockName) name = name_new ("@usock-test");
   struct iovec iov = { (char *) "x", 1 };
   UsockIoOutgoing outgoing = { &iov, 1 };
+  UsockIoIncoming incoming;
   UsockIoBatch *batch = usock_io_batch_new (100);
   UsockCredentials credentials;
   gboolean at_end;
@@ -307,7 +308,7 @@ test_every_call_fails (UsockTest *test, gconstpointer data)
   int value;
 
   g_assert_null (usock_io_call_name (USOCK_IO_NONE));
-  for (UsockIoCall call = USOCK_IO_SOCKET; call <= USOCK_IO_SHUTDOWN; call++)
+  for (UsockIoCall call = USOCK_IO_SOCKET; call <= USOCK_IO_POLL; call++)
     {
       g_assert_nonnull (usock_io_call_name (call));
       usock_io_fault_add (call, EXDEV, 1, 1);
@@ -330,7 +331,13 @@ test_every_call_fails (UsockTest *test, gconstpointer data)
   g_assert_cmpint (usock_io_set_markers (fd), ==, -EXDEV);
   g_assert_cmpint (usock_io_set_credentials (fd, TRUE), ==, -EXDEV);
   g_assert_cmpint (usock_io_refuse_fds (fd, TRUE), ==, -EXDEV);
+  g_assert_cmpint (usock_io_set_pidfds (fd, TRUE), ==, -EXDEV);
   g_assert_cmpint (usock_io_shutdown (fd, SHUT_WR), ==, -EXDEV);
+  g_assert_cmpint (usock_io_accept_from (fd, NULL), ==, -EXDEV);
+  g_assert_cmpint (usock_io_disconnect (fd), ==, -EXDEV);
+  g_assert_cmpint (usock_io_send_message (fd, &outgoing, 0), ==, -EXDEV);
+  g_assert_cmpint (usock_io_receive_message (fd, &incoming, 0), ==, -EXDEV);
+  g_assert_cmpint (usock_io_poll (NULL, 0, 0), ==, -EXDEV);
   g_assert_null (usock_io_get_local_address (fd));
   g_assert_null (usock_io_get_remote_address (fd));
 
@@ -344,6 +351,15 @@ test_refuse_unknown (UsockTest *test, gconstpointer data)
 {
   usock_io_fault_add (USOCK_IO_SET_OPTION, ENOPROTOOPT, 1, 0);
   g_assert_cmpint (usock_io_refuse_fds (test->pair[0], TRUE), ==, 0);
+  usock_io_fault_clear ();
+}
+
+/* Kernels before 6.5 have no descriptors of processes to give. */
+static void
+test_pidfds_unknown (UsockTest *test, gconstpointer data)
+{
+  usock_io_fault_add (USOCK_IO_SET_OPTION, ENOPROTOOPT, 1, 0);
+  g_assert_cmpint (usock_io_set_pidfds (test->pair[0], TRUE), ==, 0);
   usock_io_fault_clear ();
 }
 
@@ -1148,6 +1164,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/io/faults", test_faults);
   usock_test_add ("/usock/io/every-call-fails", test_every_call_fails);
   usock_test_add ("/usock/io/refuse-unknown", test_refuse_unknown);
+  usock_test_add ("/usock/io/pidfds-unknown", test_pidfds_unknown);
   usock_test_add ("/usock/io/batch", test_batch);
   usock_test_add ("/usock/io/batch-sizes", test_batch_sizes);
   usock_test_add ("/usock/io/truncation", test_truncation);

@@ -613,6 +613,36 @@ test_channel_keeps_its_own (UsockTest     *test,
   drop (channel);
 }
 
+/* What an accepted connection would inherit is the server's business; UDP has no ends to tell. */
+static void
+test_server_and_datagrams (UsockTest     *test,
+                           gconstpointer  unused)
+{
+  g_autofree char *path = usock_test_path (test, "socket");
+  g_autoptr (GSocketAddress) address = usock_address_parse ("127.0.0.1:0", NULL);
+  UsockServer *server = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
+  UsockDgram *udp = usock_dgram_new ();
+  g_autoptr (GVariant) listens = NULL;
+
+  usock_test_no_error (usock_server_listen_on_path (server, path, 0, &error));
+  assert_socket_refuses (USOCK_SOCKET (server), "SO_PASSCRED", g_variant_new_boolean (TRUE),
+                         G_IO_ERROR_BUSY);
+  usock_test_no_error (listens = usock_socket_get_option (USOCK_SOCKET (server), USOCK_SOL_SOCKET,
+                                                          USOCK_SO_ACCEPTCONN, &error));
+  g_assert_true (g_variant_get_boolean (listens));
+
+  usock_test_no_error (usock_dgram_bind_to_address (udp, address, &error));
+  assert_socket_refuses (USOCK_SOCKET (udp), "UDP_GRO", g_variant_new_boolean (TRUE),
+                         G_IO_ERROR_BUSY);
+  assert_socket_refuses (USOCK_SOCKET (udp), "IP_RECVERR", g_variant_new_boolean (TRUE),
+                         G_IO_ERROR_BUSY);
+  usock_test_no_error (usock_socket_set_option (USOCK_SOCKET (udp), USOCK_SOL_SOCKET,
+                                                USOCK_SO_TIMESTAMP, g_variant_new_boolean (TRUE),
+                                                &error));
+  drop (server);
+  drop (udp);
+}
+
 static void
 test_without_fd (UsockTest     *test,
                  gconstpointer  unused)
@@ -695,7 +725,7 @@ random_value (GRand *random,
     case 2:
       return g_variant_new_uint32 (number);
     case 3:
-      return g_variant_new_int64 ((gint64) number << 32 | number);
+      return g_variant_new_int64 ((gint64) ((guint64) number << 32 | number));
     case 4:
       return g_variant_new_uint64 ((guint64) number << 33 | number);
     case 5:
@@ -806,6 +836,7 @@ main (int    argc,
   usock_test_add ("/usock/option/tcp-info", test_tcp_info);
   usock_test_add ("/usock/option/peer-pidfd", test_peer_pidfd);
   usock_test_add ("/usock/option/channel-keeps-its-own", test_channel_keeps_its_own);
+  usock_test_add ("/usock/option/server-and-datagrams", test_server_and_datagrams);
   usock_test_add ("/usock/option/without-fd", test_without_fd);
   g_test_add_func ("/usock/option/format", test_format);
   usock_test_add ("/usock/option/faults", test_faults);

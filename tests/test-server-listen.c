@@ -290,6 +290,7 @@ check_without_proc (UsockTest *test)
   g_assert_false (exists (short_path));
   usock_server_set_mode (server, 0600);
   usock_test_no_error (usock_server_listen_on_path (server, short_path, 0, &error));
+  scene_close (server);
 }
 
 /* In a child that hides /proc from itself. */
@@ -302,7 +303,8 @@ test_without_proc (UsockTest     *test,
 
   if (child == 0)
     {
-      if (unshare (CLONE_NEWNS) == -1 || mount ("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1
+      if (unshare (CLONE_NEWNS) == -1
+          || mount ("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == -1
           || mount ("none", "/proc", "tmpfs", 0, NULL) == -1)
         _exit (77);
       check_without_proc (test);
@@ -472,7 +474,7 @@ test_fd_is_left_listening (UsockTest     *test,
   int fd = raw_bind (SOCK_SEQPACKET, path);
   struct ucred credentials;
   socklen_t length = sizeof credentials;
-  UsockServer *server = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
+  UsockServer *server;
   int client;
   pid_t child;
 
@@ -480,6 +482,7 @@ test_fd_is_left_listening (UsockTest     *test,
   if (child == 0)
     _exit (listen (fd, 5) == 0 ? 0 : 1);
   wait_for_success (child);
+  server = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
   usock_test_no_error (usock_server_listen_on_fd (server, fd, 100, &error));
   client = raw_connect (SOCK_SEQPACKET, path);
   g_assert_no_errno (getsockopt (client, SOL_SOCKET, SO_PEERCRED, &credentials, &length));
@@ -537,20 +540,25 @@ test_bad_fds (UsockTest     *test,
 }
 
 static void
-test_inet_fd (UsockTest     *test,
-              gconstpointer  unused)
+test_fd_of_tcp (UsockTest     *test,
+                gconstpointer  unused)
 {
-  struct sockaddr_in any = { AF_INET };
-  UsockServer *server = usock_server_new (G_SOCKET_TYPE_STREAM);
+  struct sockaddr_in name = { AF_INET, 0, { htonl (INADDR_LOOPBACK) } };
+  socklen_t length = sizeof name;
   int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  GSocketAddress *address;
+  int client = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  Scene scene;
 
-  g_assert_no_errno (bind (fd, (struct sockaddr *) &any, sizeof any));
-  usock_test_no_error (usock_server_listen_on_fd (server, fd, 0, &error));
-  g_assert_cmpint (usock_socket_get_family (USOCK_SOCKET (server)), ==, G_SOCKET_FAMILY_IPV4);
-  address = usock_socket_get_local_address (USOCK_SOCKET (server));
-  g_assert_cmpuint (g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (address)), >, 0);
-  scene_close (server);
+  g_assert_no_errno (bind (fd, (struct sockaddr *) &name, sizeof name));
+  g_assert_no_errno (listen (fd, 1));
+  g_assert_no_errno (getsockname (fd, (struct sockaddr *) &name, &length));
+  scene_start (&scene, usock_server_new (G_SOCKET_TYPE_STREAM));
+  usock_test_no_error (usock_server_listen_on_fd (scene.server, fd, 0, &error));
+  g_assert_null (usock_server_get_path (scene.server));
+  g_assert_no_errno (connect (client, (struct sockaddr *) &name, sizeof name));
+  witness_expect (&scene.witness, "listening connection");
+  close (client);
+  scene_stop (&scene);
 }
 
 /* Activation, in a new process that has these descriptors and no other. */
@@ -848,7 +856,7 @@ main (int   argc,
               usock_test_teardown);
   add ("fd-is-left-listening", test_fd_is_left_listening);
   add ("bad-fds", test_bad_fds);
-  add ("inet-fd", test_inet_fd);
+  add ("fd-of-tcp", test_fd_of_tcp);
   add ("activated", test_activated);
   add ("not-activated", test_not_activated);
   add ("activated-alike", test_activated_alike);

@@ -88,7 +88,7 @@ witness_marshal (GClosure     *closure,
   if (g_str_equal (name, "close"))
     self->n_closed++;
 
-  if (n_values == 1)
+  if (n_values != 2)
     write_plain (self, closure);
   else if (G_VALUE_HOLDS (&values[1], G_TYPE_ERROR))
     witness_write (self, "%s:%s", name, witness_code (g_value_get_boxed (&values[1])));

@@ -95,10 +95,11 @@ channel_receive_failed (UsockChannel *self,
       self->batch_size = 1;
       break;
 
-    /* It comes once: on SEQPACKET before what is still queued, on a stream right before the
-     * end. */
+    /* On SEQPACKET the reset comes once, and before what is still queued; on a stream it is the
+     * last there is. */
     case ECONNRESET:
       usock_channel_break_errno (self, errnum);
+      self->at_end = USOCK_CHANNEL_GET_CLASS (self)->stream;
       break;
 
     /* No event tells when there is memory again. */

@@ -711,7 +711,8 @@ channel_succeed_all (UsockChannel *self,
 }
 
 /* The oldest message will never be taken. Who waits for it is told; if nobody does, the channel
- * fails, or a datagram socket tells of the one message. A dead peer fails all that wait. */
+ * fails, or a datagram socket tells of the one message. A dead peer fails all that wait; so does
+ * a message of which the beginning has left, for nothing else may come behind that. */
 static void
 channel_send_failed (UsockChannel *self,
                      UsockRoute   *route,
@@ -719,12 +720,15 @@ channel_send_failed (UsockChannel *self,
 {
   UsockQueueItem *head = usock_queue_peek (&route->queue, 0);
   gboolean peer_gone = errnum == EPIPE || errnum == ECONNRESET || errnum == ENOTCONN;
+  gboolean torn = head->sent > 0 && !peer_gone;
   g_autoptr (GError) error = NULL;
 
   channel_set_send_error (self, route, errnum, usock_message_get_length (head->message),
                           usock_message_get_n_fds (head->message), &error);
 
-  if (peer_gone && !USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+  if (torn)
+    usock_channel_break (self, g_error_copy (error));
+  if (torn || (peer_gone && !USOCK_CHANNEL_GET_CLASS (self)->connectionless))
     usock_channel_drop_route (self, route, error);
   else
     channel_pop_failed (self, route, error);

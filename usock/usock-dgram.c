@@ -336,8 +336,8 @@ usock_dgram_class_init (UsockDgramClass *class)
   /**
    * UsockDgram:unlink-on-close: (getter get_unlink_on_close) (setter set_unlink_on_close)
    *
-   * Whether the path is removed when the socket closes, if it is still its
-   * own.
+   * Whether the path is removed when the socket closes, or the program exits,
+   * if it is still the socket's own.
    *
    * Since: 1.0
    */

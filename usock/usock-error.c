@@ -51,6 +51,8 @@ usock_error_code (int errnum)
       return G_IO_ERROR_NOT_SUPPORTED;
     case EPERM:
       return G_IO_ERROR_PERMISSION_DENIED;
+    case EDESTADDRREQ:
+      return G_IO_ERROR_NOT_CONNECTED;
     default:
       return g_io_error_from_errno (errnum);
     }

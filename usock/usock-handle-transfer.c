@@ -487,7 +487,7 @@ buffer_fit (guint8 *buffer,
  *
  * Since: 1.0
  */
-GByteArray *
+GBytes *
 usock_handle_receive (UsockHandle    *self,
                       gsize           max_size,
                       UsockMsgFlags   flags,
@@ -526,7 +526,7 @@ usock_handle_receive (UsockHandle    *self,
     }
 
   received = receive_kept (self, max_size, received, flags);
-  return g_byte_array_new_take (buffer_fit (buffer, max_size, received), received);
+  return g_bytes_new_take (buffer_fit (buffer, max_size, received), received);
 }
 
 /**

@@ -205,8 +205,17 @@ usock_handle_forget (UsockHandle *self)
   g_clear_object (&USOCK_SOCKET (self)->remote_address);
 }
 
-/* Takes @fd over. */
+/* Before an empty message and the end can be mistaken for each other. */
 static int
+handle_mark (int fd,
+             int family,
+             int type)
+{
+  return family == AF_UNIX && type == SOCK_SEQPACKET ? usock_io_set_markers (fd) : 0;
+}
+
+/* Takes @fd over. */
+static void
 handle_take (UsockHandle *self,
              int          fd,
              int          family,
@@ -219,7 +228,6 @@ handle_take (UsockHandle *self,
   socket->family = family;
   socket->type = type;
   socket->state = state;
-  return family == AF_UNIX && type == SOCK_SEQPACKET ? usock_io_set_markers (fd) : 0;
 }
 
 static UsockHandle *
@@ -303,6 +311,8 @@ usock_handle_new_from_fd (gint     fd,
     result = usock_io_get_option (fd, SOL_SOCKET, SO_TYPE, &type);
   if (result == 0)
     result = usock_io_get_option (fd, SOL_SOCKET, SO_ACCEPTCONN, &listening);
+  if (result == 0)
+    result = handle_mark (fd, family, type);
   if (result < 0)
     {
       usock_error_set_errno (error, -result, _("Could not use descriptor %d as a socket"), fd);
@@ -337,21 +347,32 @@ usock_handle_new_pair (gint          type,
                        UsockHandle **second,
                        GError      **error)
 {
+  g_autofd int one = -1;
+  g_autofd int other = -1;
   int fds[2], real = 0;
   int result;
 
   g_return_val_if_fail (first != NULL && second != NULL, FALSE);
 
   result = usock_io_pair (type, fds);
+  if (result >= 0)
+    {
+      one = fds[0];
+      other = fds[1];
+      result = usock_io_get_option (one, SOL_SOCKET, SO_TYPE, &real);
+    }
+  if (result >= 0)
+    result = handle_mark (one, AF_UNIX, real);
+  if (result >= 0)
+    result = handle_mark (other, AF_UNIX, real);
   if (result < 0)
     {
       usock_error_set_errno (error, -result, _("Could not make a pair of sockets"));
       return FALSE;
     }
 
-  usock_io_get_option (fds[0], SOL_SOCKET, SO_TYPE, &real);
-  *first = handle_new_taken (fds[0], AF_UNIX, real, USOCK_STATE_OPEN);
-  *second = handle_new_taken (fds[1], AF_UNIX, real, USOCK_STATE_OPEN);
+  *first = handle_new_taken (g_steal_fd (&one), AF_UNIX, real, USOCK_STATE_OPEN);
+  *second = handle_new_taken (g_steal_fd (&other), AF_UNIX, real, USOCK_STATE_OPEN);
   return TRUE;
 }
 
@@ -382,6 +403,7 @@ usock_handle_create (UsockHandle  *self,
                      GError      **error)
 {
   UsockSocket *socket = USOCK_SOCKET (self);
+  g_autofd int fd = -1;
   int real = 0;
   int result;
 
@@ -397,7 +419,12 @@ usock_handle_create (UsockHandle  *self,
       return FALSE;
     }
 
-  result = usock_io_socket (family, type, protocol);
+  /* What the system says that the type is comes without the flags. */
+  result = fd = usock_io_socket (family, type, protocol);
+  if (result >= 0)
+    result = usock_io_get_option (fd, SOL_SOCKET, SO_TYPE, &real);
+  if (result >= 0)
+    result = handle_mark (fd, family, real);
   if (result < 0)
     {
       usock_handle_set_error (self, error, USOCK_IO_SOCKET, -result, 0,
@@ -405,9 +432,7 @@ usock_handle_create (UsockHandle  *self,
       return FALSE;
     }
 
-  /* Without the flags. */
-  usock_io_get_option (result, SOL_SOCKET, SO_TYPE, &real);
-  handle_take (self, result, family, real, USOCK_STATE_NEW);
+  handle_take (self, g_steal_fd (&fd), family, real, USOCK_STATE_NEW);
   return TRUE;
 }
 
@@ -771,6 +796,7 @@ usock_handle_accept (UsockHandle     *self,
 {
   UsockSocket *socket = USOCK_SOCKET (self);
   UsockPatience patience;
+  g_autofd int fd = -1;
   gboolean blocked;
   int result;
 
@@ -783,11 +809,15 @@ usock_handle_accept (UsockHandle     *self,
 
   usock_patience_init (&patience, timeout, 0);
   blocked = handle_begin (self);
-  result = handle_try_accept (self, address, &patience);
+  result = fd = handle_try_accept (self, address, &patience);
   handle_end (self, blocked);
   if (result >= 0)
-    return handle_new_taken (result, socket->family, socket->type, USOCK_STATE_OPEN);
+    result = handle_mark (fd, socket->family, socket->type);
+  if (result >= 0)
+    return handle_new_taken (g_steal_fd (&fd), socket->family, socket->type, USOCK_STATE_OPEN);
 
+  if (address != NULL)
+    g_clear_object (address);
   usock_handle_set_error (self, error, USOCK_IO_ACCEPT, -result, patience.timeout,
                           _("Could not accept a connection"));
   return NULL;

@@ -90,7 +90,7 @@ gssize        usock_handle_sendmsg            (UsockHandle     *self,
                                                GError         **error);
 
 USOCK_AVAILABLE_IN_1_0
-GByteArray   *usock_handle_receive            (UsockHandle     *self,
+GBytes       *usock_handle_receive            (UsockHandle     *self,
                                                gsize            max_size,
                                                UsockMsgFlags    flags,
                                                gint             timeout,

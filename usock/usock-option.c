@@ -108,22 +108,25 @@ usock_option_check_set (int        level,
   return FALSE;
 }
 
-/* The kernel counts instructions here, not bytes, and says first how many there are. */
+static void
+answer_resize (GByteArray *answer,
+               gsize       size)
+{
+  g_byte_array_set_size (answer, size);
+  memset (answer->data, 0, size);
+}
+
+/* The kernel counts instructions here, not bytes. */
 static int
 read_filter (int                fd,
              const UsockOption *option,
              GByteArray        *answer,
              socklen_t         *length)
 {
-  guint8 none;
   int result;
 
-  *length = 0;
-  result = usock_io_get_option_bytes (fd, option->level, option->name, &none, length);
-  if (result < 0 || *length == 0)
-    return result;
-
-  g_byte_array_set_size (answer, *length * sizeof (struct sock_filter));
+  answer_resize (answer, BPF_MAXINSNS * sizeof (struct sock_filter));
+  *length = BPF_MAXINSNS;
   result = usock_io_get_option_bytes (fd, option->level, option->name, answer->data, length);
   *length *= sizeof (struct sock_filter);
   return result;
@@ -160,8 +163,7 @@ read_answer (int                fd,
 
   do
     {
-      g_byte_array_set_size (answer, size);
-      memset (answer->data, 0, size);
+      answer_resize (answer, size);
       /* The one that also takes a value: the layout of which the length is asked for. */
       if (option->level == USOCK_SOL_PACKET && option->name == USOCK_PACKET_HDRLEN)
         usock_io_get_option (fd, USOCK_SOL_PACKET, USOCK_PACKET_VERSION, (int *) answer->data);

@@ -209,9 +209,9 @@ usock_server_listen_on_host (UsockServer  *self,
 
   socket = USOCK_SOCKET (self);
   names = inet_find_names (host, port, self->ipv6_only, &failure);
-  for (guint i = 0; names != NULL && i < names->len; i++)
+  while (names != NULL && names->len > 0)
     {
-      UsockName *name = g_steal_pointer (&names->pdata[i]);
+      UsockName *name = g_ptr_array_steal_index (names, 0);
 
       g_clear_error (&failure);
       socket->error_number = 0;

@@ -29,7 +29,9 @@
  * A path is taken over if its owner is gone, and never if it is alive or no
  * socket; the file is there for its owner only, unless
  * [property@Usock.Server:mode] says otherwise, and is removed when the server
- * closes.
+ * closes or the program exits. A service of one user needs no path but a name:
+ * [ctor@Usock.Server.new_for_name] makes such a server in one line. And what a
+ * service manager passed is taken with [method@Usock.Server.listen_activated].
  *
  * ```c
  * UsockServer *server = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
@@ -353,7 +355,8 @@ server_install_policy (const GParamFlags flags)
       = g_param_spec_uint ("max-connections", NULL, NULL, 0, G_MAXUINT, 0, flags);
 
   /**
-   * UsockServer:max-connections-per-user: (getter get_max_connections_per_user) (setter set_max_connections_per_user)
+   * UsockServer:max-connections-per-user: (getter get_max_connections_per_user)
+   *   (setter set_max_connections_per_user)
    *
    * How many connections one user may have at once, 0 for no limit. Further
    * ones are refused, and so is one whose user the system does not know.
@@ -693,7 +696,8 @@ usock_server_get_active (UsockServer *self)
  * @self: a server
  *
  * Gets the path that the server listens on, or listened on before it was
- * closed.
+ * closed. Of a socket that it was given it is the one that was bound
+ * elsewhere.
  *
  * Returns: (nullable) (transfer none) (type filename): the path, absolute; %NULL if there
  *   is none

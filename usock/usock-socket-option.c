@@ -80,7 +80,7 @@ usock_socket_get_option (UsockSocket  *self,
  * for a number any type of integers will do.
  *
  * Nothing is set that would break a channel or a server from below: that
- * fails with `G_IO_ERROR_BUSY`. A handle takes everything.
+ * fails with `G_IO_ERROR_BUSY`. A [class@Usock.Handle] takes all.
  *
  * Fails with `G_IO_ERROR_NOT_FOUND` if the library does not know the option,
  * with `G_IO_ERROR_READ_ONLY` if it can only be read, with

@@ -1,8 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The usock developers
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-"""The examples with datagrams, in each language, with each other, systemd-notify and logger; and
-that with a filter."""
+"""Examples in each language: with each other, systemd-notify and logger."""
 
 import os
 import signal
@@ -76,6 +75,22 @@ def nobody_answers(path):
             assert client.returncode != 0 and path in problem.decode(), problem
 
 
+def service_of_a_name(path):
+    directory, name = os.path.split(path)
+    environment = dict(os.environ, XDG_RUNTIME_DIR=directory)
+    for language in LANGUAGES:
+        with start(*example(language, 'name-service'), name, env=environment):
+            wait_for_listener(path)
+            for other in LANGUAGES:
+                with start(*example(other, 'name-service'), name, 'grüße', stdout=subprocess.PIPE,
+                           env=environment) as client:
+                    answer, _ = client.communicate(timeout=DEADLINE)
+                    expect_success(client)
+                assert answer.decode() == 'GRÜSSE\n', answer
+        # The next one takes over what the one that was killed has left.
+        assert os.path.exists(path)
+
+
 def filtered(_path):
     texts = ['!first', 'noise', '!', '', '!grüße']
     for language in LANGUAGES:
@@ -114,4 +129,5 @@ def pass_listener(path):
             assert not os.path.exists(path), (language, child)
 
 
-run(stream_echo, pass_listener, notify_receiver, syslog_receiver, request_and_reply, nobody_answers, filtered)
+run(stream_echo, pass_listener, notify_receiver, syslog_receiver, request_and_reply,
+    nobody_answers, service_of_a_name, filtered)

@@ -340,6 +340,7 @@ main (int argc,
   payload = g_malloc0 (MESSAGE_SIZE);
 
   add_facts ("seqpacket", seqpacket_facts);
+  add_facts ("stream", stream_facts);
   add_facts ("batch", batch_facts);
   add_facts ("connect", connect_facts);
   add_facts ("address", address_facts);

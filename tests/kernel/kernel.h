@@ -26,6 +26,7 @@ typedef struct
 } Fact;
 
 extern const Fact seqpacket_facts[];
+extern const Fact stream_facts[];
 extern const Fact batch_facts[];
 extern const Fact connect_facts[];
 extern const Fact address_facts[];

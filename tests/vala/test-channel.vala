@@ -291,6 +291,33 @@ void test_batch (Fixture fixture) throws Error {
     assert_cmpuint (emissions, CompareOperator.LT, 100);
 }
 
+void test_names (Fixture fixture) throws Error {
+    Environment.set_variable ("XDG_RUNTIME_DIR", fixture.directory, true);
+    string? received = null;
+    var closed = 0;
+    var server = new Usock.Server.for_name ("org.example.App");
+    server.connection.connect ((channel) => {
+        channel.data.connect ((bytes) => {
+            received = text_of (bytes.data);
+        });
+    });
+    server.close.connect (() => closed++);
+
+    var client = new Usock.Seqpacket.for_name ("org.example.App");
+    client.send_text ("hello");
+    fixture.wait_for (() => received != null);
+    assert_cmpstr ((!) received, CompareOperator.EQ, "hello");
+    client.close ();
+    server.close ();
+    fixture.wait_for (() => closed == 1);
+
+    try {
+        new Usock.Server (SocketType.STREAM).listen_activated (null);
+        assert_not_reached ();
+    } catch (IOError.NOT_FOUND error) {
+    }
+}
+
 int main (string[] args) {
     Test.init (ref args);
     add ("conversation", test_conversation);
@@ -301,5 +328,6 @@ int main (string[] args) {
     add ("errors", test_errors);
     add ("reset", test_reset);
     add ("batch", test_batch);
+    add ("names", test_names);
     return Test.run ();
 }

@@ -163,6 +163,18 @@ function patchMessage(Usock) {
                 }
             },
         },
+        segments: {
+            get() {
+                return Array.from({length: this.get_n_segments()},
+                    (_, index) => this.get_segment(index).toArray());
+            },
+        },
+        // What came beside the bytes: an array of [level, type, value].
+        controls: {
+            get() {
+                return this.get_controls().recursiveUnpack();
+            },
+        },
         // Who sent a datagram, as text to answer to; null if the sender has no name.
         sender: {
             get() {
@@ -170,6 +182,19 @@ function patchMessage(Usock) {
             },
         },
     });
+    const {append_control, append_control_value, lookup_control} = Usock.Message.prototype;
+    // The value of the first such record, or null.
+    Usock.Message.prototype.lookup_control = function (level, type) {
+        return lookup_control.call(this, level, type)?.recursiveUnpack() ?? null;
+    };
+    // Adds a record: a number or boolean, bytes, or a GLib.Variant.
+    Usock.Message.prototype.append_control = function (level, type, value) {
+        if (typeof value === 'number' || typeof value === 'boolean')
+            value = GLib.Variant.new_int64(Number(value));
+        return value instanceof GLib.Variant
+            ? append_control_value.call(this, level, type, value)
+            : append_control.call(this, level, type, asBytes(value));
+    };
     Usock.Message.new_from_text = text => Usock.Message.new(text);
 }
 
@@ -267,7 +292,7 @@ function patchSocket(Usock) {
 
 function patchConnecting(Usock) {
     const {prototype} = Usock.Channel;
-    const {connect_to_path, connect_to_path_async} = prototype;
+    const {connect_to_path, connect_to_path_async, connect_to_name} = prototype;
     const what = 'Could not connect to';
     prototype.connect_to_path = function (path) {
         return connect_to_path.call(this, asPath(path, what));
@@ -275,9 +300,21 @@ function patchConnecting(Usock) {
     prototype.connect_to_path_async = function (path, ...rest) {
         return connect_to_path_async.call(this, asPath(path, what), ...rest);
     };
+    prototype.connect_to_name = function (name) {
+        return connect_to_name.call(this, refuseNul(name, what));
+    };
     promisify(prototype, 'connect', 1);
     promisify(prototype, 'connect_to_path', 1);
     promisify(prototype, 'connect_when_available', 2);
+
+    for (const type of [Usock.Seqpacket, Usock.Stream]) {
+        const {new_for_name} = type;
+        type.new_for_name = name => new_for_name.call(type, refuseNul(name, what));
+    }
+    for (const type of [Usock.Seqpacket, Usock.Stream, Usock.Dgram]) {
+        const {new_activated} = type;
+        type.new_activated = (name = null) => new_activated.call(type, name);
+    }
 
     // Connects to a path, a Gio.File or a Gio.SocketAddress; resolves with the channel.
     prototype.open = async function (where, cancellable = null) {
@@ -521,11 +558,117 @@ function patchDatagrams(Usock) {
     };
 }
 
+// Immediate calls. A timeout is in milliseconds; -1 waits for ever, 0 not at all. A place is a
+// path, a Gio.File or a Gio.SocketAddress.
+function patchHandle(Usock) {
+    const {prototype, new_socket, new_pair} = Usock.Handle;
+    const {listen, accept, sendmsg, receive, recvmsg} = prototype;
+
+    Usock.Handle.new_socket = (family, type = Usock.SockType.STREAM, protocol = 0) =>
+        new_socket(family, type, protocol);
+    Usock.Handle.pair = (type = Usock.SockType.STREAM) => {
+        const [, first, second] = new_pair(type);
+        return [first, second];
+    };
+
+    // Binds to a place; without one, to what the kernel chooses.
+    prototype.bind = function (where = null) {
+        return where === null || where instanceof Gio.SocketAddress
+            ? this.bind_to_address(where)
+            : this.bind_to_path(asPath(where, 'Could not bind to'));
+    };
+    // Connects to a place. null parts from the peer of datagrams.
+    prototype.open = function (where, timeout = -1) {
+        return where === null || where instanceof Gio.SocketAddress
+            ? this.connect_to_address(where, timeout)
+            : this.connect_to_path(asPath(where, 'Could not connect to'), timeout);
+    };
+    prototype.listen = function (backlog = 0) {
+        return listen.call(this, backlog);
+    };
+    // Returns the handle of a connection and the address of the peer.
+    prototype.accept = function (timeout = -1) {
+        return accept.call(this, timeout);
+    };
+    patchHandleSending(Usock, sendmsg);
+
+    // Returns a Uint8Array, which may be empty, or null at the end.
+    prototype.receive = function (maxSize = 65536, {flags = 0, timeout = -1} = {}) {
+        const bytes = receive.call(this, maxSize, flags, timeout)?.toArray() ?? null;
+        passed(1, bytes?.length ?? 0);
+        return bytes;
+    };
+    // Returns a Usock.Message, or null at the end. With an array of sizes, it has segments.
+    prototype.recvmsg = function (sizes = 65536, {flags = 0, timeout = -1} = {}) {
+        const message = typeof sizes === 'number'
+            ? recvmsg.call(this, sizes, flags, timeout)
+            : this.recvmsg_segments(Array.from(sizes), flags, timeout);
+        passed(1, message?.get_length() ?? 0);
+        return message;
+    };
+    // Fills a Uint8Array or another view. Returns the message and how many bytes were written.
+    prototype.recvmsg_into = function (view, options = {}) {
+        const target = new Uint8Array(view.buffer ?? view, view.byteOffset ?? 0, view.byteLength);
+        const message = this.recvmsg(target.length, options);
+        const bytes = message?.get_data() ?? new Uint8Array();
+        target.set(bytes);
+        return [message, bytes.length];
+    };
+}
+
+function patchHandleSending(Usock, sendmsg) {
+    const {prototype} = Usock.Handle;
+
+    // Returns how many bytes were sent, of what send() of a channel takes.
+    prototype.send = function (data, options = {}) {
+        const {destination = null, flags = 0, timeout = -1, offset, length} = options;
+        const content = slice(asBytes(data), offset, length);
+        passed(0, content.length);
+        return this.send_to(content, destination, flags, timeout);
+    };
+    // Sends a Usock.Message, or what one is made of: bytes, or an array of them as segments.
+    prototype.sendmsg = function (data, options = {}) {
+        const {destination = null, flags = 0, timeout = -1, fds} = options;
+        const [first = '', ...rest] = Array.isArray(data) ? data : [data];
+        const message = asMessage(Usock, first, {fds});
+        for (const part of rest)
+            message.append_bytes(asBytes(part));
+        return sendmsg.call(this, message, destination, flags, timeout);
+    };
+}
+
+function patchPoll(Usock) {
+    const {poll} = Usock;
+    // Waits for one of several sockets. An item is a socket, for something to receive, or an array
+    // of a socket, Usock.PollFlags and whatever else. Returns those that are ready, as pairs of
+    // the item and its Usock.PollFlags: none when the time is over.
+    Usock.poll = (items, timeout = -1, cancellable = null) => {
+        const list = Array.from(items);
+        const parts = list.map(item => Array.isArray(item) ? item : [item, Usock.PollFlags.IN]);
+        const ready = poll(parts.map(([socket]) => socket),
+            parts.map(([, conditions]) => conditions), timeout, cancellable);
+        return list.map((item, index) => [item, ready[index]]).filter(([, bits]) => bits !== 0);
+    };
+}
+
 function patchServer(Usock) {
     const {prototype} = Usock.Server;
     const {listen_on_path, listen_on_address} = prototype;
+    const {listen_on_name, listen_on_fd, listen_activated} = prototype;
+    const {new_for_name} = Usock.Server;
+    const what = 'Could not listen on';
+    Usock.Server.new_for_name = name => new_for_name.call(Usock.Server, refuseNul(name, what));
     prototype.listen_on_path = function (path, backlog = 0) {
-        return listen_on_path.call(this, asPath(path, 'Could not listen on'), backlog);
+        return listen_on_path.call(this, asPath(path, what), backlog);
+    };
+    prototype.listen_on_name = function (name, backlog = 0) {
+        return listen_on_name.call(this, refuseNul(name, what), backlog);
+    };
+    prototype.listen_on_fd = function (fd, backlog = 0) {
+        return listen_on_fd.call(this, fd, backlog);
+    };
+    prototype.listen_activated = function (name = null) {
+        return listen_activated.call(this, name);
     };
     prototype.listen_on_address = function (address, backlog = 0) {
         return listen_on_address.call(this, address, backlog);
@@ -597,6 +740,8 @@ function _init() {
     patchEnding(Usock);
     patchStreams(Usock);
     patchDatagrams(Usock);
+    patchHandle(Usock);
+    patchPoll(Usock);
     patchServer(Usock);
 
     // Returns two channels that are connected with each other.

@@ -553,6 +553,12 @@ async def pump():
         await loop.create_future()
 
 
+def _unpack(value):
+    if value.get_type_string() == 'ay':
+        return value.get_data_as_bytes().get_data() or b''
+    return value.unpack()
+
+
 # The classes
 
 @export
@@ -580,6 +586,31 @@ class Message(Usock.Message):
     @property
     def text(self):
         return self.get_data().decode()
+
+    @property
+    def segments(self):
+        return [self.get_segment(i).get_data() or b'' for i in range(self.get_n_segments())]
+
+    @property
+    def controls(self):
+        """What came beside the bytes: a list of (level, type, value)."""
+        records = self.get_controls()
+        children = [records.get_child_value(i) for i in range(records.n_children())]
+        return [(level, kind, _unpack(child.get_child_value(2).get_variant()))
+                for child in children for level, kind, _ in [child.unpack()]]
+
+    def lookup_control(self, level, type):
+        """The value of the first such record, or None."""
+        value = Usock.Message.lookup_control(self, level, type)
+        return None if value is None else _unpack(value)
+
+    def append_control(self, level, type, value):
+        """Adds a record: a number, bytes, or a GLib.Variant."""
+        if isinstance(value, int):
+            value = GLib.Variant('x', value)
+        if isinstance(value, GLib.Variant):
+            return self.append_control_value(level, type, value)
+        return Usock.Message.append_control(self, level, type, GLib.Bytes.new(_as_bytes(value)))
 
     @property
     def sender(self):
@@ -710,6 +741,9 @@ class Channel(Usock.Channel):
     def connect_to_path(self, path):
         return Usock.Channel.connect_to_path(self, _as_connect_path(path))
 
+    def connect_to_name(self, name):
+        return Usock.Channel.connect_to_name(self, _refuse_nul(name, 'Could not connect to'))
+
     def open(self, where, cancellable=None):
         """Connects to a path or a Gio.SocketAddress. Await it; it returns the channel."""
         if isinstance(where, Gio.SocketAddress):
@@ -810,6 +844,14 @@ for _name, *_prepare in (('connect', _same), ('connect_to_path', _as_connect_pat
 @override
 class Seqpacket(Usock.Seqpacket):
     @staticmethod
+    def new_for_name(name):
+        return Usock.Seqpacket.new_for_name(_refuse_nul(name, 'Could not connect to'))
+
+    @staticmethod
+    def new_activated(name=None):
+        return Usock.Seqpacket.new_activated(name)
+
+    @staticmethod
     def pair():
         """Returns two channels that are connected with each other."""
         _, first, second = Usock.Seqpacket.new_pair()
@@ -827,6 +869,14 @@ class Stream(Usock.Stream):
         """Returns two streams that are connected with each other."""
         _, first, second = Usock.Stream.new_pair()
         return first, second
+
+    @staticmethod
+    def new_for_name(name):
+        return Usock.Stream.new_for_name(_refuse_nul(name, 'Could not connect to'))
+
+    @staticmethod
+    def new_activated(name=None):
+        return Usock.Stream.new_activated(name)
 
     def connect_to_host(self, host, port, family=Gio.SocketFamily.INVALID):
         return Usock.Stream.connect_to_host(self, _as_host(host), port, family)
@@ -880,6 +930,10 @@ class Dgram(Usock.Dgram):
     one, or a Gio.SocketAddress."""
 
     @staticmethod
+    def new_activated(name=None):
+        return Usock.Dgram.new_activated(name)
+
+    @staticmethod
     def pair():
         """Returns two sockets that are connected with each other."""
         _, first, second = Usock.Dgram.new_pair()
@@ -921,6 +975,136 @@ class Dgram(Usock.Dgram):
     send_message_to_async = _awaitable('send_message_to', _same, _same, of=Usock.Dgram)
 
 
+def _wait_for(handle, condition, timeout, flags):
+    # A call in C that waits for ever would not let Ctrl-C through.
+    if timeout < 0 and not flags & Usock.MsgFlags.DONTWAIT and handle.get_fd() >= 0:
+        import select
+        poll = select.poll()
+        poll.register(handle.get_fd(), condition)
+        poll.poll()
+
+
+def _receive_condition(flags):
+    if flags & Usock.MsgFlags.ERRQUEUE:
+        return Usock.PollFlags.ERR
+    return Usock.PollFlags.PRI if flags & Usock.MsgFlags.OOB else Usock.PollFlags.IN
+
+
+@export
+@override
+class Handle(Usock.Handle):
+    """Immediate calls on a socket. A timeout is in milliseconds; -1 waits for ever, 0 not at all.
+
+    A place is a path, or what Usock.address_parse() reads with a Gio.SocketAddress for the rest.
+    """
+
+    def __init__(self, family=None, type=Usock.SockType.STREAM, protocol=0):
+        super().__init__()
+        if family is not None:
+            self.create(family, type, protocol)
+
+    @staticmethod
+    def pair(type=Usock.SockType.STREAM):
+        """Returns two handles that are connected with each other."""
+        _, first, second = Usock.Handle.new_pair(type)
+        return first, second
+
+    def fileno(self):
+        return self.get_fd()
+
+    def bind(self, where=None):
+        """Binds to a path or a Gio.SocketAddress; without one, to what the kernel chooses."""
+        if where is None or isinstance(where, Gio.SocketAddress):
+            return self.bind_to_address(where)
+        return self.bind_to_path(_as_bind_path(where))
+
+    def open(self, where, timeout=-1):
+        """Connects to a path or a Gio.SocketAddress. None parts from the peer of datagrams."""
+        if where is None or isinstance(where, Gio.SocketAddress):
+            return self.connect_to_address(where, timeout)
+        return self.connect_to_path(_as_connect_path(where), timeout)
+
+    def listen(self, backlog=0):
+        return Usock.Handle.listen(self, backlog)
+
+    def accept(self, timeout=-1):
+        """Returns the handle of a connection, and the address of the peer."""
+        _wait_for(self, Usock.PollFlags.IN, timeout, 0)
+        handle, address = Usock.Handle.accept(self, timeout)
+        return handle, address
+
+    def send(self, data, destination=None, flags=0, timeout=-1, offset=0, length=None):
+        """Returns how many bytes were sent, of a bytes, a buffer, a str or a GLib.Bytes."""
+        return self.send_to(_slice(_as_bytes(data), offset, length), destination, flags, timeout)
+
+    def sendmsg(self, message, destination=None, flags=0, timeout=-1, fds=None):
+        """Sends a Usock.Message, or what one is made of: bytes, or a list of them as segments."""
+        if not isinstance(message, Usock.Message):
+            parts = message if isinstance(message, (list, tuple)) else [message]
+            first, *rest = parts or [b'']
+            message = Message(first, fds or ())
+            for part in rest:
+                message.append_bytes(GLib.Bytes.new(_as_bytes(part)))
+        elif fds is not None:
+            raise TypeError('a Usock.Message is sent with the descriptors that are in it')
+        return Usock.Handle.sendmsg(self, message, destination, flags, timeout)
+
+    def receive(self, max_size=65536, flags=0, timeout=-1):
+        """Returns bytes, which may be none, or None at the end."""
+        _wait_for(self, _receive_condition(flags), timeout, flags)
+        received = Usock.Handle.receive(self, max_size, flags, timeout)
+        return None if received is None else received.get_data() or b''
+
+    def recvmsg(self, sizes=65536, flags=0, timeout=-1):
+        """Returns a Usock.Message, or None at the end. With a list of sizes, it has segments."""
+        _wait_for(self, _receive_condition(flags), timeout, flags)
+        if isinstance(sizes, int):
+            return Usock.Handle.recvmsg(self, sizes, flags, timeout)
+        return self.recvmsg_segments(list(sizes), flags, timeout)
+
+    def recvmsg_into(self, buffer, flags=0, timeout=-1):
+        """Fills a buffer. Returns the Usock.Message and how many bytes were written, or None and
+        0 at the end."""
+        view = memoryview(buffer).cast('B')
+        message = self.recvmsg(len(view), flags, timeout)
+        if message is None:
+            return None, 0
+        n = len(message)
+        view[:n] = message.data
+        return message, n
+
+
+def _wait_for_any(sockets, conditions, cancellable):
+    import select
+    poll = select.poll()
+    for socket, condition in zip(sockets, conditions):
+        poll.register(socket.get_fd(), condition)
+    fd = cancellable.get_fd() if cancellable else -1
+    if fd >= 0:
+        poll.register(fd, Usock.PollFlags.IN)
+    try:
+        poll.poll()
+    finally:
+        if fd >= 0:
+            cancellable.release_fd()
+
+
+@export
+def poll(items, timeout=-1, cancellable=None):
+    """Waits for one of several sockets. An item is a socket, for something to receive, or a tuple
+    of a socket, Usock.PollFlags and whatever else. Returns those that are ready, as tuples of the
+    item and its Usock.PollFlags: none when the time is over."""
+    items = list(items)
+    parts = [item if isinstance(item, tuple) else (item, Usock.PollFlags.IN) for item in items]
+    sockets = [part[0] for part in parts]
+    conditions = [int(part[1]) for part in parts]
+    ready = Usock.poll(sockets, conditions, max(timeout, 0), cancellable)
+    while timeout < 0 and not any(ready):
+        _wait_for_any(sockets, conditions, cancellable)
+        ready = Usock.poll(sockets, conditions, 0, cancellable)
+    return [(item, Usock.PollFlags(bits)) for item, bits in zip(items, ready) if bits]
+
+
 @export
 @override
 class Server(Usock.Server):
@@ -932,6 +1116,20 @@ class Server(Usock.Server):
 
     def listen_on_path(self, path, backlog=0):
         return Usock.Server.listen_on_path(self, _as_listen_path(path), backlog)
+
+    @staticmethod
+    def new_for_name(name):
+        return Usock.Server.new_for_name(_refuse_nul(name, 'Could not listen on'))
+
+    def listen_on_name(self, name, backlog=0):
+        return Usock.Server.listen_on_name(self, _refuse_nul(name, 'Could not listen on'), backlog)
+
+    def listen_on_fd(self, fd, backlog=0):
+        """Listens on a number. From then on it is the server's: detach() it from its socket."""
+        return Usock.Server.listen_on_fd(self, fd, backlog)
+
+    def listen_activated(self, name=None):
+        return Usock.Server.listen_activated(self, name)
 
     def listen_on_address(self, address, backlog=0):
         return Usock.Server.listen_on_address(self, address, backlog)
