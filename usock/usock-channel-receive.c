@@ -666,6 +666,9 @@ usock_channel_pull (UsockChannel *self,
   while (result == 0 && !channel_is_exhausted (self))
     {
       turn_borrow (self, &turn);
+      if (self->read_retry_at > 0)
+        socket->watch.ready |= USOCK_READY_IN;
+      self->read_retry_at = 0;
       usock_channel_fill (self, 1);
       result = channel_take_first (self, buffer, length, fds);
       if (result == 0 && !(socket->watch.ready & USOCK_READY_IN)
