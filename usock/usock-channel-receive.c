@@ -671,7 +671,8 @@ usock_channel_pull (UsockChannel *self,
       self->read_retry_at = 0;
       usock_channel_fill (self, 1);
       result = channel_take_first (self, buffer, length, fds);
-      if (result == 0 && self->broken == NULL && !(socket->watch.ready & USOCK_READY_IN))
+      if (result == 0 && !(socket->watch.ready & USOCK_READY_IN)
+          && (self->broken == NULL || self->read_retry_at > 0))
         result = self->at_end ? 0 : -EAGAIN;
     }
   turn_end (self, &turn);

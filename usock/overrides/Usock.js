@@ -673,6 +673,10 @@ function patchServer(Usock) {
     prototype.listen_on_address = function (address, backlog = 0) {
         return listen_on_address.call(this, address, backlog);
     };
+    const {listen_on_host} = prototype;
+    prototype.listen_on_host = function (host, port, backlog = 0) {
+        return listen_on_host.call(this, refuseNul(host, what), port, backlog);
+    };
     // Listens on a path, a Gio.File or a Gio.SocketAddress.
     prototype.listen = function (where, backlog = 0) {
         return where instanceof Gio.SocketAddress

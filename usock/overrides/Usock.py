@@ -1134,6 +1134,12 @@ class Server(Usock.Server):
     def listen_on_address(self, address, backlog=0):
         return Usock.Server.listen_on_address(self, address, backlog)
 
+    def listen_on_host(self, host, port, backlog=0):
+        """Listens by TCP. Without a host on all interfaces; port 0 is any."""
+        if host is not None:
+            _refuse_nul(host, 'Could not listen on')
+        return Usock.Server.listen_on_host(self, host, port, backlog)
+
     def listen(self, where, backlog=0):
         """Listens on a path or a Gio.SocketAddress."""
         if isinstance(where, Gio.SocketAddress):
