@@ -455,7 +455,27 @@ test_bound (UsockTest     *test,
   scene_stop (&scene);
 }
 
-/* TCP connects a socket with itself if it comes from the port where it goes to. */
+static int
+prepare_bound (int      fd,
+               gpointer data)
+{
+  g_autoptr (UsockName) name = scene_name (data, "127.0.0.1");
+
+  return usock_io_bind (fd, name);
+}
+
+static guint
+find_free_port (void)
+{
+  int fd = listen_on ("127.0.0.1", 0, -1);
+  guint port = port_of (fd);
+
+  close (fd);
+  return port;
+}
+
+/* TCP connects a socket with itself if it comes from the port where it goes to. The system may
+ * pick that port as well as any other, so that nobody but who asked for it wants this. */
 static void
 test_self (UsockTest     *test,
            gconstpointer  unused)
@@ -465,9 +485,16 @@ test_self (UsockTest     *test,
   UsockIoCall call;
 
   scene_start (&scene);
-  fd = listen_on ("127.0.0.1", 0, -1);
-  scene.port = port_of (fd);
-  close (fd);
+  scene.port = find_free_port ();
+  usock_connector_free (scene.connector);
+  scene.connector = usock_connector_new (scene.reactor, prepare_bound, ready, &scene);
+  scene_add (&scene, "127.0.0.1");
+  usock_connector_finish (scene.connector);
+  scene_assert_failed (&scene, USOCK_IO_CONNECT, ECONNREFUSED);
+  scene_stop (&scene);
+
+  scene_start (&scene);
+  scene.port = find_free_port ();
   usock_connector_bind (scene.connector, scene_name (&scene, "127.0.0.1"));
   scene_add (&scene, "127.0.0.1");
   usock_connector_finish (scene.connector);
@@ -475,11 +502,6 @@ test_self (UsockTest     *test,
   g_assert_cmpint (fd, >=, 0);
   g_assert_true (usock_io_peer_is_self (fd));
   close (fd);
-  scene_stop (&scene);
-
-  scene_start (&scene);
-  fd = scene_listen (&scene, "127.0.0.1", 8);
-  g_assert_false (usock_io_peer_is_self (fd));
   scene_stop (&scene);
 }
 
