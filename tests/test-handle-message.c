@@ -461,6 +461,14 @@ test_flags (UsockTest *test, gconstpointer data)
              USOCK_MSG_CONFIRM | USOCK_MSG_DONTROUTE | USOCK_MSG_NOSIGNAL | USOCK_MSG_DONTWAIT);
   received = receive (second, 100, USOCK_MSG_CMSG_CLOEXEC | USOCK_MSG_WAITALL);
   assert_text (received, "moreover");
+  {
+    g_autofree char *sender
+        = usock_address_to_string (usock_message_get_sender_address (received));
+
+    g_assert_cmpstr (sender, ==, usock_message_get_sender (received));
+    g_assert_true (usock_message_get_sender_address (received)
+                   == usock_message_get_sender_address (received));
+  }
   g_assert_cmpint (usock_message_get_msg_flags (received), ==, 0);
   g_assert_true (g_str_has_prefix (usock_message_get_sender (received), "127.0.0.1:"));
 
@@ -468,6 +476,7 @@ test_flags (UsockTest *test, gconstpointer data)
   send_text (one, "record", USOCK_MSG_EOR);
   record = receive (other, 100, USOCK_MSG_CMSG_CLOEXEC);
   assert_text (record, "record");
+  g_assert_null (usock_message_get_sender_address (record));
 }
 
 /* What TCP throws away is counted, and not made up. */
@@ -803,14 +812,15 @@ test_pidfd (UsockTest *test, gconstpointer data)
   g_assert_no_errno (close (pidfd));
 }
 
-/* The loopback interface shows each packet twice: leaving, and coming. */
+/* The loopback interface shows each packet twice, leaving and coming, which the address tells. */
 static void
 test_packet (UsockTest *test, gconstpointer data)
 {
   g_autoptr (UsockHandle) capture = NULL;
   g_autoptr (UsockHandle) first = NULL;
   g_autoptr (UsockHandle) second = NULL;
-  gboolean found = FALSE;
+  g_autoptr (UsockPacketAddress) interface = NULL;
+  guint seen = 0;
 
   if (!own_network)
     {
@@ -821,9 +831,13 @@ test_packet (UsockTest *test, gconstpointer data)
   capture = handle_new (USOCK_AF_PACKET, USOCK_SOCK_DGRAM, g_htons (USOCK_ETH_P_ALL));
   g_assert_no_errno (setsockopt (usock_socket_get_fd (USOCK_SOCKET (capture)), SOL_PACKET,
                                  USOCK_PACKET_AUXDATA, &(int) { 1 }, sizeof (int)));
+  usock_test_no_error (
+      interface = usock_packet_address_new_for_interface ("lo", USOCK_ETH_P_ALL, &error));
+  usock_test_no_error (
+      usock_handle_bind_to_address (capture, G_SOCKET_ADDRESS (interface), &error));
   make_inet_pair (AF_INET, SOCK_DGRAM, &first, &second);
   send_text (first, "seen from below", 0);
-  while (!found)
+  while (seen != (1 << USOCK_PACKET_TYPE_HOST | 1 << USOCK_PACKET_TYPE_OUTGOING))
     {
       g_autoptr (UsockMessage) packet = receive (capture, 2000, USOCK_MSG_CMSG_CLOEXEC);
       g_autoptr (GVariant) auxdata
@@ -833,7 +847,11 @@ test_packet (UsockTest *test, gconstpointer data)
 
       g_assert_cmpstr (g_variant_get_type_string (auxdata), ==, "(uuuqqqq)");
       g_assert_cmpint (usock_message_get_flags (packet), ==, 0);
-      found = length == 20 + 8 + 15 && memcmp (bytes + 28, "seen from below", 15) == 0;
+      g_assert_true (
+          g_str_has_prefix (usock_message_get_sender (packet), "[00:00:00:00:00:00%lo]:0x"));
+      if (length == 20 + 8 + 15 && memcmp (bytes + 28, "seen from below", 15) == 0)
+        seen |= 1 << usock_packet_address_get_packet_type (
+                    USOCK_PACKET_ADDRESS (usock_message_get_sender_address (packet)));
     }
   g_assert_null (usock_handle_receive (capture, 0, USOCK_MSG_ERRQUEUE, 0, NULL));
 }

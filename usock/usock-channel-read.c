@@ -224,6 +224,8 @@ usock_channel_make_message (UsockChannel  *self,
   usock_message_receive_info (incoming->message, flags,
                               control.has_credentials ? &control.credentials : NULL,
                               control.timestamp, sender);
+  if (sender != NULL)
+    usock_io_batch_sign (self->batch, incoming->slot, incoming->message);
   usock_message_receive_msg_flags (incoming->message,
                                    (UsockMsgFlags) control.msg_flags & ~USOCK_MSG_CMSG_CLOEXEC);
   usock_message_receive_controls (incoming->message, control.others, control.n_others,

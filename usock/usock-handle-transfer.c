@@ -422,6 +422,8 @@ handle_make_message (UsockHandle           *self,
   usock_message_receive_info (message, flags,
                               control->has_credentials ? &control->credentials : NULL,
                               control->timestamp, sender);
+  if (sender != NULL)
+    usock_io_incoming_sign (incoming, message);
   usock_message_receive_msg_flags (message, (UsockMsgFlags) control->msg_flags & ~USOCK_MSG_CMSG_CLOEXEC);
   usock_message_receive_controls (message, control->others, control->n_others, control->pidfd);
   if (control->n_fds > 0)

@@ -210,6 +210,8 @@ gssize           usock_io_receive_message   (int                    fd,
                                              UsockIoIncoming       *incoming,
                                              int                    flags);
 char            *usock_io_incoming_get_sender (const UsockIoIncoming *incoming);
+void             usock_io_incoming_sign      (const UsockIoIncoming *incoming,
+                                              UsockMessage          *message);
 
 UsockIoBatch    *usock_io_batch_new         (gsize                  slot_size);
 void             usock_io_batch_free        (UsockIoBatch          *batch);
@@ -231,11 +233,16 @@ void             usock_io_batch_get_control (UsockIoBatch          *batch,
                                              UsockIoControl        *control);
 char            *usock_io_batch_get_sender  (UsockIoBatch          *batch,
                                              guint                  index);
+void             usock_io_batch_sign         (UsockIoBatch          *batch,
+                                             guint                  index,
+                                             UsockMessage          *message);
 int              usock_io_peek_end          (int                    fd,
                                              gboolean               stream,
                                              gboolean              *at_end);
 
 void             usock_io_close_foreign     (int                    fd);
+void             usock_io_close_guarded     (int                    fd,
+                                             gboolean               stream);
 guint            usock_io_count_closing     (void);
 
 #ifdef USOCK_FAULTS

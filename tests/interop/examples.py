@@ -3,8 +3,12 @@
 
 """Examples in each language: with each other, systemd-notify and logger."""
 
+import ctypes
+import fcntl
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 
@@ -121,5 +125,45 @@ def echo_by_tcp(_path):
                 assert f'localhost:{port}' in problem.decode(), problem
 
 
+def timestamps(_path):
+    for language in ('GJS', 'Python'):
+        with start(*example(language, 'timestamps'), 'one', 'grüße',
+                   stdout=subprocess.PIPE) as process:
+            told, _ = process.communicate(timeout=DEADLINE)
+            expect_success(process)
+        for line, text in zip(told.decode().splitlines(), ('one', 'grüße'), strict=True):
+            name, _, age = line.partition(': ')
+            assert name == text and 10 <= float(age.removesuffix(' ms')) < 10000, line
+
+
+def make_network():
+    """From here on this process has a network of its own, whose loopback interface is up."""
+    clone_newnet, siocsifflags, iff_up = 0x40000000, 0x8914, 1
+    if ctypes.CDLL(None, use_errno=True).unshare(clone_newnet) != 0:
+        return False
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, siocsifflags, struct.pack('16sh14x', b'lo', iff_up))
+    return True
+
+
+def capture(_path):
+    if not make_network():
+        return
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        receiver.bind(('127.0.0.1', 0))
+        sender.bind(('127.0.0.1', 0))
+        ports = sender.getsockname()[1], receiver.getsockname()[1]
+        for language in ('GJS', 'Python'):
+            with start(*example(language, 'capture'), '2', stdout=subprocess.PIPE) as process:
+                assert line_of(process) == 'capturing'
+                for length in (0, 7):
+                    sender.sendto(bytes(length), receiver.getsockname())
+                    expected = '127.0.0.1:{} > 127.0.0.1:{}, {} bytes'.format(*ports, length)
+                    line = line_of(process)
+                    assert line == expected, line
+                expect_success(process)
+
+
 run(notify_receiver, syslog_receiver, request_and_reply, nobody_answers, service_of_a_name,
-    filtered, echo_by_tcp)
+    filtered, echo_by_tcp, timestamps, capture)
