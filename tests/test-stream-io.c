@@ -91,7 +91,8 @@ assert_read_fails (Scene        *self,
   GError *failure = NULL;
   char buffer[16];
 
-  g_assert_cmpint (g_input_stream_read (self->input, buffer, sizeof buffer, NULL, &failure), ==, -1);
+  g_assert_cmpint (g_input_stream_read (self->input, buffer, sizeof buffer, NULL, &failure), ==,
+                   -1);
   assert_error_code (failure, code);
 }
 

@@ -666,9 +666,13 @@ usock_channel_pull (UsockChannel *self,
   while (result == 0 && !channel_is_exhausted (self))
     {
       turn_borrow (self, &turn);
+      if (self->read_retry_at > 0)
+        socket->watch.ready |= USOCK_READY_IN;
+      self->read_retry_at = 0;
       usock_channel_fill (self, 1);
       result = channel_take_first (self, buffer, length, fds);
-      if (result == 0 && self->broken == NULL && !(socket->watch.ready & USOCK_READY_IN))
+      if (result == 0 && !(socket->watch.ready & USOCK_READY_IN)
+          && (self->broken == NULL || self->read_retry_at > 0))
         result = self->at_end ? 0 : -EAGAIN;
     }
   turn_end (self, &turn);
