@@ -468,18 +468,18 @@ channel_end_reached (UsockChannel *self)
 static void
 channel_look_for_end (UsockChannel *self)
 {
+  UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
   UsockSocket *socket = usock_channel_socket (self);
   int result;
 
-  if (self->paused || channel_holds_messages (self) || self->at_end
-      || USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+  if (self->paused || channel_holds_messages (self) || self->at_end || class->connectionless)
     return;
 
-  result = usock_io_peek_end (socket->fd, USOCK_CHANNEL_GET_CLASS (self)->stream, &self->at_end);
+  result = usock_io_peek_end (socket->fd, class->stream, &self->at_end);
   if (result == -ECONNRESET)
     {
       usock_channel_break_errno (self, ECONNRESET);
-      result = usock_io_peek_end (socket->fd, USOCK_CHANNEL_GET_CLASS (self)->stream, &self->at_end);
+      result = usock_io_peek_end (socket->fd, class->stream, &self->at_end);
     }
   if (result == -EAGAIN)
     socket->watch.ready &= ~(USOCK_READY_HANGUP | USOCK_READY_IN);
