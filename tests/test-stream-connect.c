@@ -821,7 +821,10 @@ static void
 test_wrong_hosts (UsockTest     *test,
                   gconstpointer  unused)
 {
-  static const char *const hosts[] = { "", "\xff", "127.0.0.1" };
+  /* More than 63 bytes of a name have no dot in between. */
+  static const char *const hosts[]
+      = { "", "\xff", "127.0.0.1",
+          "☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃" };
   Scene scene;
 
   scene_start (&scene);

@@ -268,6 +268,10 @@ GError  *usock_channel_new_fds_lost_error (UsockChannel *self,
 gboolean usock_channel_is_wanted      (UsockChannel   *self);
 void     usock_channel_read           (UsockChannel   *self);
 void     usock_channel_stow           (UsockChannel   *self);
+gssize   usock_channel_pull           (UsockChannel   *self,
+                                       gpointer        buffer,
+                                       gsize           length,
+                                       GArray         *fds);
 void     usock_channel_start_receiver (UsockChannel   *self,
                                        UsockOperation *operation);
 
@@ -301,5 +305,11 @@ void     usock_channel_drop_route     (UsockChannel   *self,
 void     usock_channel_move_queued    (UsockChannel   *self,
                                        UsockRoute     *from,
                                        UsockRoute     *to);
+
+/* usock-channel-end.c */
+void     usock_channel_start_flush    (UsockChannel   *self,
+                                       UsockOperation *operation);
+void     usock_channel_start_end      (UsockChannel   *self,
+                                       UsockOperation *operation);
 
 G_END_DECLS

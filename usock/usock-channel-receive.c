@@ -6,6 +6,7 @@
 #include "usock-channel-private.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 /* What one channel may deliver in one turn. Then it is the others' turn. */
@@ -601,6 +602,89 @@ usock_channel_stow (UsockChannel *self)
 
   if (self->inbox.length > 0)
     usock_watch_wake (&socket->watch);
+}
+
+static void
+channel_take_fds (UsockMessage *message,
+                  GArray       *fds)
+{
+  gsize n_fds;
+  g_autofree int *taken = usock_message_take_fds (message, &n_fds);
+
+  if (n_fds > 0)
+    g_array_append_vals (fds, taken, n_fds);
+}
+
+/* Of what stands first, as many bytes as fit, and all of the descriptors. The rest stays first. */
+static gsize
+channel_take_first (UsockChannel *self,
+                    gpointer      buffer,
+                    gsize         length,
+                    GArray       *fds)
+{
+  UsockIncoming incoming = { 0 };
+  gsize n;
+
+  /* Descriptors may be all that is left of a message. */
+  while (incoming.length == 0)
+    {
+      g_clear_pointer (&incoming.message, usock_message_unref);
+      if (!usock_channel_next_incoming (self, &incoming))
+        return 0;
+      if (incoming.message != NULL)
+        channel_take_fds (incoming.message, fds);
+    }
+
+  n = MIN (incoming.length, length);
+  memcpy (buffer, incoming.data, n);
+  if (n < incoming.length)
+    usock_queue_push_front (&self->inbox,
+                            incoming.message != NULL
+                                ? usock_message_new_rest (incoming.message, n)
+                                : usock_message_new_received (incoming.data + n,
+                                                              incoming.length - n,
+                                                              incoming.length - n));
+  g_clear_pointer (&incoming.message, usock_message_unref);
+  return n;
+}
+
+/* For who reads a stream there and then, not from a turn: some of what comes next, 0 if nothing
+ * more will come, or -EAGAIN. What was read too much for @buffer waits in the inbox. */
+gssize
+usock_channel_pull (UsockChannel *self,
+                    gpointer      buffer,
+                    gsize         length,
+                    GArray       *fds)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  gssize result;
+  Turn turn;
+
+  usock_channel_stow_batch (self);
+  turn_begin (self, &turn);
+  result = channel_take_first (self, buffer, length, fds);
+  while (result == 0 && !channel_is_exhausted (self))
+    {
+      turn_borrow (self, &turn);
+      if (self->read_retry_at > 0)
+        socket->watch.ready |= USOCK_READY_IN;
+      self->read_retry_at = 0;
+      usock_channel_fill (self, 1);
+      result = channel_take_first (self, buffer, length, fds);
+      if (result == 0 && self->broken == NULL && !(socket->watch.ready & USOCK_READY_IN))
+        result = self->at_end ? 0 : -EAGAIN;
+    }
+  turn_end (self, &turn);
+
+  if (result > 0)
+    usock_channel_note_activity (self);
+  /* The turn tells of the end, and looks for it where the peer has hung up. What is left here may
+   * be wanted, and no event tells of it: epoll forgets an edge that was read away. */
+  if (channel_is_exhausted (self) || (socket->watch.ready & USOCK_READY_HANGUP) != 0)
+    usock_watch_wake (&socket->watch);
+  usock_watch_sample (&socket->watch, channel_is_readable (self) && !self->paused);
+  usock_channel_schedule (self);
+  return result;
 }
 
 /* Takes the operation over, and puts it behind the others that wait. */

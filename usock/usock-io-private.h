@@ -241,6 +241,8 @@ int              usock_io_peek_end          (int                    fd,
                                              gboolean              *at_end);
 
 void             usock_io_close_foreign     (int                    fd);
+void             usock_io_close_guarded     (int                    fd,
+                                             gboolean               stream);
 guint            usock_io_count_closing     (void);
 
 #ifdef USOCK_FAULTS

@@ -105,6 +105,10 @@ usock_stream_finalize (GObject *object)
 
   usock_stream_stop_connecting (USOCK_CHANNEL (self));
   g_clear_object (&self->bind_address);
+  for (guint i = 0; i < self->fds->len; i++)
+    usock_io_close_foreign (g_array_index (self->fds, int, i));
+  g_array_unref (self->fds);
+  g_clear_pointer (&self->next, usock_message_unref);
 
   G_OBJECT_CLASS (usock_stream_parent_class)->finalize (object);
 }
@@ -254,6 +258,7 @@ usock_stream_init (UsockStream *self)
 
   socket->family = AF_UNIX;
   socket->type = SOCK_STREAM;
+  self->fds = g_array_new (FALSE, FALSE, sizeof (int));
 }
 
 /**

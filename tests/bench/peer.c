@@ -88,7 +88,7 @@ peer_start (Peer *self,
   int fd, control;
 
   *self = (Peer){ .n_idle = bench->n_idle, .idle = g_new (int, bench->n_idle) };
-  pair_new (&self->fd, &fd, SOCK_SEQPACKET);
+  pair_new (&self->fd, &fd, bench->stream ? SOCK_STREAM : SOCK_SEQPACKET);
   pair_new (&self->control, &control, SOCK_STREAM);
   for (guint i = 0; i < bench->n_idle; i++)
     pair_new (&self->idle[i], &idle[i], SOCK_SEQPACKET);
@@ -256,7 +256,7 @@ role_ping (int fd,
   for (guint i = 0; i < count; i++)
     {
       check (send (fd, bench_payload, bench->size, MSG_NOSIGNAL), bench->size);
-      check (recv (fd, bench_payload, bench->size, 0), bench->size);
+      check (recv (fd, bench_payload, bench->size, MSG_WAITALL), bench->size);
     }
   return 0;
 }

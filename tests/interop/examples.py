@@ -143,5 +143,34 @@ def capture(_path):
                 expect_success(process)
 
 
-run(notify_receiver, syslog_receiver, request_and_reply, nobody_answers, service_of_a_name,
-    filtered, timestamps, capture)
+def stream_echo(path):
+    questions = ['hello', '', 'grüße', 'x' * 10000]
+    for server in LANGUAGES:
+        with start(*example(server, 'stream-echo-server'), path) as process:
+            wait_for_listener(path)
+            for language in LANGUAGES:
+                with start(*example(language, 'stream-echo-client'), path, *questions,
+                           stdout=subprocess.PIPE) as client:
+                    answers, _ = client.communicate(timeout=DEADLINE)
+                    expect_success(client)
+                assert answers.decode().splitlines() == questions, (server, language, answers)
+            process.send_signal(signal.SIGTERM)
+
+
+def pass_listener(path):
+    for language in LANGUAGES:
+        for child in LANGUAGES:
+            with start(*example(language, 'pass-listener-parent'), path,
+                       *example(child, 'pass-listener-child')) as parent:
+                wait_for_listener(path)
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.connect(path)
+                    greeting = client.makefile().read()
+                expect_success(parent)
+            pid = greeting.removeprefix('process ').removesuffix(' greets you\n')
+            assert pid.isdecimal() and int(pid) != parent.pid, (language, child, greeting)
+            assert not os.path.exists(path), (language, child)
+
+
+run(stream_echo, pass_listener, notify_receiver, syslog_receiver, request_and_reply,
+    nobody_answers, service_of_a_name, filtered, timestamps, capture)

@@ -305,6 +305,7 @@ function patchConnecting(Usock) {
     };
     promisify(prototype, 'connect', 1);
     promisify(prototype, 'connect_to_path', 1);
+    promisify(prototype, 'connect_when_available', 2);
 
     for (const type of [Usock.Seqpacket, Usock.Stream]) {
         const {new_for_name} = type;
@@ -419,11 +420,96 @@ function patchEnding(Usock) {
     promisify(prototype, 'flush', 0);
     promisify(prototype, 'end', 0);
     promisify(prototype, 'close_gracefully', 1);
+    // Sends what send() takes, however full the queue is, and ends our side.
+    const {end_with_message} = prototype;
+    prototype.end_with_message = function (data, options = {}) {
+        return end_with_message.call(this, asMessage(Usock, data, options));
+    };
     prototype.flush = function (cancellable = null) {
         return this.flush_async(cancellable);
     };
     prototype.close_gracefully = function (timeout, cancellable = null) {
         return this.close_gracefully_async(timeout, cancellable);
+    };
+}
+
+// Bytes without borders: each receive waits in the same line as receive().
+function patchStreams(Usock) {
+    const {prototype} = Usock.Stream;
+    const {append_fd, connect_to_host, create_io_stream} = prototype;
+    promisify(prototype, 'connect_to_host', 3);
+    promisify(prototype, 'connect_to_connectable', 1);
+    const asHost = host => refuseNul(host, 'Could not connect to');
+    prototype.connect_to_host = function (host, port, family = Gio.SocketFamily.INVALID) {
+        return connect_to_host.call(this, asHost(host), port, family);
+    };
+    // Connects by TCP; resolves with the stream.
+    prototype.open_host = async function (
+        host, port, {family = Gio.SocketFamily.INVALID, cancellable = null} = {}) {
+        await this.connect_to_host_async(asHost(host), port, family, cancellable);
+        return this;
+    };
+
+    const receivers = {receive_exactly: 2, receive_line: 0, receive_text: 0};
+    for (const [name, nArgs] of Object.entries(receivers)) {
+        promisify(prototype, name, nArgs);
+        const receive = prototype[`${name}_async`];
+        prototype[name] = async function (...args) {
+            const result = await receive.apply(this, args);
+            passed(1, typeof result === 'string' ? result.length : 0);
+            return result;
+        };
+    }
+
+    // Resolves with a Usock.Message of exactly that many bytes and descriptors, or with null after
+    // the last byte.
+    const {receive_exactly} = prototype;
+    prototype.receive_exactly = async function (nBytes, nFds = 0, cancellable = null) {
+        for (const number of [nBytes, nFds]) {
+            if (!Number.isInteger(number) || number < 0 || number > 0x7fffffff)
+                throw new RangeError(`${number} is not a number of bytes or descriptors`);
+        }
+        const message = await receive_exactly.call(this, nBytes, nFds, cancellable);
+        passed(0, nBytes);
+        return message;
+    };
+
+    // Iterates the lines, without what ended them. The stream stays open whenever the loop is left,
+    // and what follows the last line that was taken can be received otherwise.
+    prototype.lines = function () {
+        const stream = this;
+        const cancellable = new Gio.Cancellable();
+        return {
+            async next() {
+                const value = await stream.receive_line(cancellable);
+                return {value, done: value === null};
+            },
+            async return(value) {
+                cancellable.cancel();
+                return {value, done: true};
+            },
+            [Symbol.asyncIterator]() {
+                return this;
+            },
+        };
+    };
+
+    // What is sent until action(), which may be a promise, is done leaves together.
+    prototype.corked = async function (action) {
+        this.cork();
+        try {
+            return await action(this);
+        } finally {
+            this.uncork();
+        }
+    };
+
+    prototype.append_fd = function (fd) {
+        return append_fd.call(this, ...asFds([fd]));
+    };
+    prototype.create_io_stream = function () {
+        passed(1, 0);
+        return create_io_stream.call(this);
     };
 }
 
@@ -587,6 +673,10 @@ function patchServer(Usock) {
     prototype.listen_on_address = function (address, backlog = 0) {
         return listen_on_address.call(this, address, backlog);
     };
+    const {listen_on_host} = prototype;
+    prototype.listen_on_host = function (host, port, backlog = 0) {
+        return listen_on_host.call(this, refuseNul(host, what), port, backlog);
+    };
     // Listens on a path, a Gio.File or a Gio.SocketAddress.
     prototype.listen = function (where, backlog = 0) {
         return where instanceof Gio.SocketAddress
@@ -652,13 +742,14 @@ function _init() {
     patchSending(Usock);
     patchReceiving(Usock);
     patchEnding(Usock);
+    patchStreams(Usock);
     patchDatagrams(Usock);
     patchHandle(Usock);
     patchPoll(Usock);
     patchServer(Usock);
 
     // Returns two channels that are connected with each other.
-    for (const type of [Usock.Seqpacket, Usock.Dgram]) {
+    for (const type of [Usock.Seqpacket, Usock.Stream, Usock.Dgram]) {
         type.pair = function () {
             const [, first, second] = type.new_pair();
             return [first, second];
