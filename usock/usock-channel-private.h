@@ -12,11 +12,11 @@ G_BEGIN_DECLS
 /* usock-channel: messages in and out of one socket.
  *
  * Drives the queue, the io room and the reactor, and owns every signal about data. The room has
- * seven files: the class (usock-channel.c), its turns (-turn.c), becoming connected (-connect.c),
- * reading what the kernel has (-read.c), giving it to whom it is for (-receive.c), sending
- * (-send.c), and ending (-end.c). A turn keeps the order that is promised: connect, then messages,
- * then end; asynchronous calls complete in between, as they were decided; the base emits error and
- * close.
+ * nine files: the class (usock-channel.c), its turns (-turn.c), becoming connected (-connect.c),
+ * reading what the kernel has (-read.c), giving it to whom it is for (-receive.c), taking what is
+ * to be sent (-send.c), giving it to the kernel (-write.c), now or when it has room (-flush.c), and
+ * ending (-end.c). A turn keeps the order that is promised: connect, then messages, then end;
+ * asynchronous calls complete in between, as they were decided; the base emits error and close.
  *
  * Public calls only change state and wake the watch. */
 
@@ -237,6 +237,112 @@ gboolean usock_channel_connect_new    (UsockChannel   *self,
 void     usock_channel_retry_connect  (UsockChannel   *self);
 void     usock_channel_announce       (UsockChannel   *self);
 void     usock_channel_cancel_connect (UsockChannel   *self);
+
+/* usock-channel-end.c */
+gboolean usock_channel_shutdown       (UsockSocket    *socket,
+                                       UsockShut       how,
+                                       GError        **error);
+
+/* usock-channel-read.c */
+void     usock_channel_break          (UsockChannel   *self,
+                                       GError         *error);
+void     usock_channel_break_errno    (UsockChannel   *self,
+                                       int             errnum);
+void     usock_channel_read_later     (UsockChannel   *self,
+                                       gint64          delay);
+void     usock_channel_fill           (UsockChannel   *self,
+                                       guint           max_messages);
+gboolean usock_channel_next_incoming  (UsockChannel   *self,
+                                       UsockIncoming  *incoming);
+void     usock_channel_take_control   (UsockChannel   *self,
+                                       UsockIncoming  *incoming,
+                                       UsockIoControl *control);
+UsockMessage *
+         usock_channel_make_message   (UsockChannel   *self,
+                                       UsockIncoming  *incoming);
+void     usock_channel_stow_batch     (UsockChannel   *self);
+GError  *usock_channel_new_fds_lost_error (UsockChannel *self,
+                                           gsize         length);
+
+/* usock-channel-receive.c */
+gboolean usock_channel_is_wanted      (UsockChannel   *self);
+void     usock_channel_read           (UsockChannel   *self);
+void     usock_channel_stow           (UsockChannel   *self);
+gssize   usock_channel_pull           (UsockChannel   *self,
+                                       gpointer        buffer,
+                                       gsize           length,
+                                       GArray         *fds);
+void     usock_channel_start_receiver (UsockChannel   *self,
+                                       UsockOperation *operation);
+
+/* usock-channel-send.c */
+gboolean usock_channel_send_on        (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       UsockMessage   *message,
+                                       gconstpointer   data,
+                                       gsize           length,
+                                       UsockOperation *operation,
+                                       GError        **error);
+void     usock_channel_enqueue        (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       UsockMessage   *message,
+                                       UsockOperation *operation);
+gboolean usock_channel_finish_operation (UsockChannel  *self,
+                                        GAsyncResult   *result,
+                                        gpointer        tag,
+                                        GError        **error);
+
+/* usock-channel-write.c */
+gboolean usock_channel_may_send_later (int             errnum);
+void     usock_channel_wait_for_room  (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       int             errnum);
+const char *
+         usock_channel_route_label    (UsockChannel   *self,
+                                       UsockRoute     *route);
+void     usock_channel_set_send_error (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       int             errnum,
+                                       gsize           length,
+                                       guint           n_fds,
+                                       GError        **error);
+void     usock_channel_note_bytes     (UsockChannel   *self,
+                                       gsize           length);
+void     usock_channel_note_sent      (UsockChannel   *self,
+                                       gsize           length);
+void     usock_channel_save_unread    (UsockChannel   *self,
+                                       UsockRoute     *route);
+gssize   usock_channel_write_message  (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       UsockMessage   *message,
+                                       gsize           sent);
+gssize   usock_channel_write          (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       UsockMessage   *message,
+                                       gconstpointer   data,
+                                       gsize           length);
+
+/* usock-channel-flush.c */
+#define USOCK_CHANNEL_BATCH_IOV 128
+
+guint    usock_channel_gather         (UsockMessage  **messages,
+                                       gsize           n_messages,
+                                       UsockIoOutgoing *outgoing,
+                                       struct iovec   *iov);
+void     usock_channel_advance        (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       gsize           sent);
+void     usock_channel_flush          (UsockChannel   *self,
+                                       gboolean        force);
+void     usock_channel_finish_writing (UsockChannel   *self);
+void     usock_channel_drop_queued    (UsockChannel   *self,
+                                       const GError   *error);
+void     usock_channel_drop_route     (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       const GError   *error);
+void     usock_channel_move_queued    (UsockChannel   *self,
+                                       UsockRoute     *from,
+                                       UsockRoute     *to);
 
 /* usock-channel-end.c */
 gboolean usock_channel_shutdown       (UsockSocket    *socket,

@@ -468,18 +468,18 @@ channel_end_reached (UsockChannel *self)
 static void
 channel_look_for_end (UsockChannel *self)
 {
+  UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
   UsockSocket *socket = usock_channel_socket (self);
   int result;
 
-  if (self->paused || channel_holds_messages (self) || self->at_end
-      || USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+  if (self->paused || channel_holds_messages (self) || self->at_end || class->connectionless)
     return;
 
-  result = usock_io_peek_end (socket->fd, USOCK_CHANNEL_GET_CLASS (self)->stream, &self->at_end);
+  result = usock_io_peek_end (socket->fd, class->stream, &self->at_end);
   if (result == -ECONNRESET)
     {
       usock_channel_break_errno (self, ECONNRESET);
-      result = usock_io_peek_end (socket->fd, USOCK_CHANNEL_GET_CLASS (self)->stream, &self->at_end);
+      result = usock_io_peek_end (socket->fd, class->stream, &self->at_end);
     }
   if (result == -EAGAIN)
     socket->watch.ready &= ~(USOCK_READY_HANGUP | USOCK_READY_IN);
@@ -671,7 +671,8 @@ usock_channel_pull (UsockChannel *self,
       self->read_retry_at = 0;
       usock_channel_fill (self, 1);
       result = channel_take_first (self, buffer, length, fds);
-      if (result == 0 && self->broken == NULL && !(socket->watch.ready & USOCK_READY_IN))
+      if (result == 0 && !(socket->watch.ready & USOCK_READY_IN)
+          && (self->broken == NULL || self->read_retry_at > 0))
         result = self->at_end ? 0 : -EAGAIN;
     }
   turn_end (self, &turn);

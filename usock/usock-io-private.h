@@ -188,6 +188,9 @@ GSocketAddress  *usock_io_get_remote_address (int                   fd);
 gboolean         usock_io_peer_is_missing   (int                    fd);
 gboolean         usock_io_peer_is_self      (int                    fd);
 
+guint            usock_io_advance_iov       (struct iovec          *iov,
+                                             guint                  n_iov,
+                                             gsize                  sent);
 gssize           usock_io_send_data         (int                    fd,
                                              gconstpointer          data,
                                              gsize                  length);
