@@ -108,6 +108,21 @@ testSocket('peers', async fixture => {
     equal(accepted.recvmsg(), null);
 });
 
+testSocket('in one call', async fixture => {
+    const listener = fixture.keep(Usock.Handle.listening(fixture.path, {type: Type.SEQPACKET}));
+    const client = fixture.keep(Usock.Handle.connected(fixture.path, {type: Type.SEQPACKET}));
+    const accepted = fixture.keep(listener.accept()[0]);
+    client.send('local');
+    equal(text(accepted.receive()), 'local');
+
+    const inet = fixture.keep(Usock.Handle.listening(Usock.address_parse('127.0.0.1:0')));
+    const far = fixture.keep(
+        Usock.Handle.connected(['localhost', inet.local_address.port], {timeout: 5000}));
+    const near = fixture.keep(inet.accept()[0]);
+    near.send('looked up');
+    equal(text(far.receive()), 'looked up');
+});
+
 testSocket('datagrams', async fixture => {
     const receiver = handle(fixture, Family.INET, Type.DGRAM);
     const sender = handle(fixture, Family.INET, Type.DGRAM);

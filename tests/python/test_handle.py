@@ -141,6 +141,21 @@ class TestPeers(HandleCase):
             client.shutdown(Usock.Shut.WR)
             self.assertIsNone(accepted.receive())
 
+    def test_in_one_call(self):
+        with Usock.Handle.listening(self.path, Type.SEQPACKET) as listener, \
+                Usock.Handle.connected(self.path, Type.SEQPACKET) as client:
+            with listener.accept()[0] as accepted:
+                client.send(b'local')
+                self.assertEqual(accepted.receive(), b'local')
+        with Usock.Handle.listening(Usock.address_parse('127.0.0.1:0')) as listener:
+            port = listener.props.local_address.get_port()
+            with Usock.Handle.connected(('localhost', port), timeout=5000) as client:
+                with listener.accept()[0] as accepted:
+                    accepted.send(b'looked up')
+                    self.assertEqual(client.receive(), b'looked up')
+        os.unlink(self.path)
+        self.fails(Code.NOT_FOUND, Usock.Handle.connected, self.path)
+
     def test_datagrams(self):
         receiver = self.handle(Family.INET, Type.DGRAM)
         receiver.bind(Usock.address_parse('127.0.0.1:0'))

@@ -561,7 +561,7 @@ function patchDatagrams(Usock) {
 // Immediate calls. A timeout is in milliseconds; -1 waits for ever, 0 not at all. A place is a
 // path, a Gio.File or a Gio.SocketAddress.
 function patchHandle(Usock) {
-    const {prototype, new_socket, new_pair} = Usock.Handle;
+    const {prototype, new_socket, new_pair, new_connected, new_listening} = Usock.Handle;
     const {listen, accept, sendmsg, receive, recvmsg} = prototype;
 
     Usock.Handle.new_socket = (family, type = Usock.SockType.STREAM, protocol = 0) =>
@@ -569,6 +569,30 @@ function patchHandle(Usock) {
     Usock.Handle.pair = (type = Usock.SockType.STREAM) => {
         const [, first, second] = new_pair(type);
         return [first, second];
+    };
+
+    // Makes a handle and connects it: to a path, a Gio.File, an array of host and port, which is
+    // looked up, or any Gio.SocketConnectable.
+    Usock.Handle.connected = (where, options = {}) => {
+        const {type = Usock.SockType.STREAM, timeout = -1, cancellable = null} = options;
+        if (Array.isArray(where))
+            where = Gio.NetworkAddress.new(...where);
+        if (where instanceof Gio.SocketAddress || where instanceof Gio.NetworkAddress ||
+            where instanceof Gio.NetworkService)
+            return new_connected(where, type, timeout, cancellable);
+        const handle = new_socket(Usock.Family.UNIX, type, 0);
+        handle.open(where, timeout);
+        return handle;
+    };
+    // Makes a handle that listens, or receives datagrams, on a place.
+    Usock.Handle.listening = (where, {type = Usock.SockType.STREAM, backlog = 0} = {}) => {
+        if (where instanceof Gio.SocketAddress)
+            return new_listening(where, type, backlog);
+        const handle = new_socket(Usock.Family.UNIX, type, 0);
+        handle.bind(where);
+        if (type !== Usock.SockType.DGRAM)
+            handle.listen(backlog);
+        return handle;
     };
 
     // Binds to a place; without one, to what the kernel chooses.

@@ -1009,6 +1009,30 @@ class Handle(Usock.Handle):
         _, first, second = Usock.Handle.new_pair(type)
         return first, second
 
+    @staticmethod
+    def connected(where, type=Usock.SockType.STREAM, timeout=-1, cancellable=None):
+        """Makes a handle and connects it: to a path, a tuple of host and port, which is looked
+        up, or any Gio.SocketConnectable."""
+        if isinstance(where, tuple):
+            where = Gio.NetworkAddress.new(*where)
+        if isinstance(where, Gio.SocketConnectable):
+            return Usock.Handle.new_connected(where, type, timeout, cancellable)
+        handle = Handle(Usock.Family.UNIX, type)
+        handle.open(where, timeout)
+        return handle
+
+    @staticmethod
+    def listening(where, type=Usock.SockType.STREAM, backlog=0):
+        """Makes a handle that listens, or receives datagrams, on a path or a
+        Gio.SocketAddress."""
+        if isinstance(where, Gio.SocketAddress):
+            return Usock.Handle.new_listening(where, type, backlog)
+        handle = Handle(Usock.Family.UNIX, type)
+        handle.bind(where)
+        if type != Usock.SockType.DGRAM:
+            handle.listen(backlog)
+        return handle
+
     def fileno(self):
         return self.get_fd()
 
