@@ -669,6 +669,8 @@ function patchPoll(Usock) {
     Usock.poll = (items, timeout = -1, cancellable = null) => {
         const list = Array.from(items);
         const parts = list.map(item => Array.isArray(item) ? item : [item, Usock.PollFlags.IN]);
+        if (!parts.every(([socket]) => socket instanceof Usock.Socket))
+            throw new TypeError('what is polled are sockets');
         const ready = poll(parts.map(([socket]) => socket),
             parts.map(([, conditions]) => conditions), timeout, cancellable);
         return list.map((item, index) => [item, ready[index]]).filter(([, bits]) => bits !== 0);
