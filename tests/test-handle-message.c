@@ -819,7 +819,10 @@ test_packet (UsockTest *test, gconstpointer data)
   g_autoptr (UsockHandle) capture = NULL;
   g_autoptr (UsockHandle) first = NULL;
   g_autoptr (UsockHandle) second = NULL;
+  g_autoptr (UsockHandle) receiver = NULL;
+  g_autoptr (UsockHandle) sender = NULL;
   g_autoptr (UsockPacketAddress) interface = NULL;
+  g_autoptr (UsockMessage) frame = NULL;
   guint seen = 0;
 
   if (!own_network)
@@ -854,6 +857,20 @@ test_packet (UsockTest *test, gconstpointer data)
                     USOCK_PACKET_ADDRESS (usock_message_get_sender_address (packet)));
     }
   g_assert_null (usock_handle_receive (capture, 0, USOCK_MSG_ERRQUEUE, 0, NULL));
+
+  /* What is sent to the link layer comes from there. */
+  usock_socket_close (USOCK_SOCKET (capture));
+  g_clear_object (&interface);
+  usock_test_no_error (
+      interface = usock_packet_address_new_for_interface ("lo", 0x88b5, &error));
+  usock_test_no_error (receiver = usock_handle_new_listening (G_SOCKET_ADDRESS (interface),
+                                                              USOCK_SOCK_DGRAM, 0, &error));
+  sender = handle_new (USOCK_AF_PACKET, USOCK_SOCK_DGRAM, 0);
+  usock_test_no_error (usock_handle_send_to (sender, (const guint8 *) "frame", 5,
+                                             G_SOCKET_ADDRESS (interface), 0, LONG, &error)
+                       == 5);
+  frame = receive (receiver, 100, 0);
+  assert_text (frame, "frame");
 }
 
 static gboolean
