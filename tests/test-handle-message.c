@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -812,6 +814,28 @@ test_pidfd (UsockTest *test, gconstpointer data)
   g_assert_no_errno (close (pidfd));
 }
 
+/* The kernel answers; of its addresses there is no text. */
+static void
+test_netlink (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockHandle) handle = handle_new (USOCK_AF_NETLINK, USOCK_SOCK_RAW, 0);
+  g_autoptr (UsockMessage) answer = NULL;
+  struct
+  {
+    struct nlmsghdr header;
+    struct ifinfomsg body;
+  } question = { { sizeof question, RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 1, 0 }, { 0 } };
+
+  usock_test_no_error (usock_handle_send (handle, (const guint8 *) &question, sizeof question, 0,
+                                          LONG, &error)
+                       == sizeof question);
+  answer = receive (handle, 65536, 0);
+  g_assert_cmpuint (usock_message_get_length (answer), >, sizeof (struct nlmsghdr));
+  g_assert_null (usock_message_get_sender (answer));
+  g_assert_cmpint (g_socket_address_get_family (usock_message_get_sender_address (answer)), ==,
+                   AF_NETLINK);
+}
+
 /* The loopback interface shows each packet twice, leaving and coming, which the address tells. */
 static void
 test_packet (UsockTest *test, gconstpointer data)
@@ -914,6 +938,7 @@ main (int argc, char *argv[])
   usock_test_add ("/usock/handle-message/credentials", test_credentials);
   usock_test_add ("/usock/handle-message/hostile-peer", test_hostile_peer);
   usock_test_add ("/usock/handle-message/pidfd", test_pidfd);
+  usock_test_add ("/usock/handle-message/netlink", test_netlink);
   usock_test_add ("/usock/handle-message/packet", test_packet);
 
   return g_test_run ();
