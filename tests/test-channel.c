@@ -679,6 +679,21 @@ test_wrong_result (UsockTest     *test,
   scene_stop (&scene);
 }
 
+static void
+test_missing_message (UsockTest     *test,
+                      gconstpointer  unused)
+{
+  Scene scene;
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("1");
+  UsockMessage *messages[] = { message, NULL, message };
+
+  scene_start (&scene, test, ALL);
+  g_test_expect_message ("Usock", G_LOG_LEVEL_CRITICAL, "*send_messages*are_messages*failed*");
+  g_assert_cmpuint (usock_channel_send_messages (scene.channel, messages, 3, NULL), ==, 0);
+  g_test_assert_expected_messages ();
+  scene_stop (&scene);
+}
+
 /* Without a callback, every call does its work, and what it cannot tell is nobody's. */
 static void
 test_without_callbacks (UsockTest     *test,
@@ -740,6 +755,7 @@ main (int   argc,
   add ("properties", test_properties);
   add ("paused-is-notified", test_paused_is_notified);
   add ("wrong-result", test_wrong_result);
+  add ("missing-message", test_missing_message);
   add ("without-callbacks", test_without_callbacks);
 
   return g_test_run ();

@@ -75,6 +75,12 @@ test_error (UsockTest *test, gconstpointer data)
   g_assert_null (outcome.value);
   g_assert_error (outcome.error, G_IO_ERROR, G_IO_ERROR_BUSY);
   g_clear_error (&outcome.error);
+
+  /* Whoever asks twice is not told that all is well. */
+  g_assert_false (usock_operation_propagate (G_ASYNC_RESULT (operation), source, outcome_cb, NULL,
+                                             &outcome.error));
+  g_assert_error (outcome.error, G_IO_ERROR, G_IO_ERROR_BUSY);
+  g_clear_error (&outcome.error);
 }
 
 /* Nobody calls finish, or nobody listens at all. */

@@ -708,6 +708,7 @@ test_append_fd (UsockTest     *test,
 {
   GPollableOutputStream *output;
   GError *failure = NULL;
+  char byte;
   Scene scene;
 
   scene_init (&scene);
@@ -731,6 +732,20 @@ test_append_fd (UsockTest     *test,
   assert_error_code (failure, G_IO_ERROR_WOULD_BLOCK);
   usock_stream_uncork (scene.stream);
   g_assert_cmpuint (receive_fds (scene.peer, "!"), ==, 0);
+  usock_test_no_error (g_output_stream_write (scene.output, "x", 1, NULL, &error) == 1);
+  g_assert_cmpuint (receive_fds (scene.peer, "x"), ==, 1);
+
+  /* Nor does one for which the kernel has no room, of which nobody knows yet. */
+  usock_channel_set_queue_limit (scene.channel, 0);
+  while (send (usock_socket_get_fd (USOCK_SOCKET (scene.stream)), "y", 1, MSG_DONTWAIT) == 1)
+    ;
+  usock_test_no_error (usock_stream_append_fd (scene.stream, 0, &error));
+  g_assert_true (g_pollable_output_stream_is_writable (output));
+  g_assert_cmpint (g_pollable_output_stream_write_nonblocking (output, "x", 1, NULL, &failure), ==,
+                   -1);
+  assert_error_code (failure, G_IO_ERROR_WOULD_BLOCK);
+  while (recv (scene.peer, &byte, 1, MSG_DONTWAIT) == 1)
+    ;
   usock_test_no_error (g_output_stream_write (scene.output, "x", 1, NULL, &error) == 1);
   g_assert_cmpuint (receive_fds (scene.peer, "x"), ==, 1);
 
@@ -868,6 +883,30 @@ test_reset (UsockTest     *test,
   scene_clear (&scene);
 }
 
+/* Who read all that a peer left behind, but not its end, is told of that. */
+static void
+test_hang_up (UsockTest     *test,
+              gconstpointer  unused)
+{
+  Witness witness;
+  Scene scene;
+
+  scene_init (&scene);
+  witness_init (&witness);
+  witness_watch (&witness, scene.stream, "end close");
+  peer_write (&scene, "abcdef");
+  scene_hang_up (&scene);
+  settle ();
+  assert_reads (&scene, 4, "abcd");
+  settle ();
+  witness_assert (&witness, "");
+  assert_reads (&scene, 4, "ef");
+  witness_expect (&witness, "end close");
+  assert_reads (&scene, 4, "");
+  scene_clear (&scene);
+  witness_clear (&witness);
+}
+
 static void
 test_convert (UsockTest     *test,
               gconstpointer  unused)
@@ -946,6 +985,7 @@ main (int    argc,
   usock_test_add ("/usock/stream-io/reset", test_reset);
   g_test_add ("/usock/stream-io/reset-async", UsockTest, "async", usock_test_setup, test_reset,
               usock_test_teardown);
+  usock_test_add ("/usock/stream-io/hang-up", test_hang_up);
   usock_test_add ("/usock/stream-io/convert", test_convert);
 
   return g_test_run ();

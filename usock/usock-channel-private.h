@@ -68,6 +68,7 @@ struct _UsockChannel
   guint batch_next;
   guint batch_count;
   guint batch_size;
+  guint n_in_vain; /* reads for more that found nothing */
   gboolean wary; /* descriptors have come, wanted or not */
   gboolean at_end;
   gboolean end_emitted;

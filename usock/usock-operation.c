@@ -208,7 +208,8 @@ usock_operation_complete (UsockOperation *self)
     callback (self->source, G_ASYNC_RESULT (self), self->user_data);
 }
 
-/* FALSE also for a result of another call, which is a mistake in the program. */
+/* FALSE also for a result of another call, which is a mistake in the program. A pointer is handed
+ * out once; a failure stays one however often it is asked for. */
 gboolean
 usock_operation_propagate (GAsyncResult  *result,
                            gpointer       source,
@@ -227,7 +228,7 @@ usock_operation_propagate (GAsyncResult  *result,
 
   if (self->error != NULL)
     {
-      g_propagate_error (error, g_steal_pointer (&self->error));
+      g_propagate_error (error, g_error_copy (self->error));
       return FALSE;
     }
 

@@ -9,6 +9,10 @@
  * them, and a nested main loop goes on with the rest. Knows descriptors, masks and times; nothing
  * of sockets, messages or GObjects.
  *
+ * A program with one connection has no use for an epoll, which is one more system call and one more
+ * way to be woken for each message. After some turns in which a watch was the only one with a
+ * descriptor, the source polls that itself, until another comes or the peer hangs up.
+ *
  * All calls but usock_reactor_interrupt() are for the thread that runs the context. */
 
 #pragma once
@@ -53,6 +57,8 @@ struct _UsockWatch
   gboolean attached;
   gboolean writable_wanted;
   gboolean resting; /* has an fd, and is out of the epoll for now */
+  gboolean level;
+  guint n_alone;
   gboolean interrupted;
   gint64 deadline; /* -1: none */
   guint heap_index;
@@ -87,6 +93,10 @@ void          usock_watch_want_writable   (UsockWatch            *watch,
 
 void          usock_watch_rest            (UsockWatch            *watch,
                                            gboolean               rest);
+
+void          usock_watch_set_level       (UsockWatch            *watch,
+                                           gboolean               level);
+gboolean      usock_watch_is_level        (UsockWatch            *watch);
 
 void          usock_watch_wake            (UsockWatch            *watch);
 void          usock_watch_sample          (UsockWatch            *watch,

@@ -6,6 +6,7 @@
 #include "usock-reactor-private.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -16,6 +17,13 @@
 
 /* Events of one epoll_wait(); what is left comes in the next turn. */
 #define EVENT_LIMIT 128
+
+/* After how many turns a watch that is alone is worth a descriptor of the source's own. */
+#define DIRECT_AFTER 16
+
+/* The source polls with what poll() has, and GLib has no name for. */
+#define CONDITION_HANGUP (G_IO_HUP | G_IO_ERR | G_IO_NVAL | (GIOCondition) POLLRDHUP)
+#define CONDITION_IN (G_IO_IN | G_IO_PRI | (GIOCondition) POLLRDHUP)
 
 /* A dispatch that runs. A nested main loop in it would wait in vain for what the watch has at hand
  * already: it must come to it another way. */
@@ -38,6 +46,12 @@ struct _UsockReactor
   int epoll_fd;
   gpointer poll_tag;
   int n_held;
+
+  /* Only one has a descriptor: the source polls that itself, without the way through the epoll. */
+  guint n_fds;
+  UsockWatch *direct;
+  gpointer direct_tag;
+  GIOCondition direct_condition;
 
   Frame *frames;
   GQueue ready;
@@ -181,6 +195,117 @@ reactor_resume_frames (UsockReactor *self)
       reactor_queue (g_steal_pointer (&frame->watch));
 }
 
+static int
+reactor_control (UsockWatch *watch,
+                 int         operation,
+                 int         fd)
+{
+  struct epoll_event event = { 0 };
+
+  if (usock_reactor_is_inherited (watch->reactor))
+    return -EPERM;
+
+  event.events = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET | (watch->writable_wanted ? EPOLLOUT : 0);
+  event.data.ptr = watch;
+  return epoll_ctl (watch->reactor->epoll_fd, operation, fd, &event) == 0 ? 0 : -errno;
+}
+
+static GIOCondition
+direct_get_condition (const UsockWatch *watch)
+{
+  return (watch->ready & USOCK_READY_IN ? 0 : CONDITION_IN)
+         | (watch->writable_wanted ? G_IO_OUT : 0);
+}
+
+static void
+reactor_forget_direct (UsockReactor *self)
+{
+  if (self->direct == NULL)
+    return;
+
+  /* A source that is destroyed has dropped it. */
+  if (self->source != NULL)
+    {
+      g_source_remove_unix_fd (self->source, self->direct_tag);
+      g_source_modify_unix_fd (self->source, self->poll_tag, G_IO_IN);
+    }
+  self->direct = NULL;
+  self->direct_tag = NULL;
+}
+
+/* Back to the epoll, as from a rest. */
+static void
+reactor_demote (UsockReactor *self)
+{
+  UsockWatch *watch = self->direct;
+
+  if (watch == NULL)
+    return;
+
+  reactor_forget_direct (self);
+  watch->n_alone = 0;
+  watch->resting = TRUE;
+  usock_watch_rest (watch, FALSE);
+}
+
+/* The watch was just dispatched. poll() is level-triggered, and cannot be told to ignore a hang-up:
+ * only who leaves nothing unread, and has a peer, may have it. */
+static void
+reactor_promote (UsockWatch *watch)
+{
+  UsockReactor *self = watch->reactor;
+
+  if (!watch->level || self->n_fds != 1 || watch->fd == -1 || self->direct != NULL
+      || (watch->ready & USOCK_READY_HANGUP) || !usock_reactor_is_usable (self)
+      || watch->n_alone++ < DIRECT_AFTER)
+    return;
+
+  if (!watch->resting && reactor_control (watch, EPOLL_CTL_DEL, watch->fd) != 0)
+    return;
+
+  watch->resting = FALSE;
+  self->direct = watch;
+  self->direct_condition = direct_get_condition (watch);
+  self->direct_tag = g_source_add_unix_fd (self->source, watch->fd, self->direct_condition);
+  g_source_modify_unix_fd (self->source, self->poll_tag, 0);
+}
+
+static void
+reactor_prepare_direct (UsockReactor *self)
+{
+  GIOCondition condition;
+
+  if (self->direct->ready & USOCK_READY_HANGUP)
+    {
+      reactor_demote (self);
+      return;
+    }
+
+  /* A change wakes the context, so that none is made for nothing. */
+  condition = direct_get_condition (self->direct);
+  if (self->direct_condition != condition)
+    g_source_modify_unix_fd (self->source, self->direct_tag, condition);
+  self->direct_condition = condition;
+}
+
+static void
+reactor_collect_direct (UsockReactor *self)
+{
+  GIOCondition condition = g_source_query_unix_fd (self->source, self->direct_tag);
+  UsockWatch *watch = self->direct;
+
+  if (condition & G_IO_IN)
+    watch->ready |= USOCK_READY_IN;
+  if (condition & G_IO_PRI)
+    watch->ready |= USOCK_READY_URGENT | USOCK_READY_IN;
+  if (condition & G_IO_OUT)
+    watch->ready |= USOCK_READY_OUT;
+  if (condition & CONDITION_HANGUP)
+    watch->ready |= USOCK_READY_HANGUP | USOCK_READY_IN;
+  if (condition != 0)
+    reactor_queue (watch);
+}
+
 static gboolean
 reactor_prepare (GSource *source,
                  gint    *timeout)
@@ -190,11 +315,14 @@ reactor_prepare (GSource *source,
   *timeout = -1;
   if (!usock_reactor_is_usable (self))
     {
+      reactor_forget_direct (self);
       if (self->poll_tag != NULL)
         g_source_modify_unix_fd (source, self->poll_tag, 0);
       return FALSE;
     }
 
+  if (self->direct != NULL)
+    reactor_prepare_direct (self);
   reactor_resume_frames (self);
   if (self->sampled.length > 0)
     reactor_sample (self);
@@ -225,6 +353,7 @@ reactor_check (GSource *source)
     return FALSE;
 
   return self->ready.length > 0 || g_source_query_unix_fd (source, self->poll_tag) != 0
+         || (self->direct != NULL && g_source_query_unix_fd (source, self->direct_tag) != 0)
          || (self->heap->len > 0 && heap_get (self, 0)->deadline <= g_source_get_time (source));
 }
 
@@ -293,6 +422,8 @@ reactor_dispatch_first (UsockReactor *self)
   self->frames = &frame;
   frame.watch->funcs->dispatch (frame.watch);
   self->frames = frame.outer;
+  if (frame.watch != NULL)
+    reactor_promote (frame.watch);
 }
 
 /* What is queued while this runs waits for the next turn, so that other sources get theirs. */
@@ -312,7 +443,9 @@ reactor_dispatch (GSource     *source,
     }
 
   usock_reactor_ref (self);
-  if (g_source_query_unix_fd (source, self->poll_tag) != 0)
+  if (self->direct != NULL)
+    reactor_collect_direct (self);
+  else if (g_source_query_unix_fd (source, self->poll_tag) != 0)
     reactor_collect_events (self);
   if (self->heap->len > 0)
     reactor_collect_deadlines (self, g_source_get_time (source));
@@ -562,21 +695,6 @@ usock_watch_detach (UsockWatch *watch)
   watch->attached = FALSE;
 }
 
-static int
-reactor_control (UsockWatch *watch,
-                 int         operation,
-                 int         fd)
-{
-  struct epoll_event event = { 0 };
-
-  if (usock_reactor_is_inherited (watch->reactor))
-    return -EPERM;
-
-  event.events = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET | (watch->writable_wanted ? EPOLLOUT : 0);
-  event.data.ptr = watch;
-  return epoll_ctl (watch->reactor->epoll_fd, operation, fd, &event) == 0 ? 0 : -errno;
-}
-
 int
 usock_watch_add_fd (UsockWatch *watch,
                     int         fd)
@@ -587,11 +705,16 @@ usock_watch_add_fd (UsockWatch *watch,
 
   watch->writable_wanted = FALSE;
   result = reactor_control (watch, EPOLL_CTL_ADD, fd);
-  if (result == 0)
-    watch->fd = fd;
-  if (result == 0 && watch->reactor->ghosts != NULL)
+  if (result < 0)
+    return result;
+
+  watch->fd = fd;
+  watch->n_alone = 0;
+  watch->reactor->n_fds++;
+  reactor_demote (watch->reactor);
+  if (watch->reactor->ghosts != NULL)
     g_hash_table_remove (watch->reactor->ghosts, watch);
-  return result;
+  return 0;
 }
 
 /* The program has closed the descriptor behind our back. If a copy lives, epoll goes on telling
@@ -618,8 +741,11 @@ usock_watch_remove_fd (UsockWatch *watch)
   if (watch->fd == -1)
     return;
 
-  if (!watch->resting && reactor_control (watch, EPOLL_CTL_DEL, watch->fd) != 0)
+  if (watch->reactor->direct == watch)
+    reactor_forget_direct (watch->reactor);
+  else if (!watch->resting && reactor_control (watch, EPOLL_CTL_DEL, watch->fd) != 0)
     reactor_haunt (watch);
+  watch->reactor->n_fds--;
   watch->fd = -1;
   watch->resting = FALSE;
   watch->ready = 0;
@@ -635,6 +761,8 @@ usock_watch_want_writable (UsockWatch *watch,
     return;
 
   watch->writable_wanted = wanted;
+  if (watch->reactor->direct == watch)
+    return;
   if (watch->resting)
     usock_watch_rest (watch, !wanted);
   else
@@ -648,7 +776,8 @@ void
 usock_watch_rest (UsockWatch *watch,
                   gboolean    rest)
 {
-  if (watch->fd == -1 || watch->resting == rest || (rest && watch->writable_wanted))
+  if (watch->fd == -1 || watch->resting == rest || (rest && watch->writable_wanted)
+      || watch->reactor->direct == watch)
     return;
 
   if (reactor_control (watch, rest ? EPOLL_CTL_DEL : EPOLL_CTL_ADD, watch->fd) == 0)
@@ -659,6 +788,24 @@ usock_watch_rest (UsockWatch *watch,
 
   watch->ready |= USOCK_READY_IN;
   reactor_queue (watch);
+}
+
+/* Whether the owner clears USOCK_READY_IN only when there is nothing left to read. While it has
+ * the only descriptor, there may be a shorter way to it. */
+void
+usock_watch_set_level (UsockWatch *watch,
+                       gboolean    level)
+{
+  watch->level = level;
+  if (!level && watch->reactor->direct == watch)
+    reactor_demote (watch->reactor);
+}
+
+/* Whether what is left unread is told again, without being asked. */
+gboolean
+usock_watch_is_level (UsockWatch *watch)
+{
+  return watch->reactor->direct == watch;
 }
 
 void

@@ -59,10 +59,13 @@ output_keep_fds (UsockStreamOutput *self,
 
 /* How much may be accepted now. */
 static gsize
-output_get_room (UsockChannel *channel)
+output_get_room (UsockStream *stream)
 {
+  UsockChannel *channel = USOCK_CHANNEL (stream);
+  guint n_fds = stream->next != NULL ? usock_message_get_n_fds (stream->next) : 0;
+  guint64 used = channel->queued_cost + usock_queue_message_cost (0, n_fds);
   guint64 mark = MIN (channel->high_water_mark, channel->queue_limit);
-  guint64 room = channel->queued_cost < mark ? mark - channel->queued_cost : 0;
+  guint64 room = used < mark ? mark - used : 0;
 
   return channel->n_queued > 0 ? room : MAX (room, LEAST_PIECE);
 }
@@ -79,7 +82,7 @@ output_is_ready (gpointer  stream,
   if (channel->queue_limit == 0)
     return channel->n_queued == 0 && !channel->route->blocked;
 
-  return output_get_room (channel) > 0;
+  return output_get_room (stream) > 0;
 }
 
 static gssize
@@ -89,7 +92,7 @@ output_put (UsockStreamOutput  *self,
             GError            **error)
 {
   UsockChannel *channel = USOCK_CHANNEL (self->stream);
-  gsize n = MIN (count, MAX (output_get_room (channel), 1));
+  gsize n = MIN (count, MAX (output_get_room (self->stream), 1));
   gboolean accepted;
   GError *reason = NULL;
   int fd;

@@ -43,6 +43,11 @@
  * [property@Usock.Channel:max-fds] allows, the stream fails with
  * `G_IO_ERROR_MESSAGE_TOO_LARGE`: the rest could not be told apart.
  *
+ * ## GIO's streams
+ *
+ * [method@Usock.Stream.create_io_stream] makes a [class@Gio.IOStream] that
+ * takes from the same bytes.
+ *
  * ## Bytes that are out of band
  *
  * `MSG_OOB` of the peer is taken in line, as `SO_OOBINLINE` has it.

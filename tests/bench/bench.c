@@ -131,7 +131,7 @@ static const Bench benches[] = {
     .stream = TRUE,
     .compare_times = TRUE,
     .share = TRUE,
-    .variants = { { "raw recv() loop", stream_echo_raw },
+    .variants = { { "raw epoll loop", stream_echo_raw },
                   { "usock data", stream_echo_usock },
                   { "GSocketConnection", stream_echo_gsocket } } },
 };

@@ -7,6 +7,7 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 /* What usock reads at once. */
@@ -57,19 +58,28 @@ run_raw (const Bench *bench,
          guint count,
          Role role)
 {
+  struct epoll_event event = { .events = EPOLLIN };
+  int epoll = epoll_create1 (EPOLL_CLOEXEC);
   Reader reader;
   Peer peer;
 
   reader_start (&reader, &peer, bench, count, role);
+  if (epoll_ctl (epoll, EPOLL_CTL_ADD, peer.fd, &event) < 0)
+    g_error ("epoll_ctl: %s", g_strerror (errno));
   peer_go (&peer);
   while (reader.pace.n_left > 0)
     {
-      gssize n = recv (peer.fd, reader.buffer, PIECE, 0);
+      gssize n;
 
+      /* A program that answers has others to answer, too. */
+      if (reader.answers)
+        epoll_wait (epoll, &event, 1, -1);
+      n = recv (peer.fd, reader.buffer, PIECE, 0);
       if (n <= 0 || (reader.answers && send (peer.fd, reader.buffer, n, MSG_NOSIGNAL) != n))
         g_error ("stream: %s", g_strerror (errno));
       reader_count (&reader, n);
     }
+  close (epoll);
   return reader_stop (&reader, &peer);
 }
 

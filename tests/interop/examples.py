@@ -103,6 +103,28 @@ def filtered(_path):
         assert passed.decode().splitlines() == ['!first', '!', '!grüße'], passed
 
 
+def echo_by_tcp(_path):
+    questions = ['hello', '', 'grüße 🧦']
+    for server_language in LANGUAGES:
+        with start(*example(server_language, 'tcp-echo-server'), 'localhost',
+                   stdout=subprocess.PIPE) as server:
+            port = line_of(server).rpartition(':')[2]
+            for language in LANGUAGES:
+                with start(*example(language, 'tcp-echo-client'), 'localhost', port, *questions,
+                           stdout=subprocess.PIPE) as client:
+                    answers, _ = client.communicate(timeout=DEADLINE)
+                    expect_success(client)
+                assert answers.decode().splitlines() == questions, answers
+            server.kill()
+            server.wait()
+        for language in LANGUAGES:
+            with start(*example(language, 'tcp-echo-client'), 'localhost', port, 'hello',
+                       stderr=subprocess.PIPE) as client:
+                _, problem = client.communicate(timeout=DEADLINE)
+                assert client.returncode != 0, client.args
+                assert f'localhost:{port}' in problem.decode(), problem
+
+
 def timestamps(_path):
     for language in ('GJS', 'Python'):
         with start(*example(language, 'timestamps'), 'one', 'grüße',
@@ -173,4 +195,4 @@ def pass_listener(path):
 
 
 run(stream_echo, pass_listener, notify_receiver, syslog_receiver, request_and_reply,
-    nobody_answers, service_of_a_name, filtered, timestamps, capture)
+    nobody_answers, service_of_a_name, filtered, echo_by_tcp, timestamps, capture)

@@ -242,6 +242,21 @@ class TestSending(fixture.Case):
         self.assertEqual([Usock.run(second.receive()).data for _ in range(2)], [b'a', b'b'])
 
 
+class TestChannelForList(fixture.Case):
+    def test_refused(self):
+        """A channel can be iterated: taken for a list it would be waited for."""
+        first, _second = self.pair()
+        for call in (lambda: first.send(b'x', fds=first), lambda: first.send_messages(first),
+                     lambda: Usock.poll(first), lambda: Usock.poll([None]),
+                     lambda: Usock.Message(b'x', fds=first),
+                     lambda: Usock.Dgram().send_message_to_all(Usock.Message(), first),
+                     lambda: Usock.Handle().recvmsg(first),
+                     lambda: first.connect_to_name(first), lambda: Usock.address_parse(first),
+                     lambda: Usock.notify(first)):
+            with self.assertRaises(TypeError):
+                call()
+
+
 class TestDescriptor(fixture.Case):
     def refused(self, fd, code=None):
         with self.assertRaises(GLib.Error) as caught:

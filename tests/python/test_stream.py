@@ -365,6 +365,23 @@ class TestView(StreamCase):
         wait_for(waiting.done)
         self.assertEqual(waiting.result(), 'line')
 
+    def test_tcp(self):
+        with socket.create_server(('127.0.0.1', 0)) as server:
+            stream = self.keep(Usock.Stream())
+            call = stream.open_host('localhost', server.getsockname()[1])
+            self.assertIs(Usock.run(call), stream)
+            peer, _ = server.accept()
+            with peer:
+                view = stream.create_io_stream()
+                view.get_output_stream().write_all(b'question')
+                self.assertEqual(peer.recv(100), b'question')
+                peer.send(b'answer')
+                self.assertEqual(view.get_input_stream().read_bytes(6).get_data(), b'answer')
+                with self.raises(Code.NOT_SUPPORTED):
+                    stream.append_fd(0)
+                view.close()
+                self.assertEqual(peer.recv(100), b'')
+
     def test_not_connected(self):
         stream = Usock.Stream()
         view = stream.create_io_stream()

@@ -67,13 +67,22 @@ def _slice(data, offset, length):
     return data if length == len(data) else data[offset:offset + length]
 
 
+def _listed(items, what):
+    if isinstance(items, Usock.Channel):
+        # It can be iterated, which would wait for its messages.
+        raise TypeError(f'{what} are given in a list')
+    return list(items)
+
+
 def _as_fds(fds):
-    return [operator.index(fd.fileno() if hasattr(fd, 'fileno') else fd) for fd in fds]
+    return [operator.index(fd.fileno() if hasattr(fd, 'fileno') else fd)
+            for fd in _listed(fds, 'descriptors')]
 
 
 def _refuse_nul(text, what):
-    # PyGObject hands over a C string, so that the call would be made with another name.
-    if '\0' in text:
+    # PyGObject hands over a C string, so that the call would be made with another name. What is no
+    # text it refuses itself.
+    if isinstance(text, str) and '\0' in text:
         shown = text.replace('\0', '\\0')
         raise GLib.Error.new_literal(
             Gio.io_error_quark(), f'{what} “{shown}”: it has a NUL in it',
@@ -778,7 +787,8 @@ class Channel(Usock.Channel):
 
     def send_messages(self, messages):
         return Usock.Channel.send_messages(
-            self, [m if isinstance(m, Usock.Message) else Message(m) for m in messages])
+            self, [m if isinstance(m, Usock.Message) else Message(m)
+                   for m in _listed(messages, 'messages')])
 
     def end_with_message(self, data, offset=0, length=None, fds=None):
         """Sends what send() takes, however full the queue is, and ends our side."""
@@ -969,7 +979,8 @@ class Dgram(Usock.Dgram):
     def send_message_to_all(self, message, destinations):
         """Returns how many accepted it, which raises only if none did."""
         return Usock.Dgram.send_message_to_all(self, message,
-                                               [_as_destination(text) for text in destinations])
+                                               [_as_destination(text)
+                                                for text in _listed(destinations, 'destinations')])
 
     _send_to_async = _awaitable('send_to', _same, _as_destination, of=Usock.Dgram)
     send_message_to_async = _awaitable('send_message_to', _same, _same, of=Usock.Dgram)
@@ -1084,7 +1095,7 @@ class Handle(Usock.Handle):
         _wait_for(self, _receive_condition(flags), timeout, flags)
         if isinstance(sizes, int):
             return Usock.Handle.recvmsg(self, sizes, flags, timeout)
-        return self.recvmsg_segments(list(sizes), flags, timeout)
+        return self.recvmsg_segments(_listed(sizes, 'sizes'), flags, timeout)
 
     def recvmsg_into(self, buffer, flags=0, timeout=-1):
         """Fills a buffer. Returns the Usock.Message and how many bytes were written, or None and
@@ -1118,9 +1129,11 @@ def poll(items, timeout=-1, cancellable=None):
     """Waits for one of several sockets. An item is a socket, for something to receive, or a tuple
     of a socket, Usock.PollFlags and whatever else. Returns those that are ready, as tuples of the
     item and its Usock.PollFlags: none when the time is over."""
-    items = list(items)
+    items = _listed(items, 'sockets')
     parts = [item if isinstance(item, tuple) else (item, Usock.PollFlags.IN) for item in items]
     sockets = [part[0] for part in parts]
+    if not all(isinstance(socket, Usock.Socket) for socket in sockets):
+        raise TypeError('what is polled are sockets')
     conditions = [int(part[1]) for part in parts]
     for socket in sockets:
         if not isinstance(socket, Usock.Socket):
