@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -812,6 +814,28 @@ test_pidfd (UsockTest *test, gconstpointer data)
   g_assert_no_errno (close (pidfd));
 }
 
+/* The kernel answers; of its addresses there is no text. */
+static void
+test_netlink (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockHandle) handle = handle_new (USOCK_AF_NETLINK, USOCK_SOCK_RAW, 0);
+  g_autoptr (UsockMessage) answer = NULL;
+  struct
+  {
+    struct nlmsghdr header;
+    struct ifinfomsg body;
+  } question = { { sizeof question, RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 1, 0 }, { 0 } };
+
+  usock_test_no_error (usock_handle_send (handle, (const guint8 *) &question, sizeof question, 0,
+                                          LONG, &error)
+                       == sizeof question);
+  answer = receive (handle, 65536, 0);
+  g_assert_cmpuint (usock_message_get_length (answer), >, sizeof (struct nlmsghdr));
+  g_assert_null (usock_message_get_sender (answer));
+  g_assert_cmpint (g_socket_address_get_family (usock_message_get_sender_address (answer)), ==,
+                   AF_NETLINK);
+}
+
 /* The loopback interface shows each packet twice, leaving and coming, which the address tells. */
 static void
 test_packet (UsockTest *test, gconstpointer data)
@@ -819,7 +843,10 @@ test_packet (UsockTest *test, gconstpointer data)
   g_autoptr (UsockHandle) capture = NULL;
   g_autoptr (UsockHandle) first = NULL;
   g_autoptr (UsockHandle) second = NULL;
+  g_autoptr (UsockHandle) receiver = NULL;
+  g_autoptr (UsockHandle) sender = NULL;
   g_autoptr (UsockPacketAddress) interface = NULL;
+  g_autoptr (UsockMessage) frame = NULL;
   guint seen = 0;
 
   if (!own_network)
@@ -854,6 +881,20 @@ test_packet (UsockTest *test, gconstpointer data)
                     USOCK_PACKET_ADDRESS (usock_message_get_sender_address (packet)));
     }
   g_assert_null (usock_handle_receive (capture, 0, USOCK_MSG_ERRQUEUE, 0, NULL));
+
+  /* What is sent to the link layer comes from there. */
+  usock_socket_close (USOCK_SOCKET (capture));
+  g_clear_object (&interface);
+  usock_test_no_error (
+      interface = usock_packet_address_new_for_interface ("lo", 0x88b5, &error));
+  usock_test_no_error (receiver = usock_handle_new_listening (G_SOCKET_ADDRESS (interface),
+                                                              USOCK_SOCK_DGRAM, 0, &error));
+  sender = handle_new (USOCK_AF_PACKET, USOCK_SOCK_DGRAM, 0);
+  usock_test_no_error (usock_handle_send_to (sender, (const guint8 *) "frame", 5,
+                                             G_SOCKET_ADDRESS (interface), 0, LONG, &error)
+                       == 5);
+  frame = receive (receiver, 100, 0);
+  assert_text (frame, "frame");
 }
 
 static gboolean
@@ -897,6 +938,7 @@ main (int argc, char *argv[])
   usock_test_add ("/usock/handle-message/credentials", test_credentials);
   usock_test_add ("/usock/handle-message/hostile-peer", test_hostile_peer);
   usock_test_add ("/usock/handle-message/pidfd", test_pidfd);
+  usock_test_add ("/usock/handle-message/netlink", test_netlink);
   usock_test_add ("/usock/handle-message/packet", test_packet);
 
   return g_test_run ();

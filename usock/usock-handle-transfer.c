@@ -430,7 +430,8 @@ handle_make_message (UsockHandle           *self,
   usock_message_receive_info (message, flags,
                               control->has_credentials ? &control->credentials : NULL,
                               control->timestamp, sender);
-  if (sender != NULL)
+  /* Not every address has a text. */
+  if (sender != NULL || (incoming->family != AF_UNIX && incoming->name_length > 0))
     usock_io_incoming_sign (incoming, message);
   usock_message_receive_msg_flags (message, (UsockMsgFlags) control->msg_flags & ~USOCK_MSG_CMSG_CLOEXEC);
   usock_message_receive_controls (message, control->others, control->n_others, control->pidfd);

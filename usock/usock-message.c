@@ -577,7 +577,8 @@ usock_message_get_timestamp (UsockMessage *self)
  * [func@Usock.address_parse] reads.
  *
  * Returns: (nullable) (transfer none): the address, owned by the message; %NULL if the
- *   sender has none or is the peer of a connection
+ *   sender has none, is the peer of a connection, or of a family whose addresses have no
+ *   text
  *
  * Since: 1.0
  */

@@ -311,6 +311,8 @@ class TestPoll(HandleCase):
         self.assertEqual(dict(Usock.poll([first, (second, Usock.PollFlags.RDHUP)]))[first],
                          Usock.PollFlags.NVAL)
         self.assertEqual(Usock.poll([], 0), [])
+        for nonsense in (None, (None, 1), 'x', 5):
+            self.assertRaises(TypeError, Usock.poll, [nonsense], 0)
 
     def test_channels(self):
         first, second = [self.keep(end) for end in Usock.Stream.new_pair()[1:]]

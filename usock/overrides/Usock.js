@@ -632,6 +632,9 @@ function patchHandle(Usock) {
     };
     // Fills a Uint8Array or another view. Returns the message and how many bytes were written.
     prototype.recvmsg_into = function (view, options = {}) {
+        if (!ArrayBuffer.isView(view) && !(view instanceof ArrayBuffer))
+            throw new TypeError('a message is received into a Uint8Array, another view, or an ' +
+                'ArrayBuffer');
         const target = new Uint8Array(view.buffer ?? view, view.byteOffset ?? 0, view.byteLength);
         const message = this.recvmsg(target.length, options);
         const bytes = message?.get_data() ?? new Uint8Array();
@@ -667,10 +670,13 @@ function patchPoll(Usock) {
     // of a socket, Usock.PollFlags and whatever else. Returns those that are ready, as pairs of
     // the item and its Usock.PollFlags: none when the time is over.
     Usock.poll = (items, timeout = -1, cancellable = null) => {
-        const list = Array.from(items);
+        const list = [...items];
         const parts = list.map(item => Array.isArray(item) ? item : [item, Usock.PollFlags.IN]);
+        // GJS crashes when it takes an array of objects back because something else is wrong.
         if (!parts.every(([socket]) => socket instanceof Usock.Socket))
-            throw new TypeError('what is polled are sockets');
+            throw new TypeError('what is polled is a Usock.Socket, or an array that begins with one');
+        if (cancellable !== null && !(cancellable instanceof Gio.Cancellable))
+            throw new TypeError('what ends the waiting is a Gio.Cancellable');
         const ready = poll(parts.map(([socket]) => socket),
             parts.map(([, conditions]) => conditions), timeout, cancellable);
         return list.map((item, index) => [item, ready[index]]).filter(([, bits]) => bits !== 0);

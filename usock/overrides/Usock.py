@@ -1135,6 +1135,10 @@ def poll(items, timeout=-1, cancellable=None):
     if not all(isinstance(socket, Usock.Socket) for socket in sockets):
         raise TypeError('what is polled are sockets')
     conditions = [int(part[1]) for part in parts]
+    for socket in sockets:
+        if not isinstance(socket, Usock.Socket):
+            raise TypeError(f'what is polled is a Usock.Socket, or a tuple that begins with one, '
+                            f'not {type(socket).__name__}')
     ready = Usock.poll(sockets, conditions, max(timeout, 0), cancellable)
     while timeout < 0 and not any(ready):
         _wait_for_any(sockets, conditions, cancellable)
