@@ -239,11 +239,6 @@ void     usock_channel_retry_connect  (UsockChannel   *self);
 void     usock_channel_announce       (UsockChannel   *self);
 void     usock_channel_cancel_connect (UsockChannel   *self);
 
-/* usock-channel-end.c */
-gboolean usock_channel_shutdown       (UsockSocket    *socket,
-                                       UsockShut       how,
-                                       GError        **error);
-
 /* usock-channel-read.c */
 void     usock_channel_break          (UsockChannel   *self,
                                        GError         *error);
@@ -349,71 +344,6 @@ void     usock_channel_move_queued    (UsockChannel   *self,
 gboolean usock_channel_shutdown       (UsockSocket    *socket,
                                        UsockShut       how,
                                        GError        **error);
-
-/* usock-channel-read.c */
-void     usock_channel_break          (UsockChannel   *self,
-                                       GError         *error);
-void     usock_channel_break_errno    (UsockChannel   *self,
-                                       int             errnum);
-void     usock_channel_read_later     (UsockChannel   *self,
-                                       gint64          delay);
-void     usock_channel_fill           (UsockChannel   *self,
-                                       guint           max_messages);
-gboolean usock_channel_next_incoming  (UsockChannel   *self,
-                                       UsockIncoming  *incoming);
-void     usock_channel_take_control   (UsockChannel   *self,
-                                       UsockIncoming  *incoming,
-                                       UsockIoControl *control);
-UsockMessage *
-         usock_channel_make_message   (UsockChannel   *self,
-                                       UsockIncoming  *incoming);
-void     usock_channel_stow_batch     (UsockChannel   *self);
-GError  *usock_channel_new_fds_lost_error (UsockChannel *self,
-                                           gsize         length);
-
-/* usock-channel-receive.c */
-gboolean usock_channel_is_wanted      (UsockChannel   *self);
-void     usock_channel_read           (UsockChannel   *self);
-void     usock_channel_stow           (UsockChannel   *self);
-gssize   usock_channel_pull           (UsockChannel   *self,
-                                       gpointer        buffer,
-                                       gsize           length,
-                                       GArray         *fds);
-void     usock_channel_start_receiver (UsockChannel   *self,
-                                       UsockOperation *operation);
-
-/* usock-channel-send.c */
-gboolean usock_channel_send_on        (UsockChannel   *self,
-                                       UsockRoute     *route,
-                                       UsockMessage   *message,
-                                       gconstpointer   data,
-                                       gsize           length,
-                                       UsockOperation *operation,
-                                       GError        **error);
-void     usock_channel_enqueue        (UsockChannel   *self,
-                                       UsockRoute     *route,
-                                       UsockMessage   *message,
-                                       UsockOperation *operation);
-void     usock_channel_flush          (UsockChannel   *self,
-                                       gboolean        force);
-void     usock_channel_wait_for_room  (UsockChannel   *self,
-                                       UsockRoute     *route,
-                                       int             errnum);
-gboolean usock_channel_finish_operation (UsockChannel  *self,
-                                        GAsyncResult   *result,
-                                        gpointer        tag,
-                                        GError        **error);
-void     usock_channel_finish_writing (UsockChannel   *self);
-void     usock_channel_drop_queued    (UsockChannel   *self,
-                                       const GError   *error);
-void     usock_channel_drop_route     (UsockChannel   *self,
-                                       UsockRoute     *route,
-                                       const GError   *error);
-void     usock_channel_move_queued    (UsockChannel   *self,
-                                       UsockRoute     *from,
-                                       UsockRoute     *to);
-
-/* usock-channel-end.c */
 void     usock_channel_start_flush    (UsockChannel   *self,
                                        UsockOperation *operation);
 void     usock_channel_start_end      (UsockChannel   *self,
