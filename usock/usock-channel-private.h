@@ -12,10 +12,10 @@ G_BEGIN_DECLS
 /* usock-channel: messages in and out of one socket.
  *
  * Drives the queue, the io room and the reactor, and owns every signal about data. The room has
- * nine files: the class (usock-channel.c), its turns (-turn.c), becoming connected (-connect.c),
- * reading what the kernel has (-read.c), giving it to whom it is for (-receive.c), taking what is
- * to be sent (-send.c), giving it to the kernel (-write.c), now or when it has room (-flush.c), and
- * ending (-end.c). A turn keeps the order that is promised: connect, then messages, then end;
+ * ten files: the class (usock-channel.c), its turns (-turn.c), becoming connected (-connect.c),
+ * reading what the kernel has (-read.c), in turns and at once (-receive.c), giving it to whom it is
+ * for (-deliver.c), taking what is to be sent (-send.c), giving it to the kernel (-write.c), now or
+ * when it has room (-flush.c), and ending (-end.c). A turn keeps the order that is promised: connect, then messages, then end;
  * asynchronous calls complete in between, as they were decided; the base emits error and close.
  *
  * Public calls only change state and wake the watch. */
@@ -116,6 +116,30 @@ typedef struct
   UsockMessage *message; /* from the inbox */
 } UsockIncoming;
 
+typedef enum
+{
+  USOCK_TAKER_RECEIVER = 1 << 0,
+  USOCK_TAKER_MESSAGE = 1 << 1,
+  USOCK_TAKER_DATA = 1 << 2,
+  USOCK_TAKER_BATCH = 1 << 3,
+  USOCK_TAKER_DATAGRAM = 1 << 4,
+  USOCK_TAKER_NOBODY = 1 << 5, /* closing gracefully: read on to the end */
+} UsockTakers;
+
+/* What a turn borrows, and what it found: a turn in a nested main loop borrows its own, and
+ * leaves everything as it was. */
+typedef struct
+{
+  UsockIoBatch *batch;
+  UsockIoBatch *outer;
+  guint outer_next;
+  guint outer_count;
+  GByteArray *array;
+  guint messages;
+  gsize bytes;
+  guint64 counted; /* up to there, the bytes of the channel are in the sum */
+} UsockTurn;
+
 typedef void (*UsockRouteFunc) (UsockChannel *self,
                                 UsockRoute   *route,
                                 gpointer      user_data);
@@ -183,6 +207,12 @@ usock_channel_is_connected (UsockChannel *self)
 
   return state >= USOCK_STATE_OPEN && state <= USOCK_STATE_CLOSING
          && !usock_reactor_is_inherited (self->parent_instance.reactor);
+}
+
+static inline gboolean
+usock_channel_holds_messages (UsockChannel *self)
+{
+  return self->inbox.length > 0 || self->batch_next < self->batch_count;
 }
 
 /* The errors of a channel name the other end; an adopted one may have none. */
@@ -259,6 +289,14 @@ UsockMessage *
 void     usock_channel_stow_batch     (UsockChannel   *self);
 GError  *usock_channel_new_fds_lost_error (UsockChannel *self,
                                            gsize         length);
+
+/* usock-channel-deliver.c */
+UsockTakers
+         usock_channel_get_takers     (UsockChannel   *self);
+void     usock_channel_deliver        (UsockChannel   *self,
+                                       UsockTurn      *turn,
+                                       UsockTakers     takers,
+                                       UsockIncoming  *incoming);
 
 /* usock-channel-receive.c */
 gboolean usock_channel_is_wanted      (UsockChannel   *self);
