@@ -293,6 +293,18 @@ resident_size (void)
   return pages * (gsize) sysconf (_SC_PAGESIZE);
 }
 
+void
+assert_grown_less (gsize before,
+                   gsize limit)
+{
+#ifndef __SANITIZE_ADDRESS__
+  gsize now = resident_size ();
+
+  if (g_getenv ("USOCK_TEST_SLOW") == NULL)
+    g_assert_cmpuint (now - MIN (before, now), <, limit);
+#endif
+}
+
 guint64
 random_below (GRand   *random,
               guint64  end)

@@ -67,5 +67,8 @@ guint      number_of_fd           (int           fd);
 
 guint      count_open_fds         (void);
 gsize      resident_size          (void);
+/* Fails if memory has grown by so much since. Sanitizers and valgrind keep what is freed. */
+void       assert_grown_less      (gsize         before,
+                                   gsize         limit);
 guint64    random_below           (GRand        *random,
                                    guint64       end);

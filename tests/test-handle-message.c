@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -461,6 +463,14 @@ test_flags (UsockTest *test, gconstpointer data)
              USOCK_MSG_CONFIRM | USOCK_MSG_DONTROUTE | USOCK_MSG_NOSIGNAL | USOCK_MSG_DONTWAIT);
   received = receive (second, 100, USOCK_MSG_CMSG_CLOEXEC | USOCK_MSG_WAITALL);
   assert_text (received, "moreover");
+  {
+    g_autofree char *sender
+        = usock_address_to_string (usock_message_get_sender_address (received));
+
+    g_assert_cmpstr (sender, ==, usock_message_get_sender (received));
+    g_assert_true (usock_message_get_sender_address (received)
+                   == usock_message_get_sender_address (received));
+  }
   g_assert_cmpint (usock_message_get_msg_flags (received), ==, 0);
   g_assert_true (g_str_has_prefix (usock_message_get_sender (received), "127.0.0.1:"));
 
@@ -468,6 +478,7 @@ test_flags (UsockTest *test, gconstpointer data)
   send_text (one, "record", USOCK_MSG_EOR);
   record = receive (other, 100, USOCK_MSG_CMSG_CLOEXEC);
   assert_text (record, "record");
+  g_assert_null (usock_message_get_sender_address (record));
 }
 
 /* What TCP throws away is counted, and not made up. */
@@ -803,14 +814,40 @@ test_pidfd (UsockTest *test, gconstpointer data)
   g_assert_no_errno (close (pidfd));
 }
 
-/* The loopback interface shows each packet twice: leaving, and coming. */
+/* The kernel answers; of its addresses there is no text. */
+static void
+test_netlink (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockHandle) handle = handle_new (USOCK_AF_NETLINK, USOCK_SOCK_RAW, 0);
+  g_autoptr (UsockMessage) answer = NULL;
+  struct
+  {
+    struct nlmsghdr header;
+    struct ifinfomsg body;
+  } question = { { sizeof question, RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 1, 0 }, { 0 } };
+
+  usock_test_no_error (usock_handle_send (handle, (const guint8 *) &question, sizeof question, 0,
+                                          LONG, &error)
+                       == sizeof question);
+  answer = receive (handle, 65536, 0);
+  g_assert_cmpuint (usock_message_get_length (answer), >, sizeof (struct nlmsghdr));
+  g_assert_null (usock_message_get_sender (answer));
+  g_assert_cmpint (g_socket_address_get_family (usock_message_get_sender_address (answer)), ==,
+                   AF_NETLINK);
+}
+
+/* The loopback interface shows each packet twice, leaving and coming, which the address tells. */
 static void
 test_packet (UsockTest *test, gconstpointer data)
 {
   g_autoptr (UsockHandle) capture = NULL;
   g_autoptr (UsockHandle) first = NULL;
   g_autoptr (UsockHandle) second = NULL;
-  gboolean found = FALSE;
+  g_autoptr (UsockHandle) receiver = NULL;
+  g_autoptr (UsockHandle) sender = NULL;
+  g_autoptr (UsockPacketAddress) interface = NULL;
+  g_autoptr (UsockMessage) frame = NULL;
+  guint seen = 0;
 
   if (!own_network)
     {
@@ -821,9 +858,13 @@ test_packet (UsockTest *test, gconstpointer data)
   capture = handle_new (USOCK_AF_PACKET, USOCK_SOCK_DGRAM, g_htons (USOCK_ETH_P_ALL));
   g_assert_no_errno (setsockopt (usock_socket_get_fd (USOCK_SOCKET (capture)), SOL_PACKET,
                                  USOCK_PACKET_AUXDATA, &(int) { 1 }, sizeof (int)));
+  usock_test_no_error (
+      interface = usock_packet_address_new_for_interface ("lo", USOCK_ETH_P_ALL, &error));
+  usock_test_no_error (
+      usock_handle_bind_to_address (capture, G_SOCKET_ADDRESS (interface), &error));
   make_inet_pair (AF_INET, SOCK_DGRAM, &first, &second);
   send_text (first, "seen from below", 0);
-  while (!found)
+  while (seen != (1 << USOCK_PACKET_TYPE_HOST | 1 << USOCK_PACKET_TYPE_OUTGOING))
     {
       g_autoptr (UsockMessage) packet = receive (capture, 2000, USOCK_MSG_CMSG_CLOEXEC);
       g_autoptr (GVariant) auxdata
@@ -833,9 +874,27 @@ test_packet (UsockTest *test, gconstpointer data)
 
       g_assert_cmpstr (g_variant_get_type_string (auxdata), ==, "(uuuqqqq)");
       g_assert_cmpint (usock_message_get_flags (packet), ==, 0);
-      found = length == 20 + 8 + 15 && memcmp (bytes + 28, "seen from below", 15) == 0;
+      g_assert_true (
+          g_str_has_prefix (usock_message_get_sender (packet), "[00:00:00:00:00:00%lo]:0x"));
+      if (length == 20 + 8 + 15 && memcmp (bytes + 28, "seen from below", 15) == 0)
+        seen |= 1 << usock_packet_address_get_packet_type (
+                    USOCK_PACKET_ADDRESS (usock_message_get_sender_address (packet)));
     }
   g_assert_null (usock_handle_receive (capture, 0, USOCK_MSG_ERRQUEUE, 0, NULL));
+
+  /* What is sent to the link layer comes from there. */
+  usock_socket_close (USOCK_SOCKET (capture));
+  g_clear_object (&interface);
+  usock_test_no_error (
+      interface = usock_packet_address_new_for_interface ("lo", 0x88b5, &error));
+  usock_test_no_error (receiver = usock_handle_new_listening (G_SOCKET_ADDRESS (interface),
+                                                              USOCK_SOCK_DGRAM, 0, &error));
+  sender = handle_new (USOCK_AF_PACKET, USOCK_SOCK_DGRAM, 0);
+  usock_test_no_error (usock_handle_send_to (sender, (const guint8 *) "frame", 5,
+                                             G_SOCKET_ADDRESS (interface), 0, LONG, &error)
+                       == 5);
+  frame = receive (receiver, 100, 0);
+  assert_text (frame, "frame");
 }
 
 static gboolean
@@ -879,6 +938,7 @@ main (int argc, char *argv[])
   usock_test_add ("/usock/handle-message/credentials", test_credentials);
   usock_test_add ("/usock/handle-message/hostile-peer", test_hostile_peer);
   usock_test_add ("/usock/handle-message/pidfd", test_pidfd);
+  usock_test_add ("/usock/handle-message/netlink", test_netlink);
   usock_test_add ("/usock/handle-message/packet", test_packet);
 
   return g_test_run ();

@@ -425,7 +425,7 @@ test_full_backlog (UsockTest *test, gconstpointer data)
   cpu = get_cpu_time ();
   assert_fails (usock_handle_connect_to_path (clients[2], path, 200, &error),
                 G_IO_ERROR_TIMED_OUT);
-  g_assert_cmpint (get_cpu_time () - cpu, <, 100 * 1000);
+  g_assert_cmpint (get_cpu_time () - cpu, <, 75 * 1000);
   g_assert_cmpint (usock_socket_get_state (USOCK_SOCKET (clients[2])), ==, USOCK_STATE_NEW);
 
   thread = g_thread_new ("accept", accept_two, listener);
@@ -467,6 +467,61 @@ test_in_progress (UsockTest *test, gconstpointer data)
     }
   usock_test_no_error (usock_handle_connect_to_address (clients->pdata[clients->len - 1], address,
                                                         LONG, &error));
+}
+
+/* What is looked up has several addresses, of which the first may not be the one. */
+static void
+test_connected (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "socket");
+  g_autoptr (GSocketAddress) loopback = NULL;
+  g_autoptr (GSocketAddress) local = g_unix_socket_address_new (path);
+  g_autoptr (GSocketConnectable) host = NULL;
+  g_autoptr (UsockHandle) inet = NULL;
+  g_autoptr (UsockHandle) again = NULL;
+  g_autoptr (UsockHandle) client = NULL;
+  g_autoptr (UsockHandle) unix_listener = NULL;
+  g_autoptr (UsockHandle) unix_client = NULL;
+  g_autoptr (UsockHandle) receiver = NULL;
+  g_autoptr (UsockHandle) accepted = NULL;
+  GInetSocketAddress *address;
+
+  usock_test_no_error (loopback = usock_address_parse ("127.0.0.1:0", &error));
+  usock_test_no_error (
+      inet = usock_handle_new_listening (loopback, USOCK_SOCK_STREAM, 5, &error));
+  address
+      = G_INET_SOCKET_ADDRESS (usock_socket_get_local_address (USOCK_SOCKET (inet)));
+  host = g_network_address_new ("localhost", g_inet_socket_address_get_port (address));
+  usock_test_no_error (
+      client = usock_handle_new_connected (host, USOCK_SOCK_STREAM, LONG, NULL, &error));
+  usock_test_no_error (accepted = usock_handle_accept (inet, LONG, NULL, &error));
+  send_text (client, "hello");
+  assert_receives (accepted, "hello");
+
+  /* The side that closed first keeps its address for a while, which is no obstacle. */
+  usock_socket_close (USOCK_SOCKET (accepted));
+  assert_ended (client);
+  usock_socket_close (USOCK_SOCKET (client));
+  g_object_ref (address);
+  usock_socket_close (USOCK_SOCKET (inet));
+  assert_fails (usock_handle_new_connected (host, USOCK_SOCK_STREAM, LONG, NULL, &error),
+                G_IO_ERROR_CONNECTION_REFUSED);
+  usock_test_no_error (again = usock_handle_new_listening (G_SOCKET_ADDRESS (address),
+                                                           USOCK_SOCK_STREAM, 5, &error));
+  g_object_unref (address);
+
+  assert_fails (usock_handle_new_connected (G_SOCKET_CONNECTABLE (local), USOCK_SOCK_SEQPACKET,
+                                            LONG, NULL, &error),
+                G_IO_ERROR_NOT_FOUND);
+  usock_test_no_error (
+      unix_listener = usock_handle_new_listening (local, USOCK_SOCK_SEQPACKET, 0, &error));
+  usock_test_no_error (unix_client = usock_handle_new_connected (
+                           G_SOCKET_CONNECTABLE (local), USOCK_SOCK_SEQPACKET, LONG, NULL, &error));
+  assert_fails (usock_handle_new_listening (local, USOCK_SOCK_SEQPACKET, 0, &error),
+                G_IO_ERROR_ADDRESS_IN_USE);
+  usock_test_no_error (
+      receiver = usock_handle_new_listening (loopback, USOCK_SOCK_DGRAM, 0, &error));
+  g_assert_cmpint (usock_socket_get_state (USOCK_SOCKET (receiver)), ==, USOCK_STATE_NEW);
 }
 
 static void
@@ -661,7 +716,7 @@ test_full_receiver (UsockTest *test, gconstpointer data)
   cpu = get_cpu_time ();
   assert_fails (usock_handle_send_to (sender, &byte, 1, address, 0, 300, &error) != -1,
                 G_IO_ERROR_TIMED_OUT);
-  g_assert_cmpint (get_cpu_time () - cpu, <, 150 * 1000);
+  g_assert_cmpint (get_cpu_time () - cpu, <, 75 * 1000);
 
   thread = g_thread_new ("receiver", receive_one, receiver);
   usock_test_no_error (usock_handle_send_to (sender, &byte, 1, address, 0, LONG, &error) == 1);
@@ -684,6 +739,7 @@ main (int argc, char *argv[])
   usock_test_add ("/usock/handle/accept-unnamed", test_accept_unnamed);
   usock_test_add ("/usock/handle/full-backlog", test_full_backlog);
   usock_test_add ("/usock/handle/in-progress", test_in_progress);
+  usock_test_add ("/usock/handle/connected", test_connected);
   usock_test_add ("/usock/handle/parting", test_parting);
   usock_test_add ("/usock/handle/ends", test_ends);
   usock_test_add ("/usock/handle/shutdown", test_shutdown);

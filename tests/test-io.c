@@ -1098,6 +1098,23 @@ test_close_hidden_lingering (UsockTest *test, gconstpointer data)
   close (pair[1]);
 }
 
+/* It stands in the queue of a socket of ours. */
+static void
+test_close_guarded (UsockTest *test, gconstpointer data)
+{
+  int peer;
+  int lingering = make_lingering (&peer);
+  gint64 began;
+
+  send_fds (test->pair[1], "x", lingering, 1);
+  close (lingering);
+
+  began = g_get_monotonic_time ();
+  usock_io_close_guarded (usock_test_take (test, 0), FALSE);
+  g_assert_cmpint (g_get_monotonic_time () - began, <, G_USEC_PER_SEC);
+  close (peer);
+}
+
 static void
 test_close_kinds (UsockTest *test, gconstpointer data)
 {
@@ -1188,6 +1205,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/io/half-close", test_half_close);
   usock_test_add ("/usock/io/close-lingering", test_close_lingering);
   usock_test_add ("/usock/io/close-hidden-lingering", test_close_hidden_lingering);
+  usock_test_add ("/usock/io/close-guarded", test_close_guarded);
   usock_test_add ("/usock/io/close-kinds", test_close_kinds);
   usock_test_add ("/usock/io/close-in-child", test_close_in_child);
 

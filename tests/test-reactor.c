@@ -1052,6 +1052,132 @@ check_time (Probe *self)
   g_assert_cmpint (usock_reactor_get_time (self->reactor), ==, *now);
 }
 
+/* A watch that is alone, and warm enough to be polled by the source itself. */
+static Probe *
+probe_new_direct (void)
+{
+  Probe *self = probe_new ();
+
+  usock_watch_set_level (&self->watch, TRUE);
+  for (guint i = 1; !usock_watch_is_level (&self->watch); i++)
+    {
+      char byte;
+
+      g_assert_cmpuint (i, <, 100);
+      probe_write (self);
+      usock_test_wait_until (self->n_dispatched == i);
+      g_assert_cmpint (recv (self->fd, &byte, 1, 0), ==, 1);
+    }
+  self->n_dispatched = self->ready = 0;
+  return self;
+}
+
+/* What is left unread is told again, and what is known is not. */
+static void
+test_direct (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (Probe) probe = probe_new_direct ();
+  char byte;
+
+  settle (test);
+  g_assert_cmpuint (probe->n_dispatched, ==, 0);
+  probe_write (probe);
+  probe_write (probe);
+  usock_test_wait_until (probe->n_dispatched == 1);
+  g_assert_cmpint (recv (probe->fd, &byte, 1, 0), ==, 1);
+  usock_test_wait_until (probe->n_dispatched == 2);
+  g_assert_cmpuint (probe->ready, ==, USOCK_READY_IN);
+
+  probe->keep_ready = TRUE;
+  usock_test_wait_until (probe->n_dispatched == 3);
+  settle (test);
+  g_assert_cmpuint (probe->n_dispatched, ==, 3);
+  g_assert_true (usock_watch_is_level (&probe->watch));
+}
+
+static void
+test_direct_writable (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (Probe) probe = probe_new_direct ();
+
+  usock_watch_want_writable (&probe->watch, TRUE);
+  usock_test_wait_until (probe->n_dispatched > 0);
+  g_assert_cmpuint (probe->ready, ==, USOCK_READY_OUT);
+  usock_watch_want_writable (&probe->watch, FALSE);
+  settle (test);
+  probe->n_dispatched = 0;
+  settle (test);
+  g_assert_cmpuint (probe->n_dispatched, ==, 0);
+}
+
+/* poll() would tell of it for ever. */
+static void
+test_direct_hangup (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (Probe) probe = probe_new_direct ();
+
+  probe->keep_ready = TRUE;
+  close (probe->peer);
+  probe->peer = -1;
+  usock_test_wait_until (probe->n_dispatched > 0);
+  g_assert_true (probe->ready & USOCK_READY_HANGUP);
+  settle (test);
+  g_assert_false (usock_watch_is_level (&probe->watch));
+  g_assert_cmpuint (probe->n_dispatched, <=, 2);
+}
+
+static void
+test_direct_no_longer_alone (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (Probe) probe = probe_new_direct ();
+  Probe *other;
+
+  probe_write (probe);
+  other = probe_new ();
+  g_assert_false (usock_watch_is_level (&probe->watch));
+  probe_write (other);
+  usock_test_wait_until (probe->n_dispatched == 1 && other->n_dispatched == 1);
+  probe_free (other);
+  probe_write (probe);
+  usock_test_wait_until (probe->n_dispatched == 2);
+}
+
+static void
+test_direct_leaves (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (Probe) probe = probe_new_direct ();
+
+  usock_watch_set_level (&probe->watch, FALSE);
+  g_assert_false (usock_watch_is_level (&probe->watch));
+  probe_write (probe);
+  usock_test_wait_until (probe->n_dispatched == 1);
+  settle (test);
+  g_assert_cmpuint (probe->n_dispatched, ==, 1);
+}
+
+/* The child has a copy of the source, which must not wake it for what is its parent's. */
+static void
+test_direct_fork (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (Probe) probe = probe_new_direct ();
+  pid_t child;
+  int status;
+
+  probe_write (probe);
+  child = fork ();
+  if (child == 0)
+    {
+      gboolean quiet = TRUE;
+
+      for (guint i = 0; i < 10; i++)
+        quiet &= !g_main_context_iteration (test->context, FALSE);
+      _exit (quiet && probe->n_dispatched == 0 ? 0 : 1);
+    }
+  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+  g_assert_cmpint (status, ==, 0);
+  usock_test_wait_until (probe->n_dispatched == 1);
+}
+
 /* Somebody else closes the descriptor, of which a copy lives: epoll tells of it for ever. */
 static void
 test_closed_behind (UsockTest *test, gconstpointer data)
@@ -1241,6 +1367,12 @@ main (int argc, char **argv)
   usock_test_add ("/usock/reactor/sample-many", test_sample_many);
   usock_test_add ("/usock/reactor/rest", test_rest);
   usock_test_add ("/usock/reactor/rest-fails", test_rest_fails);
+  usock_test_add ("/usock/reactor/direct", test_direct);
+  usock_test_add ("/usock/reactor/direct-writable", test_direct_writable);
+  usock_test_add ("/usock/reactor/direct-hangup", test_direct_hangup);
+  usock_test_add ("/usock/reactor/direct-no-longer-alone", test_direct_no_longer_alone);
+  usock_test_add ("/usock/reactor/direct-leaves", test_direct_leaves);
+  usock_test_add ("/usock/reactor/direct-fork", test_direct_fork);
   usock_test_add ("/usock/reactor/closed-behind", test_closed_behind);
   usock_test_add ("/usock/reactor/time", test_time);
   usock_test_add ("/usock/reactor/run-until-idle", test_run_until_idle);

@@ -821,7 +821,10 @@ static void
 test_wrong_hosts (UsockTest     *test,
                   gconstpointer  unused)
 {
-  static const char *const hosts[] = { "", "\xff", "127.0.0.1" };
+  /* More than 63 bytes of a name have no dot in between. */
+  static const char *const hosts[]
+      = { "", "\xff", "127.0.0.1",
+          "☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃" };
   Scene scene;
 
   scene_start (&scene);
@@ -881,6 +884,14 @@ test_slow_lookup (UsockTest     *test,
   close (peer);
 }
 
+static void
+assert_lookup_cancelled (Scene *scene)
+{
+  g_assert_cmpuint (scene->resolver->waiting.length, >, 0);
+  for (GList *link = scene->resolver->waiting.head; link != NULL; link = link->next)
+    g_assert_true (g_cancellable_is_cancelled (g_task_get_cancellable (link->data)));
+}
+
 /* Nothing of it is left, however the lookup ends. */
 static void
 test_lookup_given_up (UsockTest     *test,
@@ -909,6 +920,7 @@ test_lookup_given_up (UsockTest     *test,
       else if (i == 1)
         usock_socket_close (USOCK_SOCKET (scene.channel));
       witness_expect (&scene.witness, words[i]);
+      assert_lookup_cancelled (&scene);
       if (i == 0)
         {
           scene_connect_async (&scene, "b", "127.0.0.1", G_SOCKET_FAMILY_INVALID, NULL);

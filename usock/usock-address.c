@@ -454,8 +454,12 @@ usock_native_to_text (const struct sockaddr *native,
       return unix_to_text (un->sun_path, path_length, FALSE);
     }
 
+  /* Of other families GIO tells the name of its class, which would read as a path. */
   address = usock_native_to_address (native, length);
-  return address != NULL ? usock_address_to_string (address) : NULL;
+  if (address == NULL || G_IS_NATIVE_SOCKET_ADDRESS (address))
+    return NULL;
+
+  return usock_address_to_string (address);
 }
 
 /* NULL if it names nobody. */

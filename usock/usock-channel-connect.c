@@ -49,6 +49,8 @@ usock_channel_opened (UsockChannel *self)
   self->route->stalled_since = self->last_activity;
   usock_socket_set_state (usock_channel_socket (self),
                           self->ending ? USOCK_STATE_READ_ONLY : USOCK_STATE_OPEN);
+  usock_watch_set_level (&usock_channel_socket (self)->watch,
+                         !USOCK_CHANNEL_GET_CLASS (self)->connectionless);
   usock_channel_flush (self, TRUE);
   usock_channel_finish_writing (self);
   usock_channel_schedule (self);

@@ -16,6 +16,27 @@ channel_mark_route (UsockChannel *self,
     usock_channel_enqueue (self, route, NULL, usock_operation_mark (operation));
 }
 
+/* Takes the operation over. */
+void
+usock_channel_start_flush (UsockChannel   *self,
+                           UsockOperation *operation)
+{
+  if (self->lost != NULL)
+    {
+      usock_channel_fail_operation (self, operation, g_error_copy (self->lost));
+      return;
+    }
+  if (self->n_queued > 0)
+    {
+      USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_mark_route, operation);
+      g_object_unref (operation);
+      return;
+    }
+
+  usock_operation_return_pointer (operation, NULL, NULL);
+  usock_channel_complete (self, operation);
+}
+
 /**
  * usock_channel_flush_async:
  * @self: a channel
@@ -34,26 +55,10 @@ usock_channel_flush_async (UsockChannel        *self,
                            GAsyncReadyCallback  callback,
                            gpointer             user_data)
 {
-  UsockOperation *operation;
-
   g_return_if_fail (USOCK_IS_CHANNEL (self));
 
-  operation = usock_channel_new_operation (self, usock_channel_flush_async, cancellable, callback,
-                                           user_data);
-  if (self->lost != NULL)
-    {
-      usock_channel_fail_operation (self, operation, g_error_copy (self->lost));
-      return;
-    }
-  if (self->n_queued > 0)
-    {
-      USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_mark_route, operation);
-      g_object_unref (operation);
-      return;
-    }
-
-  usock_operation_return_pointer (operation, NULL, NULL);
-  usock_channel_complete (self, operation);
+  usock_channel_start_flush (self, usock_channel_new_operation (self, usock_channel_flush_async,
+                                                                cancellable, callback, user_data));
 }
 
 /**
@@ -143,30 +148,57 @@ usock_channel_shutdown (UsockSocket  *socket,
 }
 
 /**
- * usock_channel_end_async:
+ * usock_channel_end_with_message:
  * @self: a channel
- * @cancellable: (nullable): what may cancel the call
- * @callback: (scope async): what to call when it is done
- * @user_data: data for @callback
+ * @message: (transfer none): the last message
+ * @error: return location for an error
  *
- * Ends our side as [method@Usock.Channel.end] does, and completes when
- * everything was sent and the end too. Cancelling stops the waiting only.
+ * Sends one last message, as [method@Usock.Channel.send_message] does, but
+ * however full the queue is; then ends our side, as
+ * [method@Usock.Channel.end] does. So a peer can always be told why.
+ *
+ * A datagram socket sends it to whom it is connected to, and accepts no more
+ * messages for anybody.
+ *
+ * The errors are those of [method@Usock.Channel.send_message], without
+ * `G_IO_ERROR_WOULD_BLOCK`. Our side has not ended then.
+ *
+ * Returns: whether the message was accepted
  *
  * Since: 1.0
  */
-void
-usock_channel_end_async (UsockChannel        *self,
-                         GCancellable        *cancellable,
-                         GAsyncReadyCallback  callback,
-                         gpointer             user_data)
+gboolean
+usock_channel_end_with_message (UsockChannel  *self,
+                                UsockMessage  *message,
+                                GError       **error)
 {
-  UsockOperation *operation;
+  GError *reason = NULL;
+
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
+  g_return_val_if_fail (message != NULL, FALSE);
+
+  if (!usock_channel_send_message (self, message, &reason))
+    {
+      if (!g_error_matches (reason, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+        {
+          g_propagate_error (error, reason);
+          return FALSE;
+        }
+      g_error_free (reason);
+      usock_channel_enqueue (self, self->route, usock_message_ref (message), NULL);
+    }
+
+  usock_channel_end (self);
+  return TRUE;
+}
+
+/* Takes the operation over. */
+void
+usock_channel_start_end (UsockChannel   *self,
+                         UsockOperation *operation)
+{
   GError *error = NULL;
 
-  g_return_if_fail (USOCK_IS_CHANNEL (self));
-
-  operation = usock_channel_new_operation (self, usock_channel_end_async, cancellable, callback,
-                                           user_data);
   if (usock_channel_socket (self)->state == USOCK_STATE_NEW)
     g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
                          _("Could not end: the channel is not connected"));
@@ -189,6 +221,30 @@ usock_channel_end_async (UsockChannel        *self,
 
   usock_queue_push (&self->enders, NULL, operation);
   usock_channel_end (self);
+}
+
+/**
+ * usock_channel_end_async:
+ * @self: a channel
+ * @cancellable: (nullable): what may cancel the call
+ * @callback: (scope async): what to call when it is done
+ * @user_data: data for @callback
+ *
+ * Ends our side as [method@Usock.Channel.end] does, and completes when
+ * everything was sent and the end too. Cancelling stops the waiting only.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_end_async (UsockChannel        *self,
+                         GCancellable        *cancellable,
+                         GAsyncReadyCallback  callback,
+                         gpointer             user_data)
+{
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  usock_channel_start_end (self, usock_channel_new_operation (self, usock_channel_end_async,
+                                                              cancellable, callback, user_data));
 }
 
 /**

@@ -12,11 +12,11 @@ G_BEGIN_DECLS
 /* usock-channel: messages in and out of one socket.
  *
  * Drives the queue, the io room and the reactor, and owns every signal about data. The room has
- * seven files: the class (usock-channel.c), its turns (-turn.c), becoming connected (-connect.c),
- * reading what the kernel has (-read.c), giving it to whom it is for (-receive.c), sending
- * (-send.c), and ending (-end.c). A turn keeps the order that is promised: connect, then messages,
- * then end; asynchronous calls complete in between, as they were decided; the base emits error and
- * close.
+ * ten files: the class (usock-channel.c), its turns (-turn.c), becoming connected (-connect.c),
+ * reading what the kernel has (-read.c), in turns and at once (-receive.c), giving it to whom it is
+ * for (-deliver.c), taking what is to be sent (-send.c), giving it to the kernel (-write.c), now or
+ * when it has room (-flush.c), and ending (-end.c). A turn keeps the order that is promised: connect, then messages, then end;
+ * asynchronous calls complete in between, as they were decided; the base emits error and close.
  *
  * Public calls only change state and wake the watch. */
 
@@ -68,6 +68,7 @@ struct _UsockChannel
   guint batch_next;
   guint batch_count;
   guint batch_size;
+  guint n_in_vain; /* reads for more that found nothing */
   gboolean wary; /* descriptors have come, wanted or not */
   gboolean at_end;
   gboolean end_emitted;
@@ -114,6 +115,30 @@ typedef struct
   guint slot;
   UsockMessage *message; /* from the inbox */
 } UsockIncoming;
+
+typedef enum
+{
+  USOCK_TAKER_RECEIVER = 1 << 0,
+  USOCK_TAKER_MESSAGE = 1 << 1,
+  USOCK_TAKER_DATA = 1 << 2,
+  USOCK_TAKER_BATCH = 1 << 3,
+  USOCK_TAKER_DATAGRAM = 1 << 4,
+  USOCK_TAKER_NOBODY = 1 << 5, /* closing gracefully: read on to the end */
+} UsockTakers;
+
+/* What a turn borrows, and what it found: a turn in a nested main loop borrows its own, and
+ * leaves everything as it was. */
+typedef struct
+{
+  UsockIoBatch *batch;
+  UsockIoBatch *outer;
+  guint outer_next;
+  guint outer_count;
+  GByteArray *array;
+  guint messages;
+  gsize bytes;
+  guint64 counted; /* up to there, the bytes of the channel are in the sum */
+} UsockTurn;
 
 typedef void (*UsockRouteFunc) (UsockChannel *self,
                                 UsockRoute   *route,
@@ -184,6 +209,12 @@ usock_channel_is_connected (UsockChannel *self)
          && !usock_reactor_is_inherited (self->parent_instance.reactor);
 }
 
+static inline gboolean
+usock_channel_holds_messages (UsockChannel *self)
+{
+  return self->inbox.length > 0 || self->batch_next < self->batch_count;
+}
+
 /* The errors of a channel name the other end; an adopted one may have none. */
 static inline const char *
 usock_channel_peer (UsockChannel *self)
@@ -238,11 +269,6 @@ void     usock_channel_retry_connect  (UsockChannel   *self);
 void     usock_channel_announce       (UsockChannel   *self);
 void     usock_channel_cancel_connect (UsockChannel   *self);
 
-/* usock-channel-end.c */
-gboolean usock_channel_shutdown       (UsockSocket    *socket,
-                                       UsockShut       how,
-                                       GError        **error);
-
 /* usock-channel-read.c */
 void     usock_channel_break          (UsockChannel   *self,
                                        GError         *error);
@@ -264,10 +290,22 @@ void     usock_channel_stow_batch     (UsockChannel   *self);
 GError  *usock_channel_new_fds_lost_error (UsockChannel *self,
                                            gsize         length);
 
+/* usock-channel-deliver.c */
+UsockTakers
+         usock_channel_get_takers     (UsockChannel   *self);
+void     usock_channel_deliver        (UsockChannel   *self,
+                                       UsockTurn      *turn,
+                                       UsockTakers     takers,
+                                       UsockIncoming  *incoming);
+
 /* usock-channel-receive.c */
 gboolean usock_channel_is_wanted      (UsockChannel   *self);
 void     usock_channel_read           (UsockChannel   *self);
 void     usock_channel_stow           (UsockChannel   *self);
+gssize   usock_channel_pull           (UsockChannel   *self,
+                                       gpointer        buffer,
+                                       gsize           length,
+                                       GArray         *fds);
 void     usock_channel_start_receiver (UsockChannel   *self,
                                        UsockOperation *operation);
 
@@ -283,15 +321,53 @@ void     usock_channel_enqueue        (UsockChannel   *self,
                                        UsockRoute     *route,
                                        UsockMessage   *message,
                                        UsockOperation *operation);
-void     usock_channel_flush          (UsockChannel   *self,
-                                       gboolean        force);
-void     usock_channel_wait_for_room  (UsockChannel   *self,
-                                       UsockRoute     *route,
-                                       int             errnum);
 gboolean usock_channel_finish_operation (UsockChannel  *self,
                                         GAsyncResult   *result,
                                         gpointer        tag,
                                         GError        **error);
+
+/* usock-channel-write.c */
+gboolean usock_channel_may_send_later (int             errnum);
+void     usock_channel_wait_for_room  (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       int             errnum);
+const char *
+         usock_channel_route_label    (UsockChannel   *self,
+                                       UsockRoute     *route);
+void     usock_channel_set_send_error (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       int             errnum,
+                                       gsize           length,
+                                       guint           n_fds,
+                                       GError        **error);
+void     usock_channel_note_bytes     (UsockChannel   *self,
+                                       gsize           length);
+void     usock_channel_note_sent      (UsockChannel   *self,
+                                       gsize           length);
+void     usock_channel_save_unread    (UsockChannel   *self,
+                                       UsockRoute     *route);
+gssize   usock_channel_write_message  (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       UsockMessage   *message,
+                                       gsize           sent);
+gssize   usock_channel_write          (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       UsockMessage   *message,
+                                       gconstpointer   data,
+                                       gsize           length);
+
+/* usock-channel-flush.c */
+#define USOCK_CHANNEL_BATCH_IOV 128
+
+guint    usock_channel_gather         (UsockMessage  **messages,
+                                       gsize           n_messages,
+                                       UsockIoOutgoing *outgoing,
+                                       struct iovec   *iov);
+void     usock_channel_advance        (UsockChannel   *self,
+                                       UsockRoute     *route,
+                                       gsize           sent);
+void     usock_channel_flush          (UsockChannel   *self,
+                                       gboolean        force);
 void     usock_channel_finish_writing (UsockChannel   *self);
 void     usock_channel_drop_queued    (UsockChannel   *self,
                                        const GError   *error);
@@ -301,5 +377,14 @@ void     usock_channel_drop_route     (UsockChannel   *self,
 void     usock_channel_move_queued    (UsockChannel   *self,
                                        UsockRoute     *from,
                                        UsockRoute     *to);
+
+/* usock-channel-end.c */
+gboolean usock_channel_shutdown       (UsockSocket    *socket,
+                                       UsockShut       how,
+                                       GError        **error);
+void     usock_channel_start_flush    (UsockChannel   *self,
+                                       UsockOperation *operation);
+void     usock_channel_start_end      (UsockChannel   *self,
+                                       UsockOperation *operation);
 
 G_END_DECLS

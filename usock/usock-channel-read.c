@@ -11,6 +11,9 @@
 /* Larger batches than this many bytes leave the cache before they are delivered. */
 #define BATCH_BYTES (512 * 1024)
 
+/* After how many reads that found nothing they are made less often, and how often. */
+#define IN_VAIN_LIMIT 16
+
 #define RETRY_DELAY (10 * 1000)
 
 /* What the kernel or the inbox still holds is delivered first. */
@@ -46,6 +49,7 @@ usock_channel_read_later (UsockChannel *self,
   UsockSocket *socket = usock_channel_socket (self);
 
   socket->watch.ready &= ~USOCK_READY_IN;
+  usock_watch_set_level (&socket->watch, FALSE);
   self->read_retry_at = usock_reactor_get_time (socket->reactor) + delay;
 }
 
@@ -224,6 +228,8 @@ usock_channel_make_message (UsockChannel  *self,
   usock_message_receive_info (incoming->message, flags,
                               control.has_credentials ? &control.credentials : NULL,
                               control.timestamp, sender);
+  if (sender != NULL)
+    usock_io_batch_sign (self->batch, incoming->slot, incoming->message);
   usock_message_receive_msg_flags (incoming->message,
                                    (UsockMsgFlags) control.msg_flags & ~USOCK_MSG_CMSG_CLOEXEC);
   usock_message_receive_controls (incoming->message, control.others, control.n_others,
@@ -233,6 +239,18 @@ usock_channel_make_message (UsockChannel  *self,
                                usock_io_close_foreign);
   usock_message_receive_tally (incoming->message, self->tally);
   return incoming->message;
+}
+
+/* Where there was one message there mostly is no other, and to ask costs as much as the message
+ * did. Whoever is told again of what is left need not ask each time. */
+static gboolean
+channel_is_calm (UsockChannel *self)
+{
+  if (self->n_in_vain < IN_VAIN_LIMIT
+      || !usock_watch_is_level (&usock_channel_socket (self)->watch))
+    return FALSE;
+
+  return ++self->n_in_vain % IN_VAIN_LIMIT != 0;
 }
 
 static void
@@ -249,6 +267,8 @@ channel_fill_messages (UsockChannel *self,
   int n = usock_io_receive (socket->fd, self->batch, self->read_buffer_size, wanted,
                             USOCK_CHANNEL_GET_CLASS (self)->connectionless);
 
+  if (wanted > 1)
+    self->n_in_vain = n == -EAGAIN ? self->n_in_vain + 1 : 0;
   if (n < 0)
     {
       channel_receive_failed (self, -n);
@@ -268,7 +288,10 @@ channel_fill_messages (UsockChannel *self,
       bytes += packet.length;
     }
 
-  channel_adapt_batch (self, wanted, n, bytes);
+  if (n == 1 && wanted == 1 && channel_is_calm (self))
+    socket->watch.ready &= ~USOCK_READY_IN;
+  else
+    channel_adapt_batch (self, wanted, n, bytes);
 }
 
 GError *

@@ -6,323 +6,21 @@
 #include "usock-channel-private.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 /* What one channel may deliver in one turn. Then it is the others' turn. */
 #define TURN_MESSAGES 256
 #define TURN_BYTES (1024 * 1024)
 
-/* What a descriptor counts as: closing one costs as much as reading that many bytes. */
-#define FD_BYTES 4096
-
 /* With more descriptors than this still to be closed no more are taken in. */
 #define CLOSING_LIMIT 512
 
-typedef enum
-{
-  TAKER_RECEIVER = 1 << 0,
-  TAKER_MESSAGE = 1 << 1,
-  TAKER_DATA = 1 << 2,
-  TAKER_BATCH = 1 << 3,
-  TAKER_DATAGRAM = 1 << 4,
-  TAKER_NOBODY = 1 << 5, /* closing gracefully: read on to the end */
-} Takers;
-
-/* What a turn borrows, and what it found: a turn in a nested main loop borrows its own, and
- * leaves everything as it was. */
-typedef struct
-{
-  UsockIoBatch *batch;
-  UsockIoBatch *outer;
-  guint outer_next;
-  guint outer_count;
-  GByteArray *array;
-  guint messages;
-  gsize bytes;
-  guint64 counted; /* up to there, the bytes of the channel are in the sum */
-} Turn;
-
-static gboolean
-channel_has_handler (UsockChannel       *self,
-                     UsockChannelSignal  signal)
-{
-  return g_signal_has_handler_pending (self, usock_channel_signals[signal], 0, FALSE);
-}
-
-/* A handler of this turn may have cancelled a call whose turn comes in the same one: it must not
- * take a message that nobody would look at. */
-static gboolean
-channel_has_receiver (UsockChannel *self)
-{
-  UsockQueueItem *first, item;
-
-  while ((first = usock_queue_peek (&self->receivers, 0)) != NULL)
-    {
-      if (!usock_operation_is_cancelled (first->operation))
-        return TRUE;
-      usock_queue_pop (&self->receivers, &item);
-      usock_channel_cancel_operation (self, item.operation);
-    }
-
-  return FALSE;
-}
-
-static gboolean
-channel_holds_messages (UsockChannel *self)
-{
-  return self->inbox.length > 0 || self->batch_next < self->batch_count;
-}
-
-/* Messages that the program keeps may hold as many as the process can have. What was read already
- * is delivered all the same, for nobody could take its descriptors before. */
-static gboolean
-channel_holds_enough_fds (UsockChannel *self)
-{
-  return self->max_held_fds > 0 && !channel_holds_messages (self)
-         && usock_tally_reaches (self->tally, self->max_held_fds);
-}
-
-/* Asked anew for each message: a handler may disconnect itself, and what nobody takes must
- * stay. */
-static Takers
-channel_get_takers (UsockChannel *self)
-{
-  UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
-  Takers takers = 0;
-
-  if (self->paused || self->withheld || channel_holds_enough_fds (self))
-    return 0;
-  if (channel_has_receiver (self))
-    return TAKER_RECEIVER;
-
-  if (channel_has_handler (self, USOCK_CHANNEL_SIGNAL_MESSAGE))
-    takers |= TAKER_MESSAGE;
-  if (class->datagram_signal != 0
-      && g_signal_has_handler_pending (self, class->datagram_signal, 0, FALSE))
-    takers |= TAKER_DATAGRAM;
-  if (!class->connectionless && channel_has_handler (self, USOCK_CHANNEL_SIGNAL_BATCH))
-    takers |= TAKER_BATCH;
-  else if (channel_has_handler (self, USOCK_CHANNEL_SIGNAL_DATA))
-    takers |= TAKER_DATA;
-  if (takers == 0 && self->closer != NULL)
-    takers = TAKER_NOBODY;
-
-  return takers;
-}
-
-/* For those who get bytes only. A message that is not whole would look as if it were; a channel
- * that refuses descriptors misses none. A datagram is dropped: anybody could send it, and must
- * not be able to close the socket. */
-static gboolean
-channel_check_whole (UsockChannel  *self,
-                     UsockIncoming *incoming)
-{
-  UsockIoControl control;
-  gboolean lost = FALSE;
-
-  if (incoming->message != NULL)
-    lost = (usock_message_get_flags (incoming->message) & USOCK_MESSAGE_FLAGS_FDS_LOST) != 0;
-  else if (incoming->has_control)
-    {
-      usock_channel_take_control (self, incoming, &control);
-      lost = control.fds_lost;
-      if (control.pidfd != -1)
-        close (control.pidfd);
-      for (guint i = 0; i < control.n_fds; i++)
-        usock_io_close_foreign (control.fds[i]);
-    }
-
-  if (!incoming->truncated && (!lost || self->max_fds == 0))
-    return TRUE;
-
-  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless)
-    usock_socket_record (usock_channel_socket (self), USOCK_IO_RECEIVE, EMSGSIZE);
-  else if (incoming->truncated)
-    usock_socket_fail (usock_channel_socket (self),
-                       g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
-                                    _("Could not receive from “%s”: a message of %zu"
-                                      " bytes is longer than the read buffer of %u bytes"),
-                                    usock_channel_peer (self), incoming->full_length,
-                                    self->read_buffer_size));
-  else
-    usock_socket_fail (usock_channel_socket (self),
-                       usock_channel_new_fds_lost_error (self, incoming->full_length));
-  return FALSE;
-}
-
-static void
-channel_give_to_receiver (UsockChannel  *self,
-                          UsockIncoming *incoming)
-{
-  UsockMessage *message = usock_channel_make_message (self, incoming);
-  UsockQueueItem item;
-
-  incoming->message = NULL;
-  usock_queue_pop (&self->receivers, &item);
-  usock_operation_return_pointer (item.operation, message,
-                                  (GDestroyNotify) usock_message_unref);
-  usock_channel_complete (self, item.operation);
-  usock_channel_run_completed (self);
-}
-
-/* Whether the message is whole. */
-static gboolean
-channel_emit_message (UsockChannel  *self,
-                      UsockIncoming *incoming)
-{
-  UsockMessage *message = usock_channel_make_message (self, incoming);
-  UsockMessageFlags flags;
-
-  g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_MESSAGE], 0, message);
-  usock_message_close_fds (message);
-
-  flags = usock_message_get_flags (message);
-  return (flags & USOCK_MESSAGE_FLAGS_TRUNCATED) == 0
-         && ((flags & USOCK_MESSAGE_FLAGS_FDS_LOST) == 0 || self->max_fds == 0);
-}
-
-static void
-channel_emit_data (UsockChannel  *self,
-                   Turn          *turn,
-                   UsockIncoming *incoming)
-{
-  GByteArray *array = turn->array;
-
-  array->data = (guint8 *) incoming->data;
-  array->len = incoming->length;
-  g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_DATA], 0, array);
-  array->data = NULL;
-  array->len = 0;
-}
-
-static void
-channel_emit_datagram (UsockChannel  *self,
-                       Turn          *turn,
-                       UsockIncoming *incoming)
-{
-  GByteArray *array = turn->array;
-  g_autofree char *sender
-      = incoming->message != NULL ? g_strdup (usock_message_get_sender (incoming->message))
-                                  : usock_io_batch_get_sender (self->batch, incoming->slot);
-
-  array->data = (guint8 *) incoming->data;
-  array->len = incoming->length;
-  g_signal_emit (self, USOCK_CHANNEL_GET_CLASS (self)->datagram_signal, 0, array, sender);
-  array->data = NULL;
-  array->len = 0;
-}
-
-/* Descriptors whose bytes somebody else took are nothing to those who get bytes. */
-static gboolean
-channel_has_no_bytes (UsockChannel        *self,
-                      const UsockIncoming *incoming)
-{
-  return USOCK_CHANNEL_GET_CLASS (self)->stream && incoming->length == 0;
-}
-
-static gboolean
-channel_next_of_batch (UsockChannel  *self,
-                       Turn          *turn,
-                       UsockIncoming *incoming)
-{
-  while (turn->messages > 0 && channel_get_takers (self) == TAKER_BATCH
-         && usock_channel_next_incoming (self, incoming))
-    {
-      gboolean whole = channel_check_whole (self, incoming);
-
-      turn->messages--;
-      turn->bytes += incoming->length;
-      if (whole && !channel_has_no_bytes (self, incoming))
-        return TRUE;
-
-      g_clear_pointer (&incoming->message, usock_message_unref);
-      if (!whole)
-        break;
-    }
-
-  return FALSE;
-}
-
-/* Collects what waits, as long as those who take it stay the same; what has to be told first,
- * like a message that was cut, waits for the next round. */
-static void
-channel_emit_batch (UsockChannel  *self,
-                    Turn          *turn,
-                    UsockIncoming *first)
-{
-  g_autoptr (GPtrArray) arrays
-      = g_ptr_array_new_with_free_func ((GDestroyNotify) g_byte_array_unref);
-  g_autoptr (GPtrArray) messages
-      = g_ptr_array_new_with_free_func ((GDestroyNotify) usock_message_unref);
-  UsockIncoming incoming = *first;
-
-  first->message = NULL;
-  do
-    {
-      GByteArray *array = g_byte_array_new ();
-
-      array->data = (guint8 *) incoming.data;
-      array->len = incoming.length;
-      g_ptr_array_add (arrays, array);
-      if (incoming.message != NULL)
-        g_ptr_array_add (messages, incoming.message);
-    }
-  while (channel_next_of_batch (self, turn, &incoming));
-
-  g_signal_emit (self, usock_channel_signals[USOCK_CHANNEL_SIGNAL_BATCH], 0, arrays);
-
-  for (guint i = 0; i < arrays->len; i++)
-    {
-      GByteArray *array = arrays->pdata[i];
-
-      array->data = NULL;
-      array->len = 0;
-    }
-}
-
-static void
-channel_deliver (UsockChannel  *self,
-                 Turn          *turn,
-                 Takers         takers,
-                 UsockIncoming *incoming)
-{
-  UsockSocket *socket = usock_channel_socket (self);
-
-  if (channel_has_no_bytes (self, incoming))
-    takers &= TAKER_RECEIVER | TAKER_MESSAGE | TAKER_NOBODY;
-
-  turn->bytes += incoming->length;
-  turn->counted = self->bytes_read;
-  if (takers & TAKER_RECEIVER)
-    channel_give_to_receiver (self, incoming);
-  else
-    {
-      if (takers & (TAKER_MESSAGE | TAKER_NOBODY))
-        {
-          /* It has said what is missing, which to the others would look whole. */
-          if (!channel_emit_message (self, incoming))
-            takers = 0;
-        }
-      else if (takers == 0 || !channel_check_whole (self, incoming))
-        takers = 0;
-
-      if ((takers & TAKER_DATA) && socket->state != USOCK_STATE_CLOSED)
-        channel_emit_data (self, turn, incoming);
-      else if ((takers & TAKER_BATCH) && socket->state != USOCK_STATE_CLOSED)
-        channel_emit_batch (self, turn, incoming);
-      if ((takers & TAKER_DATAGRAM) && socket->state != USOCK_STATE_CLOSED)
-        channel_emit_datagram (self, turn, incoming);
-    }
-
-  turn->bytes += incoming->n_fds * FD_BYTES;
-  g_clear_pointer (&incoming->message, usock_message_unref);
-}
-
 static void
 turn_begin (UsockChannel *self,
-            Turn         *turn)
+            UsockTurn    *turn)
 {
-  *turn = (Turn) { .messages = TURN_MESSAGES, .counted = self->bytes_read };
+  *turn = (UsockTurn) { .messages = TURN_MESSAGES, .counted = self->bytes_read };
   turn->outer = self->batch;
   turn->outer_next = self->batch_next;
   turn->outer_count = self->batch_count;
@@ -331,7 +29,7 @@ turn_begin (UsockChannel *self,
 /* A handler may have made the read buffer larger since the last batch. */
 static void
 turn_borrow (UsockChannel *self,
-             Turn         *turn)
+             UsockTurn    *turn)
 {
   UsockReactor *reactor = usock_channel_socket (self)->reactor;
 
@@ -351,7 +49,7 @@ turn_borrow (UsockChannel *self,
 /* What was read and not delivered goes to the inbox: the buffers are only borrowed. */
 static void
 turn_end (UsockChannel *self,
-          Turn         *turn)
+          UsockTurn    *turn)
 {
   if (turn->array != NULL)
     g_byte_array_unref (turn->array);
@@ -368,7 +66,7 @@ turn_end (UsockChannel *self,
 static gboolean
 channel_is_readable (UsockChannel *self)
 {
-  return channel_holds_messages (self)
+  return usock_channel_holds_messages (self)
          || (!self->at_end && (usock_channel_socket (self)->watch.ready & USOCK_READY_IN) != 0);
 }
 
@@ -376,17 +74,17 @@ channel_is_readable (UsockChannel *self)
 gboolean
 usock_channel_is_wanted (UsockChannel *self)
 {
-  return channel_is_readable (self) && channel_get_takers (self) != 0;
+  return channel_is_readable (self) && usock_channel_get_takers (self) != 0;
 }
 
 /* The oldest receiver, if it does not take messages as they come. */
 static UsockOperation *
 channel_get_assembler (UsockChannel *self,
-                       Takers        takers)
+                       UsockTakers   takers)
 {
   UsockOperation *receiver;
 
-  if ((takers & TAKER_RECEIVER) == 0 || USOCK_CHANNEL_GET_CLASS (self)->assemble == NULL)
+  if ((takers & USOCK_TAKER_RECEIVER) == 0 || USOCK_CHANNEL_GET_CLASS (self)->assemble == NULL)
     return NULL;
 
   receiver = usock_queue_peek (&self->receivers, 0)->operation;
@@ -413,7 +111,7 @@ channel_is_exhausted (UsockChannel *self)
 
 static gboolean
 channel_assemble (UsockChannel   *self,
-                  Turn           *turn,
+                  UsockTurn      *turn,
                   UsockOperation *receiver)
 {
   UsockQueueItem item;
@@ -467,18 +165,18 @@ channel_end_reached (UsockChannel *self)
 static void
 channel_look_for_end (UsockChannel *self)
 {
+  UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
   UsockSocket *socket = usock_channel_socket (self);
   int result;
 
-  if (self->paused || channel_holds_messages (self) || self->at_end
-      || USOCK_CHANNEL_GET_CLASS (self)->connectionless)
+  if (self->paused || usock_channel_holds_messages (self) || self->at_end || class->connectionless)
     return;
 
-  result = usock_io_peek_end (socket->fd, USOCK_CHANNEL_GET_CLASS (self)->stream, &self->at_end);
+  result = usock_io_peek_end (socket->fd, class->stream, &self->at_end);
   if (result == -ECONNRESET)
     {
       usock_channel_break_errno (self, ECONNRESET);
-      result = usock_io_peek_end (socket->fd, USOCK_CHANNEL_GET_CLASS (self)->stream, &self->at_end);
+      result = usock_io_peek_end (socket->fd, class->stream, &self->at_end);
     }
   if (result == -EAGAIN)
     socket->watch.ready &= ~(USOCK_READY_HANGUP | USOCK_READY_IN);
@@ -486,7 +184,7 @@ channel_look_for_end (UsockChannel *self)
 
 /* Whether the turn had to leave something to the next. */
 static gboolean
-turn_is_over (const Turn *turn)
+turn_is_over (const UsockTurn *turn)
 {
   return turn->messages == 0 || turn->bytes >= TURN_BYTES;
 }
@@ -499,17 +197,17 @@ channel_after_reading (UsockChannel *self,
   gboolean readable, busy;
 
   /* What somebody waits for may be there, and not in the inbox. */
-  if (was_cut && channel_get_assembler (self, channel_get_takers (self)) != NULL)
+  if (was_cut && channel_get_assembler (self, usock_channel_get_takers (self)) != NULL)
     {
       usock_watch_wake (&socket->watch);
       return;
     }
 
   if (((socket->watch.ready & USOCK_READY_HANGUP) || self->broken != NULL)
-      && channel_get_takers (self) == 0)
+      && usock_channel_get_takers (self) == 0)
     channel_look_for_end (self);
 
-  if (!channel_holds_messages (self) && !self->paused)
+  if (!usock_channel_holds_messages (self) && !self->paused)
     {
       if (self->at_end)
         channel_end_reached (self);
@@ -521,7 +219,7 @@ channel_after_reading (UsockChannel *self,
     return;
 
   readable = channel_is_readable (self);
-  busy = readable && channel_get_takers (self) != 0;
+  busy = readable && usock_channel_get_takers (self) != 0;
   if (busy)
     usock_watch_wake (&socket->watch);
   usock_watch_sample (&socket->watch, readable && !busy && !self->paused);
@@ -534,8 +232,8 @@ usock_channel_read (UsockChannel *self)
   UsockSocket *socket = usock_channel_socket (self);
   UsockOperation *assembler;
   UsockIncoming incoming;
-  Takers takers;
-  Turn turn;
+  UsockTakers takers;
+  UsockTurn turn;
 
   if (self->read_retry_at > 0 && usock_reactor_get_time (socket->reactor) >= self->read_retry_at)
     {
@@ -545,13 +243,13 @@ usock_channel_read (UsockChannel *self)
 
   turn_begin (self, &turn);
   while (!turn_is_over (&turn) && usock_channel_is_connected (self)
-         && (takers = channel_get_takers (self)) != 0)
+         && (takers = usock_channel_get_takers (self)) != 0)
     {
       assembler = channel_get_assembler (self, takers);
       if (assembler != NULL
           && (channel_assemble (self, &turn, assembler) || !usock_channel_is_connected (self)))
         continue;
-      if (!channel_holds_messages (self))
+      if (!usock_channel_holds_messages (self))
         {
           if (self->at_end || !(socket->watch.ready & USOCK_READY_IN))
             break;
@@ -571,7 +269,7 @@ usock_channel_read (UsockChannel *self)
         turn.array = g_byte_array_new ();
       turn.messages--;
       usock_channel_next_incoming (self, &incoming);
-      channel_deliver (self, &turn, takers, &incoming);
+      usock_channel_deliver (self, &turn, takers, &incoming);
     }
   if (turn.messages < TURN_MESSAGES)
     usock_channel_note_activity (self);
@@ -586,7 +284,7 @@ void
 usock_channel_stow (UsockChannel *self)
 {
   UsockSocket *socket = usock_channel_socket (self);
-  Turn turn;
+  UsockTurn turn;
 
   turn_begin (self, &turn);
   usock_channel_stow_batch (self);
@@ -601,6 +299,90 @@ usock_channel_stow (UsockChannel *self)
 
   if (self->inbox.length > 0)
     usock_watch_wake (&socket->watch);
+}
+
+static void
+channel_take_fds (UsockMessage *message,
+                  GArray       *fds)
+{
+  gsize n_fds;
+  g_autofree int *taken = usock_message_take_fds (message, &n_fds);
+
+  if (n_fds > 0)
+    g_array_append_vals (fds, taken, n_fds);
+}
+
+/* Of what stands first, as many bytes as fit, and all of the descriptors. The rest stays first. */
+static gsize
+channel_take_first (UsockChannel *self,
+                    gpointer      buffer,
+                    gsize         length,
+                    GArray       *fds)
+{
+  UsockIncoming incoming = { 0 };
+  gsize n;
+
+  /* Descriptors may be all that is left of a message. */
+  while (incoming.length == 0)
+    {
+      g_clear_pointer (&incoming.message, usock_message_unref);
+      if (!usock_channel_next_incoming (self, &incoming))
+        return 0;
+      if (incoming.message != NULL)
+        channel_take_fds (incoming.message, fds);
+    }
+
+  n = MIN (incoming.length, length);
+  memcpy (buffer, incoming.data, n);
+  if (n < incoming.length)
+    usock_queue_push_front (&self->inbox,
+                            incoming.message != NULL
+                                ? usock_message_new_rest (incoming.message, n)
+                                : usock_message_new_received (incoming.data + n,
+                                                              incoming.length - n,
+                                                              incoming.length - n));
+  g_clear_pointer (&incoming.message, usock_message_unref);
+  return n;
+}
+
+/* For who reads a stream there and then, not from a turn: some of what comes next, 0 if nothing
+ * more will come, or -EAGAIN. What was read too much for @buffer waits in the inbox. */
+gssize
+usock_channel_pull (UsockChannel *self,
+                    gpointer      buffer,
+                    gsize         length,
+                    GArray       *fds)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  gssize result;
+  UsockTurn turn;
+
+  usock_channel_stow_batch (self);
+  turn_begin (self, &turn);
+  result = channel_take_first (self, buffer, length, fds);
+  while (result == 0 && !channel_is_exhausted (self))
+    {
+      turn_borrow (self, &turn);
+      if (self->read_retry_at > 0)
+        socket->watch.ready |= USOCK_READY_IN;
+      self->read_retry_at = 0;
+      usock_channel_fill (self, 1);
+      result = channel_take_first (self, buffer, length, fds);
+      if (result == 0 && !(socket->watch.ready & USOCK_READY_IN)
+          && (self->broken == NULL || self->read_retry_at > 0))
+        result = self->at_end ? 0 : -EAGAIN;
+    }
+  turn_end (self, &turn);
+
+  if (result > 0)
+    usock_channel_note_activity (self);
+  /* The turn tells of the end, and looks for it where the peer has hung up. What is left here may
+   * be wanted, and no event tells of it: epoll forgets an edge that was read away. */
+  if (channel_is_exhausted (self) || (socket->watch.ready & USOCK_READY_HANGUP) != 0)
+    usock_watch_wake (&socket->watch);
+  usock_watch_sample (&socket->watch, channel_is_readable (self) && !self->paused);
+  usock_channel_schedule (self);
+  return result;
 }
 
 /* Takes the operation over, and puts it behind the others that wait. */

@@ -9,89 +9,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Segments of one message that leave without being joined; the kernel takes 1024. */
-#define MESSAGE_IOV 64
-#define BATCH_IOV 128
-
-#define RETRY_DELAY (10 * 1000)
-
-/* What the kernel may take later. Only EAGAIN is followed by an event; memory, and descriptors
- * on their way that others of this user have not received, come back without one. */
-static gboolean
-send_may_succeed_later (int errnum)
-{
-  return errnum == EAGAIN || errnum == ENOBUFS || errnum == ENOMEM || errnum == ETOOMANYREFS;
-}
-
-void
-usock_channel_wait_for_room (UsockChannel *self,
-                             UsockRoute   *route,
-                             int           errnum)
-{
-  UsockSocket *socket = usock_channel_socket (self);
-
-  route->blocked = TRUE;
-  if (errnum == EAGAIN)
-    usock_watch_want_writable (&socket->watch, TRUE);
-  else
-    route->retry_at = usock_reactor_get_time (socket->reactor) + RETRY_DELAY;
-  usock_channel_schedule (self);
-}
-
-static const char *
-channel_route_label (UsockChannel *self,
-                     UsockRoute   *route)
-{
-  return route->destination != NULL ? route->destination->label : usock_channel_peer (self);
-}
-
-/* The kernel tells why a connection broke once. Here that took the place that the reader would have
- * learned it from; what it can still read it shall. */
-static gboolean
-send_takes_reason (UsockChannel *self,
-                   int           errnum)
-{
-  UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
-
-  if (class->stream && usock_channel_socket (self)->family != AF_UNIX)
-    return errnum != EPIPE;
-
-  return errnum == ECONNRESET && !class->connectionless;
-}
-
-static void
-channel_set_send_error (UsockChannel  *self,
-                        UsockRoute    *route,
-                        int            errnum,
-                        gsize          length,
-                        guint          n_fds,
-                        GError       **error)
-{
-  usock_socket_record (usock_channel_socket (self), USOCK_IO_SEND, errnum);
-
-  if (errnum == EMSGSIZE)
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
-                 _("Could not send a message of %zu bytes to “%s”: the system "
-                   "takes no more than %d, and less if net.core.wmem_max says so"),
-                 length, channel_route_label (self, route), USOCK_IO_MESSAGE_MAX);
-  else if (errnum == EPERM && n_fds > 0)
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
-                 _("Could not send %u descriptors to “%s”: the peer does not accept any"), n_fds,
-                 channel_route_label (self, route));
-  else
-    usock_error_set_errno (error, errnum, _("Could not send to “%s”"),
-                           channel_route_label (self, route));
-
-  if (send_takes_reason (self, errnum))
-    {
-      GError *reset = NULL;
-
-      usock_error_set_errno (&reset, errnum, _("Could not receive from “%s”"),
-                             usock_channel_peer (self));
-      usock_channel_break (self, reset);
-    }
-}
-
 static gboolean
 channel_check_sendable (UsockChannel  *self,
                         GError       **error)
@@ -116,158 +33,6 @@ channel_check_sendable (UsockChannel  *self,
   return FALSE;
 }
 
-static void
-channel_note_bytes (UsockChannel *self,
-                    gsize         length)
-{
-  self->bytes_written += length;
-  usock_channel_note_activity (self);
-}
-
-static void
-channel_note_sent (UsockChannel *self,
-                   gsize         length)
-{
-  channel_note_bytes (self, length);
-  self->messages_written++;
-}
-
-/* Drops what has been sent already. */
-static guint
-iov_advance (struct iovec *iov,
-             guint         n_iov,
-             gsize         sent)
-{
-  guint first = 0;
-
-  while (first < n_iov && sent >= iov[first].iov_len)
-    sent -= iov[first++].iov_len;
-
-  memmove (iov, iov + first, (n_iov - first) * sizeof *iov);
-  if (sent > 0)
-    {
-      iov[0].iov_base = (char *) iov[0].iov_base + sent;
-      iov[0].iov_len -= sent;
-    }
-  return n_iov - first;
-}
-
-/* With @outgoing->n_fds below the message's where some were taken before it was first sent. On a
- * byte stream descriptors leave with the first piece, whatever its size; sent again, they would
- * come again. */
-static gssize
-channel_send_message_now (UsockChannel *self,
-                          UsockRoute   *route,
-                          UsockMessage *message,
-                          gsize         sent)
-{
-  struct iovec iov[MESSAGE_IOV];
-  UsockIoOutgoing outgoing = { .iov = iov, .destination = route->destination };
-  UsockCredentials credentials;
-  int fds[USOCK_IO_FDS_MAX];
-  guint n_fds;
-  const int *all = usock_message_peek_fds (message, &n_fds);
-
-  for (guint i = 0; i < n_fds && sent == 0; i++)
-    if (all[i] != -1)
-      fds[outgoing.n_fds++] = all[i];
-  outgoing.fds = fds;
-  if (usock_message_peek_credentials (message, &credentials))
-    outgoing.credentials = &credentials;
-  if (sent == 0)
-    outgoing.controls = usock_message_peek_controls (message, &outgoing.n_controls);
-
-  outgoing.n_iov = usock_message_get_iov (message, iov, MESSAGE_IOV);
-  if (outgoing.n_iov > MESSAGE_IOV)
-    {
-      iov[0].iov_base = (gpointer) usock_message_get_data (message, &iov[0].iov_len);
-      outgoing.n_iov = 1;
-    }
-  if (sent > 0)
-    outgoing.n_iov = iov_advance (iov, outgoing.n_iov, sent);
-
-  return usock_io_send (usock_channel_socket (self)->fd, &outgoing);
-}
-
-static gboolean
-channel_can_repair (UsockChannel *self,
-                    UsockRoute   *route,
-                    int           errnum,
-                    gsize         length)
-{
-  UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
-  int family = usock_channel_socket (self)->family;
-
-  if (class->stream)
-    return FALSE;
-  if (errnum == EMSGSIZE && family == AF_UNIX)
-    return usock_io_make_room (usock_channel_socket (self)->fd, length) == 0;
-  if (!class->connectionless)
-    return FALSE;
-  if (errnum == EAGAIN)
-    return class->expand (self);
-
-  /* What the socket has been told of an earlier message it says at the next call, whatever that
-   * is for. */
-  if (errnum == ECONNRESET || family != AF_UNIX)
-    return !send_may_succeed_later (errnum);
-
-  return (errnum == ECONNREFUSED || errnum == ENOTCONN) && route == self->route
-         && class->repair (self);
-}
-
-/* A failing send empties the receive queue of a connected datagram socket, see the kernel's
- * unix_dgram_sendmsg(). One that asks for credentials is given a name, and so may receive too. */
-static void
-channel_save_unread (UsockChannel *self,
-                     UsockRoute   *route)
-{
-  if (route == self->route
-      && (self->stows
-          || (self->pass_credentials && USOCK_CHANNEL_GET_CLASS (self)->connectionless)))
-    usock_channel_stow (self);
-}
-
-/* @message may be NULL, for plain bytes: nothing is allocated for what leaves at once. */
-static gssize
-channel_send_now (UsockChannel *self,
-                  UsockRoute   *route,
-                  UsockMessage *message,
-                  gconstpointer data,
-                  gsize         length)
-{
-  gssize result;
-
-  /* No bytes are nothing to a stream. */
-  if (length == 0 && USOCK_CHANNEL_GET_CLASS (self)->stream)
-    return 0;
-
-  channel_save_unread (self, route);
-  for (gboolean retried = FALSE;; retried = TRUE)
-    {
-      if (message != NULL)
-        result = channel_send_message_now (self, route, message, 0);
-      else if (route->destination == NULL)
-        result = usock_io_send_data (usock_channel_socket (self)->fd, data, length);
-      else
-        result = usock_io_send_data_to (usock_channel_socket (self)->fd, data, length,
-                                        route->destination);
-
-      if (result == -ENOBUFS && length > USOCK_IO_MESSAGE_MAX
-          && !USOCK_CHANNEL_GET_CLASS (self)->stream)
-        result = -EMSGSIZE;
-      if (result >= 0 || retried || !channel_can_repair (self, route, -result, length))
-        break;
-    }
-
-  /* UDP's word for it. */
-  if (result == -EDESTADDRREQ)
-    result = -ENOTCONN;
-
-  /* The kernel says that the peer is gone once, and then that there never was one. */
-  return result == -ENOTCONN && self->target != NULL ? -ECONNREFUSED : result;
-}
-
 /* Whether the limit lets one more in. A message that the kernel would never take must not get
  * into the queue either: later there is nobody to tell. */
 static gboolean
@@ -283,7 +48,7 @@ channel_check_room (UsockChannel  *self,
   if (usock_channel_socket (self)->family == AF_UNIX && !USOCK_CHANNEL_GET_CLASS (self)->stream
       && usock_io_make_room (usock_channel_socket (self)->fd, length) == -EMSGSIZE)
     {
-      channel_set_send_error (self, route, EMSGSIZE, length, n_fds, error);
+      usock_channel_set_send_error (self, route, EMSGSIZE, length, n_fds, error);
       return FALSE;
     }
 
@@ -296,7 +61,7 @@ channel_check_room (UsockChannel  *self,
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK,
                _("Could not send to “%s”: the peer does not keep up, and %" PRIu64
                  " bytes are queued"),
-               channel_route_label (self, route), self->queued_cost);
+               usock_channel_route_label (self, route), self->queued_cost);
   return FALSE;
 }
 
@@ -345,30 +110,6 @@ channel_is_part (UsockChannel *self,
   return result < length && USOCK_CHANNEL_GET_CLASS (self)->stream;
 }
 
-/* Of the head: that much of it has left. */
-static void
-channel_advance (UsockChannel *self,
-                 UsockRoute   *route,
-                 gsize         sent)
-{
-  usock_queue_advance (&route->queue, sent);
-  self->queued_cost -= sent;
-  channel_note_bytes (self, sent);
-}
-
-/* Of the head: out of the queue and the sums. */
-static void
-channel_dequeue (UsockChannel   *self,
-                 UsockRoute     *route,
-                 UsockQueueItem *item)
-{
-  usock_queue_pop (&route->queue, item);
-  self->n_queued--;
-  self->queued_cost -= item->cost;
-  if (item->message != NULL)
-    usock_message_unpin_fds (item->message);
-}
-
 /* The kernel would take the message, and drop the descriptors. */
 static gboolean
 channel_check_fds (UsockChannel  *self,
@@ -401,7 +142,7 @@ channel_sent_all (UsockChannel   *self,
 {
   if (message != NULL)
     usock_message_freeze (message);
-  channel_note_sent (self, length);
+  usock_channel_note_sent (self, length);
   if (operation == NULL)
     return;
 
@@ -423,14 +164,14 @@ channel_sent_part (UsockChannel   *self,
   if (message != NULL)
     {
       usock_channel_enqueue (self, route, usock_message_ref (message), operation);
-      channel_advance (self, route, sent);
+      usock_channel_advance (self, route, sent);
     }
   else
     {
       usock_channel_enqueue (self, route,
                              usock_message_new ((const guint8 *) data + sent, length - sent),
                              operation);
-      channel_note_bytes (self, sent);
+      usock_channel_note_bytes (self, sent);
     }
   USOCK_CHANNEL_GET_CLASS (self)->blocked (self, route, EAGAIN, TRUE);
 }
@@ -460,7 +201,7 @@ usock_channel_send_on (UsockChannel    *self,
 
   if (channel_may_send_now (self, route))
     {
-      gssize result = channel_send_now (self, route, message, data, length);
+      gssize result = usock_channel_write (self, route, message, data, length);
 
       if (result >= 0)
         {
@@ -470,9 +211,9 @@ usock_channel_send_on (UsockChannel    *self,
             channel_sent_all (self, message, length, operation);
           return TRUE;
         }
-      if (!send_may_succeed_later (-result))
+      if (!usock_channel_may_send_later (-result))
         {
-          channel_set_send_error (self, route, -result, length, n_fds, error);
+          usock_channel_set_send_error (self, route, -result, length, n_fds, error);
           return FALSE;
         }
       USOCK_CHANNEL_GET_CLASS (self)->blocked (self, route, -result, FALSE);
@@ -496,35 +237,6 @@ channel_send (UsockChannel  *self,
               GError       **error)
 {
   return usock_channel_send_on (self, self->route, message, data, length, NULL, error);
-}
-
-/* How many of the messages can leave in one system call: those that are bytes only. */
-static guint
-channel_gather (UsockMessage    **messages,
-                gsize             n_messages,
-                UsockIoOutgoing  *outgoing,
-                struct iovec     *iov)
-{
-  guint n = 0, used = 0;
-
-  while (n < MIN (n_messages, USOCK_IO_BATCH_MAX))
-    {
-      UsockCredentials credentials;
-      guint n_iov, n_controls;
-
-      if (usock_message_get_n_fds (messages[n]) > 0
-          || usock_message_peek_credentials (messages[n], &credentials)
-          || usock_message_peek_controls (messages[n], &n_controls) != NULL)
-        break;
-
-      n_iov = usock_message_get_iov (messages[n], iov + used, BATCH_IOV - used);
-      if (n_iov > BATCH_IOV - used)
-        break;
-      outgoing[n++] = (UsockIoOutgoing) { .iov = iov + used, .n_iov = n_iov };
-      used += n_iov;
-    }
-
-  return n;
 }
 
 /* To a stream many messages are one piece of bytes, of which any part may leave. Returns how many
@@ -569,7 +281,7 @@ channel_send_some (UsockChannel   *self,
                    GError        **error)
 {
   UsockIoOutgoing outgoing[USOCK_IO_BATCH_MAX];
-  struct iovec iov[BATCH_IOV];
+  struct iovec iov[USOCK_CHANNEL_BATCH_IOV];
   UsockSocket *socket = usock_channel_socket (self);
   guint gathered = 0;
   int sent = 0;
@@ -578,7 +290,7 @@ channel_send_some (UsockChannel   *self,
     return 0;
 
   if (channel_may_send_now (self, self->route))
-    gathered = channel_gather (messages, n_messages, outgoing, iov);
+    gathered = usock_channel_gather (messages, n_messages, outgoing, iov);
   if (gathered > 1 && USOCK_CHANNEL_GET_CLASS (self)->stream)
     {
       gsize accepted = channel_send_joined (self, messages, outgoing, gathered);
@@ -588,367 +300,18 @@ channel_send_some (UsockChannel   *self,
     }
   else if (gathered > 1)
     {
-      channel_save_unread (self, self->route);
+      usock_channel_save_unread (self, self->route);
       sent = usock_io_send_batch (socket->fd, outgoing, gathered);
     }
   for (int i = 0; i < sent; i++)
     {
       usock_message_freeze (messages[i]);
-      channel_note_sent (self, usock_message_get_length (messages[i]));
+      usock_channel_note_sent (self, usock_message_get_length (messages[i]));
     }
   if (sent > 0)
     return sent;
 
   return channel_send (self, messages[0], NULL, usock_message_get_length (messages[0]), error);
-}
-
-static void
-channel_pop_sent (UsockChannel *self,
-                  UsockRoute   *route)
-{
-  UsockQueueItem item;
-
-  channel_dequeue (self, route, &item);
-  if (item.message != NULL)
-    {
-      channel_note_sent (self, usock_message_get_length (item.message) - item.sent);
-      usock_message_unref (item.message);
-    }
-  if (item.operation != NULL && (item.message != NULL || usock_operation_unmark (item.operation)))
-    {
-      usock_operation_return_pointer (item.operation, NULL, NULL);
-      usock_channel_complete (self, item.operation);
-    }
-}
-
-/* The head of the route, which will never be sent. */
-static void
-channel_pop_failed (UsockChannel *self,
-                    UsockRoute   *route,
-                    const GError *error)
-{
-  UsockQueueItem item = *usock_queue_peek (&route->queue, 0);
-
-  /* Who flushes datagrams waits for their end, not for their success. */
-  if (item.message == NULL
-      && (usock_operation_is_decided (item.operation)
-          || (USOCK_CHANNEL_GET_CLASS (self)->connectionless && usock_channel_is_connected (self))))
-    {
-      channel_pop_sent (self, route);
-      return;
-    }
-
-  channel_dequeue (self, route, &item);
-  g_clear_pointer (&item.message, usock_message_unref);
-  if (item.operation != NULL)
-    {
-      usock_operation_return_error (item.operation, g_error_copy (error));
-      g_queue_push_tail (&self->completed, item.operation);
-      usock_watch_wake (&usock_channel_socket (self)->watch);
-    }
-  else if (usock_channel_is_connected (self))
-    USOCK_CHANNEL_GET_CLASS (self)->lost (self, route, error);
-  else if (self->lost == NULL)
-    self->lost = g_error_copy (error);
-}
-
-void
-usock_channel_drop_route (UsockChannel *self,
-                          UsockRoute   *route,
-                          const GError *error)
-{
-  while (route->queue.length > 0)
-    channel_pop_failed (self, route, error);
-}
-
-static void
-channel_drop_route_func (UsockChannel *self,
-                         UsockRoute   *route,
-                         gpointer      error)
-{
-  usock_channel_drop_route (self, route, error);
-}
-
-void
-usock_channel_drop_queued (UsockChannel *self,
-                           const GError *error)
-{
-  USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_drop_route_func, (gpointer) error);
-}
-
-void
-usock_channel_move_queued (UsockChannel *self,
-                           UsockRoute   *from,
-                           UsockRoute   *to)
-{
-  UsockQueueItem item;
-
-  while (usock_queue_pop (&from->queue, &item))
-    usock_queue_push (&to->queue, item.message, item.operation);
-}
-
-static void
-channel_fail_enders (UsockChannel *self,
-                     const GError *error)
-{
-  UsockQueueItem item;
-
-  while (usock_queue_pop (&self->enders, &item))
-    usock_channel_fail_operation (self, item.operation, g_error_copy (error));
-}
-
-static void
-channel_succeed_all (UsockChannel *self,
-                     UsockQueue   *waiting)
-{
-  UsockQueueItem item;
-
-  while (usock_queue_pop (waiting, &item))
-    {
-      usock_operation_return_pointer (item.operation, NULL, NULL);
-      usock_channel_complete (self, item.operation);
-    }
-}
-
-/* The oldest message will never be taken. Who waits for it is told; if nobody does, the channel
- * fails, or a datagram socket tells of the one message. A dead peer fails all that wait; so does
- * a message of which the beginning has left, for nothing else may come behind that. */
-static void
-channel_send_failed (UsockChannel *self,
-                     UsockRoute   *route,
-                     int           errnum)
-{
-  UsockQueueItem *head = usock_queue_peek (&route->queue, 0);
-  gboolean peer_gone = errnum == EPIPE || errnum == ECONNRESET || errnum == ENOTCONN;
-  gboolean torn = head->sent > 0 && !peer_gone;
-  g_autoptr (GError) error = NULL;
-
-  channel_set_send_error (self, route, errnum, usock_message_get_length (head->message),
-                          usock_message_get_n_fds (head->message), &error);
-
-  if (torn)
-    usock_channel_break (self, g_error_copy (error));
-  if (torn || (peer_gone && !USOCK_CHANNEL_GET_CLASS (self)->connectionless))
-    usock_channel_drop_route (self, route, error);
-  else
-    channel_pop_failed (self, route, error);
-
-  /* Who waits for the end waits for everything before it. */
-  if (self->lost != NULL)
-    channel_fail_enders (self, error);
-}
-
-/* The messages of a stream that can leave in one system call: from the head, as far as they are
- * bytes only. Returns how many vectors they fill, or 0 if the head has to go by itself. */
-static guint
-channel_gather_bytes (UsockRoute   *route,
-                      struct iovec *iov)
-{
-  UsockQueueItem *item;
-  guint used = 0;
-
-  for (guint i = 0; (item = usock_queue_peek (&route->queue, i)) != NULL; i++)
-    {
-      UsockCredentials credentials;
-      guint n_iov, n_controls;
-
-      if (item->message == NULL || usock_message_peek_credentials (item->message, &credentials)
-          || (usock_message_get_n_fds (item->message) > 0 && item->sent == 0)
-          || (usock_message_peek_controls (item->message, &n_controls) != NULL && item->sent == 0))
-        break;
-
-      n_iov = usock_message_get_iov (item->message, iov + used, BATCH_IOV - used);
-      if (n_iov > BATCH_IOV - used)
-        break;
-      used += item->sent > 0 ? iov_advance (iov + used, n_iov, item->sent) : n_iov;
-    }
-
-  return used;
-}
-
-/* Some bytes of a stream have left, and with them the messages that end there. */
-static void
-channel_settle_bytes (UsockChannel *self,
-                      UsockRoute   *route,
-                      gsize         sent)
-{
-  UsockQueueItem *head;
-
-  while ((head = usock_queue_peek (&route->queue, 0)) != NULL && head->message != NULL)
-    {
-      gsize rest = usock_message_get_length (head->message) - head->sent;
-
-      if (rest > sent)
-        {
-          if (sent > 0)
-            channel_advance (self, route, sent);
-          return;
-        }
-      sent -= rest;
-      channel_pop_sent (self, route);
-    }
-}
-
-/* Returns 0 if everything left that was tried, and a negative errno if the kernel takes no
- * more. */
-static int
-channel_flush_bytes (UsockChannel *self,
-                     UsockRoute   *route,
-                     gboolean     *progress)
-{
-  UsockQueueItem *head = usock_queue_peek (&route->queue, 0);
-  struct iovec iov[BATCH_IOV];
-  UsockIoOutgoing outgoing = { .iov = iov };
-  gsize wanted = 0;
-  gssize result;
-
-  outgoing.n_iov = channel_gather_bytes (route, iov);
-  for (guint i = 0; i < outgoing.n_iov; i++)
-    wanted += iov[i].iov_len;
-
-  if (outgoing.n_iov == 0 && usock_message_get_length (head->message) > 0)
-    {
-      wanted = usock_message_get_length (head->message) - head->sent;
-      result = channel_send_message_now (self, route, head->message, head->sent);
-    }
-  else
-    result = wanted > 0 ? usock_io_send (usock_channel_socket (self)->fd, &outgoing) : 0;
-
-  if (result < 0)
-    return result;
-  *progress = TRUE;
-  channel_settle_bytes (self, route, result);
-  return (gsize) result < wanted ? -EAGAIN : 0;
-}
-
-/* Returns how many left, or a negative errno for the oldest one. */
-static int
-channel_flush_some (UsockChannel *self,
-                    UsockRoute   *route)
-{
-  UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
-  UsockIoOutgoing outgoing[USOCK_IO_BATCH_MAX];
-  struct iovec iov[BATCH_IOV];
-  UsockMessage *messages[USOCK_IO_BATCH_MAX];
-  UsockQueueItem *item;
-  guint n = 0;
-  gssize result;
-
-  while (n < USOCK_IO_BATCH_MAX && (item = usock_queue_peek (&route->queue, n)) != NULL
-         && item->message != NULL)
-    messages[n++] = item->message;
-  n = channel_gather (messages, n, outgoing, iov);
-
-  if (n > 1 && route->destination == NULL)
-    {
-      channel_save_unread (self, route);
-      result = usock_io_send_batch (usock_channel_socket (self)->fd, outgoing, n);
-      if (result > 0 || !class->connectionless || (result == -EAGAIN && !class->expand (self)))
-        return result;
-    }
-
-  result = channel_send_now (self, route, messages[0], NULL,
-                             usock_message_get_length (messages[0]));
-  return result < 0 ? (int) result : 1;
-}
-
-static void
-channel_flush_route (UsockChannel *self,
-                     UsockRoute   *route)
-{
-  UsockSocket *socket = usock_channel_socket (self);
-  gboolean progress = FALSE;
-  gboolean failed = FALSE;
-
-  route->retry_at = 0;
-  while (route->queue.length > 0 && usock_channel_is_connected (self))
-    {
-      int n;
-
-      if (usock_queue_peek (&route->queue, 0)->message == NULL)
-        {
-          channel_pop_sent (self, route);
-          continue;
-        }
-
-      n = USOCK_CHANNEL_GET_CLASS (self)->stream ? channel_flush_bytes (self, route, &progress)
-                                                 : channel_flush_some (self, route);
-      if (n < 0 && send_may_succeed_later (-n))
-        {
-          USOCK_CHANNEL_GET_CLASS (self)->blocked (self, route, -n, progress);
-          break;
-        }
-      if (n < 0)
-        {
-          channel_send_failed (self, route, -n);
-          failed = TRUE;
-        }
-      for (; n > 0; n--)
-        {
-          channel_pop_sent (self, route);
-          progress = TRUE;
-        }
-    }
-
-  if (progress)
-    route->stalled_since = usock_reactor_get_time (socket->reactor);
-  if (route->queue.length == 0 && (progress || failed))
-    route->blocked = FALSE;
-}
-
-static void
-channel_flush_due (UsockChannel *self,
-                   UsockRoute   *route,
-                   gpointer      force)
-{
-  gboolean retry = route->retry_at > 0
-                   && usock_reactor_get_time (usock_channel_socket (self)->reactor)
-                          >= route->retry_at;
-  UsockQueueItem *head;
-
-  /* What a flush waited for may have been cancelled. */
-  while ((head = usock_queue_peek (&route->queue, 0)) != NULL && head->message == NULL)
-    channel_pop_sent (self, route);
-
-  if (head != NULL && (!route->blocked || retry || GPOINTER_TO_INT (force)))
-    channel_flush_route (self, route);
-  else if (head == NULL && retry)
-    {
-      route->retry_at = 0;
-      route->blocked = FALSE;
-    }
-}
-
-/* With @force also what waits for an event; events do not come for everything. */
-void
-usock_channel_flush (UsockChannel *self,
-                     gboolean      force)
-{
-  UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
-
-  if (self->n_corks > 0)
-    return;
-
-  class->each_route (self, channel_flush_due, GINT_TO_POINTER (force));
-  if (!class->connectionless && self->n_queued == 0)
-    usock_watch_want_writable (&usock_channel_socket (self)->watch,
-                               self->needs_drain && self->route->blocked);
-}
-
-/* Once our side has ended and nothing waits, the peer is told. */
-void
-usock_channel_finish_writing (UsockChannel *self)
-{
-  UsockSocket *socket = usock_channel_socket (self);
-
-  if (!self->ending || self->ended || self->n_queued > 0 || !usock_channel_is_connected (self))
-    return;
-
-  /* ENOTCONN: the peer is gone, and needs no telling. */
-  usock_io_shutdown (socket->fd, SHUT_WR);
-  self->ended = TRUE;
-  usock_watch_wake (&socket->watch);
-  channel_succeed_all (self, &self->enders);
 }
 
 /**

@@ -381,6 +381,7 @@ usock_channel_closing (UsockSocket *socket)
 
   USOCK_CHANNEL_GET_CLASS (self)->stop_connecting (self);
   self->n_corks = 0;
+  socket->guarded = socket->family == AF_UNIX && (self->max_fds > 0 || self->wary);
   if (socket->failure == NULL && usock_channel_is_connected (self))
     usock_channel_flush (self, TRUE);
   if (socket->failure != NULL && self->verdict == NULL)

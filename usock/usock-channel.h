@@ -124,6 +124,10 @@ gboolean      usock_channel_flush_finish           (UsockChannel         *self,
 USOCK_AVAILABLE_IN_1_0
 void          usock_channel_end                    (UsockChannel         *self);
 USOCK_AVAILABLE_IN_1_0
+gboolean      usock_channel_end_with_message       (UsockChannel         *self,
+                                                    UsockMessage         *message,
+                                                    GError              **error);
+USOCK_AVAILABLE_IN_1_0
 void          usock_channel_end_async              (UsockChannel         *self,
                                                     GCancellable         *cancellable,
                                                     GAsyncReadyCallback   callback,

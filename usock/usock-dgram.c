@@ -505,6 +505,9 @@ dgram_adopt_names (UsockDgram *self)
  * connected or neither. Its flags stay as they are, and its path is not
  * removed on close.
  *
+ * Descriptors are refused from now on, until [property@Usock.Channel:max-fds] lets them in: a peer
+ * that may send some at once should be told when that is done.
+ *
  * Fails with `G_IO_ERROR_INVALID_ARGUMENT` if @fd is not open, or no datagram
  * socket.
  *

@@ -10,9 +10,10 @@ G_BEGIN_DECLS
 
 /* usock-handle: one system call, now.
  *
- * The class, and how a handle comes to a descriptor and a peer, is in usock-handle.c, sending and
- * receiving in -transfer.c. Neither knows a main context. Every call goes to the kernel without
- * blocking, and then, as long as its patience lasts, again after poll(2). */
+ * The class, and how a handle comes to a descriptor, is in usock-handle.c, how it comes to a peer in
+ * -connect.c, sending and receiving in -transfer.c. None of them knows a main context. Every call
+ * goes to the kernel without blocking, and then, as long as its patience lasts, again after
+ * poll(2). */
 
 /* What a call waits with. */
 typedef struct
@@ -26,6 +27,15 @@ typedef struct
 void     usock_patience_init     (UsockPatience *self,
                                   int            timeout,
                                   UsockMsgFlags  flags);
+int      usock_patience_left     (const UsockPatience *self);
+int      usock_handle_mark       (int            fd,
+                                  int            family,
+                                  int            type);
+UsockHandle *
+         usock_handle_new_taken  (int            fd,
+                                  int            family,
+                                  int            type,
+                                  UsockState     state);
 int      usock_handle_wait       (UsockHandle   *self,
                                   UsockPatience *patience,
                                   short          events);

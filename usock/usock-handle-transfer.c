@@ -203,6 +203,47 @@ usock_handle_send_to (UsockHandle     *self,
   return handle_send_to (self, &outgoing, &iov, length, destination, flags, timeout, error);
 }
 
+static gssize
+handle_send_message (UsockHandle     *self,
+                     UsockMessage    *message,
+                     GSocketAddress  *destination,
+                     UsockMsgFlags    flags,
+                     int              timeout,
+                     GError         **error)
+{
+  struct iovec iov[MESSAGE_IOV];
+  UsockIoOutgoing outgoing = { 0 };
+  UsockCredentials credentials;
+  int fds[USOCK_IO_FDS_MAX];
+  gsize length = usock_message_get_length (message);
+  guint n_fds;
+  const int *all = usock_message_peek_fds (message, &n_fds);
+
+  outgoing.n_iov = usock_message_get_iov (message, iov, MESSAGE_IOV);
+  if (outgoing.n_iov > MESSAGE_IOV)
+    {
+      iov[0].iov_base = (gpointer) usock_message_get_data (message, &iov[0].iov_len);
+      outgoing.n_iov = 1;
+    }
+  if (usock_message_peek_credentials (message, &credentials))
+    outgoing.credentials = &credentials;
+  outgoing.controls = usock_message_peek_controls (message, &outgoing.n_controls);
+  for (guint i = 0; i < n_fds; i++)
+    if (all[i] != -1)
+      fds[outgoing.n_fds++] = all[i];
+  outgoing.fds = fds;
+
+  if (outgoing.n_fds > 0 && length == 0 && handle_is_stream (self))
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                           _("Could not send descriptors over a stream without a byte to go with "
+                             "them"));
+      return -1;
+    }
+
+  return handle_send_to (self, &outgoing, iov, length, destination, flags, timeout, error);
+}
+
 /**
  * usock_handle_sendmsg:
  * @self: a handle
@@ -232,48 +273,15 @@ usock_handle_sendmsg (UsockHandle     *self,
                       gint             timeout,
                       GError         **error)
 {
-  struct iovec iov[MESSAGE_IOV];
-  UsockIoOutgoing outgoing = { 0 };
-  UsockCredentials credentials;
-  int fds[USOCK_IO_FDS_MAX];
-  const int *all;
-  guint n_fds;
-  gsize length;
   gssize result;
 
   g_return_val_if_fail (USOCK_IS_HANDLE (self), -1);
   g_return_val_if_fail (message != NULL, -1);
   g_return_val_if_fail (destination == NULL || G_IS_SOCKET_ADDRESS (destination), -1);
 
-  length = usock_message_get_length (message);
-  outgoing.n_iov = usock_message_get_iov (message, iov, MESSAGE_IOV);
-  if (outgoing.n_iov > MESSAGE_IOV)
-    {
-      iov[0].iov_base = (gpointer) usock_message_get_data (message, &iov[0].iov_len);
-      outgoing.n_iov = 1;
-    }
-  if (usock_message_peek_credentials (message, &credentials))
-    outgoing.credentials = &credentials;
-  outgoing.controls = usock_message_peek_controls (message, &outgoing.n_controls);
-
   /* While this waits, another thread that has the message cannot take its descriptors. */
   usock_message_pin_fds (message);
-  all = usock_message_peek_fds (message, &n_fds);
-  for (guint i = 0; i < n_fds; i++)
-    if (all[i] != -1)
-      fds[outgoing.n_fds++] = all[i];
-  outgoing.fds = fds;
-
-  if (outgoing.n_fds > 0 && length == 0 && handle_is_stream (self))
-    {
-      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                           _("Could not send descriptors over a stream without a byte to go with "
-                             "them"));
-      result = -1;
-    }
-  else
-    result = handle_send_to (self, &outgoing, iov, length, destination, flags, timeout, error);
-
+  result = handle_send_message (self, message, destination, flags, timeout, error);
   usock_message_unpin_fds (message);
   if (result >= 0)
     usock_message_freeze (message);
@@ -422,6 +430,9 @@ handle_make_message (UsockHandle           *self,
   usock_message_receive_info (message, flags,
                               control->has_credentials ? &control->credentials : NULL,
                               control->timestamp, sender);
+  /* Not every address has a text. */
+  if (sender != NULL || (incoming->family != AF_UNIX && incoming->name_length > 0))
+    usock_io_incoming_sign (incoming, message);
   usock_message_receive_msg_flags (message, (UsockMsgFlags) control->msg_flags & ~USOCK_MSG_CMSG_CLOEXEC);
   usock_message_receive_controls (message, control->others, control->n_others, control->pidfd);
   if (control->n_fds > 0)

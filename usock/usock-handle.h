@@ -32,6 +32,17 @@ gboolean      usock_handle_new_pair           (gint             type,
                                                UsockHandle    **second,
                                                GError         **error);
 USOCK_AVAILABLE_IN_1_0
+UsockHandle  *usock_handle_new_connected      (GSocketConnectable *where,
+                                               gint             type,
+                                               gint             timeout,
+                                               GCancellable    *cancellable,
+                                               GError         **error);
+USOCK_AVAILABLE_IN_1_0
+UsockHandle  *usock_handle_new_listening      (GSocketAddress  *address,
+                                               gint             type,
+                                               gint             backlog,
+                                               GError         **error);
+USOCK_AVAILABLE_IN_1_0
 gboolean      usock_handle_create             (UsockHandle     *self,
                                                gint             family,
                                                gint             type,

@@ -66,3 +66,16 @@ usock_io_close_foreign (int fd)
     setsockopt (fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
   g_thread_pool_push (get_closer (), GINT_TO_POINTER (fd + 1), NULL);
 }
+
+/* A socket of ours, into whose queue a stranger may have put descriptors: they are closed with it. */
+void
+usock_io_close_guarded (int      fd,
+                        gboolean stream)
+{
+  gboolean at_end = FALSE;
+
+  if (usock_io_peek_end (fd, stream, &at_end) >= 0 && !at_end)
+    usock_io_close_foreign (fd);
+  else
+    close (fd);
+}

@@ -134,3 +134,12 @@ usock_io_incoming_get_sender (const UsockIoIncoming *incoming)
 {
   return usock_native_to_text (&incoming->name.any, incoming->name_length);
 }
+
+/* Has the message know its sender's address. */
+void
+usock_io_incoming_sign (const UsockIoIncoming *incoming,
+                        UsockMessage          *message)
+{
+  usock_message_receive_sender (message, &incoming->name.any, incoming->name_length,
+                                usock_native_to_address);
+}

@@ -188,6 +188,9 @@ GSocketAddress  *usock_io_get_remote_address (int                   fd);
 gboolean         usock_io_peer_is_missing   (int                    fd);
 gboolean         usock_io_peer_is_self      (int                    fd);
 
+guint            usock_io_advance_iov       (struct iovec          *iov,
+                                             guint                  n_iov,
+                                             gsize                  sent);
 gssize           usock_io_send_data         (int                    fd,
                                              gconstpointer          data,
                                              gsize                  length);
@@ -210,6 +213,8 @@ gssize           usock_io_receive_message   (int                    fd,
                                              UsockIoIncoming       *incoming,
                                              int                    flags);
 char            *usock_io_incoming_get_sender (const UsockIoIncoming *incoming);
+void             usock_io_incoming_sign      (const UsockIoIncoming *incoming,
+                                              UsockMessage          *message);
 
 UsockIoBatch    *usock_io_batch_new         (gsize                  slot_size);
 void             usock_io_batch_free        (UsockIoBatch          *batch);
@@ -231,11 +236,16 @@ void             usock_io_batch_get_control (UsockIoBatch          *batch,
                                              UsockIoControl        *control);
 char            *usock_io_batch_get_sender  (UsockIoBatch          *batch,
                                              guint                  index);
+void             usock_io_batch_sign         (UsockIoBatch          *batch,
+                                             guint                  index,
+                                             UsockMessage          *message);
 int              usock_io_peek_end          (int                    fd,
                                              gboolean               stream,
                                              gboolean              *at_end);
 
 void             usock_io_close_foreign     (int                    fd);
+void             usock_io_close_guarded     (int                    fd,
+                                             gboolean               stream);
 guint            usock_io_count_closing     (void);
 
 #ifdef USOCK_FAULTS

@@ -195,6 +195,17 @@ usock_io_batch_get_sender (UsockIoBatch *self,
                                self->headers[index].msg_hdr.msg_namelen);
 }
 
+/* Has the message know its sender's address. */
+void
+usock_io_batch_sign (UsockIoBatch *self,
+                     guint         index,
+                     UsockMessage *message)
+{
+  usock_message_receive_sender (message, &self->names[index].any,
+                                self->headers[index].msg_hdr.msg_namelen,
+                                usock_native_to_address);
+}
+
 static void
 control_drop_copies (const struct msghdr *message)
 {

@@ -8,6 +8,26 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Drops what has been sent already. */
+guint
+usock_io_advance_iov (struct iovec *iov,
+                      guint         n_iov,
+                      gsize         sent)
+{
+  guint first = 0;
+
+  while (first < n_iov && sent >= iov[first].iov_len)
+    sent -= iov[first++].iov_len;
+
+  memmove (iov, iov + first, (n_iov - first) * sizeof *iov);
+  if (sent > 0)
+    {
+      iov[0].iov_base = (char *) iov[0].iov_base + sent;
+      iov[0].iov_len -= sent;
+    }
+  return n_iov - first;
+}
+
 gssize
 usock_io_send_data (int           fd,
                     gconstpointer data,

@@ -12,6 +12,7 @@
 G_BEGIN_DECLS
 
 typedef void (*UsockCloseFd) (int fd);
+typedef GSocketAddress *(*UsockReadNative) (const struct sockaddr *native, socklen_t length);
 
 typedef struct _UsockTally UsockTally;
 typedef void (*UsockTallyFunc) (gpointer user_data);
@@ -24,11 +25,49 @@ typedef struct
   gid_t gid;
 } UsockCredentials;
 
+/* For the files of this room, which are three: making a message and its payload (usock-message.c),
+ * its descriptors (-fd.c), and what else came or goes along (-control.c). */
+struct _UsockMessage
+{
+  gatomicrefcount ref_count;
+
+  GPtrArray *segments; /* of GBytes; NULL while there is but one */
+  GBytes *bytes;       /* the only segment, or all of them joined when somebody asked */
+  gsize length;
+  gsize full_length;
+
+  int *fds; /* -1 where one was taken */
+  guint n_fds;
+  guint n_pins;
+  UsockCloseFd close_fd;
+  UsockTally *tally; /* of who received it, if that is limited */
+
+  GCredentials *credentials;
+  GArray *controls; /* of UsockControl, but for those that have their own place here; or NULL */
+  int pidfd;
+  char *sender;
+  gpointer sender_native; /* of sender_length bytes, until somebody asks for the address */
+  socklen_t sender_length;
+  UsockReadNative read_native;
+  GSocketAddress *sender_address;
+  gint64 timestamp; /* in nanoseconds */
+  gboolean has_time_record; /* the time is among the controls too */
+  UsockMessageFlags flags;
+  UsockMsgFlags msg_flags;
+  gboolean frozen;
+  gboolean received;
+};
+
+/* Guards what two threads that share a message may both change. */
+extern GMutex usock_message_lock;
+
 /* usock-message: what the rooms above may do to a message that a program may not. */
 UsockMessage           *usock_message_new_received     (gconstpointer           data,
                                                         gsize                   length,
                                                         gsize                   full_length);
 UsockMessage           *usock_message_new_assembled    (GBytes                 *bytes);
+UsockMessage           *usock_message_new_rest         (UsockMessage           *message,
+                                                        gsize                   offset);
 UsockMessage           *usock_message_new_taken        (gpointer                data,
                                                         gsize                   length,
                                                         gsize                   full_length);
@@ -46,6 +85,10 @@ void                    usock_message_receive_info     (UsockMessage           *
                                                         const UsockCredentials *credentials,
                                                         gint64                  timestamp,
                                                         const char             *sender);
+void                    usock_message_receive_sender   (UsockMessage           *self,
+                                                        const struct sockaddr  *native,
+                                                        socklen_t               length,
+                                                        UsockReadNative         read_native);
 void                    usock_message_receive_msg_flags (UsockMessage          *self,
                                                         UsockMsgFlags           msg_flags);
 void                    usock_message_receive_controls (UsockMessage           *self,

@@ -77,6 +77,8 @@ USOCK_AVAILABLE_IN_1_0
 gint64             usock_message_get_timestamp   (UsockMessage   *self);
 USOCK_AVAILABLE_IN_1_0
 const char        *usock_message_get_sender      (UsockMessage   *self);
+USOCK_AVAILABLE_IN_1_0
+GSocketAddress    *usock_message_get_sender_address (UsockMessage *self);
 
 USOCK_AVAILABLE_IN_1_0
 GCredentials      *usock_message_get_credentials (UsockMessage   *self);

@@ -9,6 +9,10 @@
  * them, and a nested main loop goes on with the rest. Knows descriptors, masks and times; nothing
  * of sockets, messages or GObjects.
  *
+ * A program with one connection has no use for an epoll, which is one more system call and one more
+ * way to be woken for each message. After some turns in which a watch was the only one with a
+ * descriptor, the source polls that itself, until another comes or the peer hangs up.
+ *
  * All calls but usock_reactor_interrupt() are for the thread that runs the context. */
 
 #pragma once
@@ -53,6 +57,8 @@ struct _UsockWatch
   gboolean attached;
   gboolean writable_wanted;
   gboolean resting; /* has an fd, and is out of the epoll for now */
+  gboolean level;
+  guint n_alone;
   gboolean interrupted;
   gint64 deadline; /* -1: none */
   guint heap_index;
@@ -61,6 +67,11 @@ struct _UsockWatch
   GList attached_link;
   UsockWatch *interrupted_next;
 };
+
+/* Whether there is something at hand. If not, *@fd is what to poll, or stays -1 where the reactor
+ * brings about what is waited for. Must not run foreign code. */
+typedef gboolean (*UsockReadyFunc) (gpointer owner,
+                                    int     *fd);
 
 UsockReactor *usock_reactor_acquire       (void);
 UsockReactor *usock_reactor_ref           (UsockReactor          *self);
@@ -83,6 +94,10 @@ void          usock_watch_want_writable   (UsockWatch            *watch,
 void          usock_watch_rest            (UsockWatch            *watch,
                                            gboolean               rest);
 
+void          usock_watch_set_level       (UsockWatch            *watch,
+                                           gboolean               level);
+gboolean      usock_watch_is_level        (UsockWatch            *watch);
+
 void          usock_watch_wake            (UsockWatch            *watch);
 void          usock_watch_sample          (UsockWatch            *watch,
                                            gboolean               sample);
@@ -98,6 +113,11 @@ void          usock_reactor_run_until_idle (GMainContext         *context);
 void          usock_reactor_call_later    (GSourceFunc            callback,
                                            gpointer               data,
                                            GDestroyNotify         free_data);
+
+GSource      *usock_reactor_new_source    (UsockReadyFunc         ready,
+                                           GIOCondition           condition,
+                                           gpointer               owner,
+                                           GDestroyNotify         release);
 
 UsockIoBatch *usock_reactor_take_batch    (UsockReactor          *self,
                                            gsize                  slot_size);

@@ -3,7 +3,7 @@
 
 #include "config.h"
 
-#include "usock-reactor-private.h"
+#include "usock-reactor-watch-private.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -16,37 +16,6 @@
 
 /* Events of one epoll_wait(); what is left comes in the next turn. */
 #define EVENT_LIMIT 128
-
-/* A dispatch that runs. A nested main loop in it would wait in vain for what the watch has at hand
- * already: it must come to it another way. */
-typedef struct _Frame
-{
-  struct _Frame *outer;
-  UsockWatch *watch; /* NULL once it is in the ready list again */
-} Frame;
-
-struct _UsockReactor
-{
-  gatomicrefcount ref_count;
-  guint generation;
-
-  GMutex lock; /* guards source and interrupted, which other threads use */
-  GSource *source;
-  UsockWatch *interrupted;
-
-  GMainContext *context; /* as a key only: the source must not keep it alive */
-  int epoll_fd;
-  gpointer poll_tag;
-  int n_held;
-
-  Frame *frames;
-  GQueue ready;
-  GQueue sampled;
-  GQueue attached;
-  GPtrArray *heap;
-  GPtrArray *batches;
-  GHashTable *ghosts; /* of UsockWatch that is gone, where epoll may not know; NULL for none */
-};
 
 typedef struct
 {
@@ -68,90 +37,6 @@ reactor_forked_child (void)
   fork_generation++;
 }
 
-/* The heap of deadlines. */
-
-static UsockWatch *
-heap_get (UsockReactor *self,
-          guint         index)
-{
-  return self->heap->pdata[index];
-}
-
-static void
-heap_put (UsockReactor *self,
-          guint         index,
-          UsockWatch   *watch)
-{
-  self->heap->pdata[index] = watch;
-  watch->heap_index = index;
-}
-
-static void
-heap_sift (UsockReactor *self,
-           UsockWatch   *watch)
-{
-  guint index = watch->heap_index;
-
-  while (index > 0 && heap_get (self, (index - 1) / 2)->deadline > watch->deadline)
-    {
-      heap_put (self, index, heap_get (self, (index - 1) / 2));
-      index = (index - 1) / 2;
-    }
-
-  for (;;)
-    {
-      guint child = index * 2 + 1;
-
-      if (child >= self->heap->len)
-        break;
-      if (child + 1 < self->heap->len
-          && heap_get (self, child + 1)->deadline < heap_get (self, child)->deadline)
-        child++;
-      if (heap_get (self, child)->deadline >= watch->deadline)
-        break;
-      heap_put (self, index, heap_get (self, child));
-      index = child;
-    }
-
-  heap_put (self, index, watch);
-}
-
-static void
-heap_remove (UsockReactor *self,
-             UsockWatch   *watch)
-{
-  UsockWatch *last = heap_get (self, self->heap->len - 1);
-
-  g_ptr_array_set_size (self->heap, self->heap->len - 1);
-  if (last != watch)
-    {
-      heap_put (self, watch->heap_index, last);
-      heap_sift (self, last);
-    }
-}
-
-/* The source. */
-
-static void
-reactor_queue (UsockWatch *watch)
-{
-  if (watch->ready_link.data != NULL || !watch->attached)
-    return;
-
-  watch->ready_link.data = watch;
-  g_queue_push_tail_link (&watch->reactor->ready, &watch->ready_link);
-}
-
-static void
-reactor_unqueue (UsockWatch *watch)
-{
-  if (watch->ready_link.data == NULL)
-    return;
-
-  g_queue_unlink (&watch->reactor->ready, &watch->ready_link);
-  watch->ready_link.data = NULL;
-}
-
 static void
 reactor_sample (UsockReactor *self)
 {
@@ -165,7 +50,7 @@ reactor_sample (UsockReactor *self)
       if (watch->funcs->wanted (watch))
         {
           link->data = NULL;
-          reactor_queue (watch);
+          usock_reactor_queue (watch);
         }
       else
         g_queue_push_tail_link (&self->sampled, link);
@@ -176,9 +61,9 @@ reactor_sample (UsockReactor *self)
 static void
 reactor_resume_frames (UsockReactor *self)
 {
-  for (Frame *frame = self->frames; frame != NULL; frame = frame->outer)
+  for (UsockFrame *frame = self->frames; frame != NULL; frame = frame->outer)
     if (frame->watch != NULL)
-      reactor_queue (g_steal_pointer (&frame->watch));
+      usock_reactor_queue (g_steal_pointer (&frame->watch));
 }
 
 static gboolean
@@ -190,11 +75,14 @@ reactor_prepare (GSource *source,
   *timeout = -1;
   if (!usock_reactor_is_usable (self))
     {
+      usock_reactor_forget_direct (self);
       if (self->poll_tag != NULL)
         g_source_modify_unix_fd (source, self->poll_tag, 0);
       return FALSE;
     }
 
+  if (self->direct != NULL)
+    usock_reactor_prepare_direct (self);
   reactor_resume_frames (self);
   if (self->sampled.length > 0)
     reactor_sample (self);
@@ -206,7 +94,7 @@ reactor_prepare (GSource *source,
 
   if (self->heap->len > 0)
     {
-      gint64 left = heap_get (self, 0)->deadline - g_source_get_time (source);
+      gint64 left = usock_reactor_get_first (self)->deadline - g_source_get_time (source);
 
       *timeout = CLAMP ((left + 999) / 1000, 0, G_MAXINT);
     }
@@ -225,7 +113,8 @@ reactor_check (GSource *source)
     return FALSE;
 
   return self->ready.length > 0 || g_source_query_unix_fd (source, self->poll_tag) != 0
-         || (self->heap->len > 0 && heap_get (self, 0)->deadline <= g_source_get_time (source));
+         || (self->direct != NULL && g_source_query_unix_fd (source, self->direct_tag) != 0)
+         || (self->heap->len > 0 && usock_reactor_get_first (self)->deadline <= g_source_get_time (source));
 }
 
 static void
@@ -248,7 +137,7 @@ reactor_collect_events (UsockReactor *self)
         watch->ready |= USOCK_READY_OUT;
       if (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         watch->ready |= USOCK_READY_HANGUP | USOCK_READY_IN;
-      reactor_queue (watch);
+      usock_reactor_queue (watch);
     }
 }
 
@@ -256,13 +145,13 @@ static void
 reactor_collect_deadlines (UsockReactor *self,
                            gint64        now)
 {
-  while (self->heap->len > 0 && heap_get (self, 0)->deadline <= now)
+  while (self->heap->len > 0 && usock_reactor_get_first (self)->deadline <= now)
     {
-      UsockWatch *watch = heap_get (self, 0);
+      UsockWatch *watch = usock_reactor_get_first (self);
 
       usock_watch_set_deadline (watch, -1);
       watch->ready |= USOCK_READY_DEADLINE;
-      reactor_queue (watch);
+      usock_reactor_queue (watch);
     }
 }
 
@@ -279,7 +168,7 @@ reactor_collect_interrupts (UsockReactor *self)
       self->interrupted = watch->interrupted_next;
       watch->interrupted = FALSE;
       watch->ready |= USOCK_READY_INTERRUPT;
-      reactor_queue (watch);
+      usock_reactor_queue (watch);
     }
   g_mutex_unlock (&self->lock);
 }
@@ -287,12 +176,14 @@ reactor_collect_interrupts (UsockReactor *self)
 static void
 reactor_dispatch_first (UsockReactor *self)
 {
-  Frame frame = { self->frames, self->ready.head->data };
+  UsockFrame frame = { self->frames, self->ready.head->data };
 
-  reactor_unqueue (frame.watch);
+  usock_reactor_unqueue (frame.watch);
   self->frames = &frame;
   frame.watch->funcs->dispatch (frame.watch);
   self->frames = frame.outer;
+  if (frame.watch != NULL)
+    usock_reactor_promote (frame.watch);
 }
 
 /* What is queued while this runs waits for the next turn, so that other sources get theirs. */
@@ -312,7 +203,9 @@ reactor_dispatch (GSource     *source,
     }
 
   usock_reactor_ref (self);
-  if (g_source_query_unix_fd (source, self->poll_tag) != 0)
+  if (self->direct != NULL)
+    usock_reactor_collect_direct (self);
+  else if (g_source_query_unix_fd (source, self->poll_tag) != 0)
     reactor_collect_events (self);
   if (self->heap->len > 0)
     reactor_collect_deadlines (self, g_source_get_time (source));
@@ -500,234 +393,6 @@ gboolean
 usock_reactor_is_inherited (UsockReactor *self)
 {
   return self->generation != fork_generation;
-}
-
-void
-usock_watch_init (UsockWatch            *watch,
-                  UsockReactor          *reactor,
-                  const UsockWatchFuncs *funcs)
-{
-  watch->reactor = reactor;
-  watch->funcs = funcs;
-  watch->fd = -1;
-  watch->deadline = -1;
-}
-
-/* From here on the watch can be woken, and is told when the context goes. */
-void
-usock_watch_attach (UsockWatch *watch)
-{
-  if (watch->attached)
-    return;
-
-  watch->attached = TRUE;
-  watch->attached_link.data = watch;
-  g_queue_push_tail_link (&watch->reactor->attached, &watch->attached_link);
-}
-
-/* Interrupts come to watches that are not attached, too. */
-static void
-reactor_forget_interrupt (UsockWatch *watch)
-{
-  UsockReactor *self = watch->reactor;
-
-  g_mutex_lock (&self->lock);
-  for (UsockWatch **link = &self->interrupted; watch->interrupted && *link != NULL;)
-    if (*link == watch)
-      {
-        *link = watch->interrupted_next;
-        watch->interrupted = FALSE;
-      }
-    else
-      link = &(*link)->interrupted_next;
-  g_mutex_unlock (&self->lock);
-}
-
-/* Also right before the owner of a watch goes that was never attached. */
-void
-usock_watch_detach (UsockWatch *watch)
-{
-  reactor_forget_interrupt (watch);
-  if (!watch->attached)
-    return;
-
-  usock_watch_remove_fd (watch);
-  usock_watch_set_deadline (watch, -1);
-  usock_watch_sample (watch, FALSE);
-  reactor_unqueue (watch);
-  for (Frame *frame = watch->reactor->frames; frame != NULL; frame = frame->outer)
-    if (frame->watch == watch)
-      frame->watch = NULL;
-  g_queue_unlink (&watch->reactor->attached, &watch->attached_link);
-  watch->attached = FALSE;
-}
-
-static int
-reactor_control (UsockWatch *watch,
-                 int         operation,
-                 int         fd)
-{
-  struct epoll_event event = { 0 };
-
-  if (usock_reactor_is_inherited (watch->reactor))
-    return -EPERM;
-
-  event.events = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET | (watch->writable_wanted ? EPOLLOUT : 0);
-  event.data.ptr = watch;
-  return epoll_ctl (watch->reactor->epoll_fd, operation, fd, &event) == 0 ? 0 : -errno;
-}
-
-int
-usock_watch_add_fd (UsockWatch *watch,
-                    int         fd)
-{
-  int result;
-
-  g_assert (watch->fd == -1 && watch->attached);
-
-  watch->writable_wanted = FALSE;
-  result = reactor_control (watch, EPOLL_CTL_ADD, fd);
-  if (result == 0)
-    watch->fd = fd;
-  if (result == 0 && watch->reactor->ghosts != NULL)
-    g_hash_table_remove (watch->reactor->ghosts, watch);
-  return result;
-}
-
-/* The program has closed the descriptor behind our back. If a copy lives, epoll goes on telling
- * of it, and there is no way left to stop that. */
-static void
-reactor_haunt (UsockWatch *watch)
-{
-  UsockReactor *self = watch->reactor;
-
-  if (usock_reactor_is_inherited (self))
-    return;
-
-  if (self->ghosts == NULL)
-    self->ghosts = g_hash_table_new (NULL, NULL);
-  g_hash_table_add (self->ghosts, watch);
-}
-
-/* Always before the descriptor is closed: as long as a copy of it lives, in a child or in
- * another process' receive queue, epoll would go on reporting it, under a number that may be
- * another socket's by then. */
-void
-usock_watch_remove_fd (UsockWatch *watch)
-{
-  if (watch->fd == -1)
-    return;
-
-  if (!watch->resting && reactor_control (watch, EPOLL_CTL_DEL, watch->fd) != 0)
-    reactor_haunt (watch);
-  watch->fd = -1;
-  watch->resting = FALSE;
-  watch->ready = 0;
-}
-
-/* Off by default: each message that the peer reads would wake a sender that waits for nothing.
- * Changing the mask asks for the state anew, so no edge is lost in between. */
-void
-usock_watch_want_writable (UsockWatch *watch,
-                           gboolean    wanted)
-{
-  if (watch->fd == -1 || watch->writable_wanted == wanted)
-    return;
-
-  watch->writable_wanted = wanted;
-  if (watch->resting)
-    usock_watch_rest (watch, !wanted);
-  else
-    reactor_control (watch, EPOLL_CTL_MOD, watch->fd);
-}
-
-/* A watch that is woken in every turn anyhow needs no epoll, which makes each message dearer for
- * its sender: it has somebody to call. Coming back asks for the state anew, so that nothing that
- * happened meanwhile is missed; where there is no memory for that, it is tried again next turn. */
-void
-usock_watch_rest (UsockWatch *watch,
-                  gboolean    rest)
-{
-  if (watch->fd == -1 || watch->resting == rest || (rest && watch->writable_wanted))
-    return;
-
-  if (reactor_control (watch, rest ? EPOLL_CTL_DEL : EPOLL_CTL_ADD, watch->fd) == 0)
-    {
-      watch->resting = rest;
-      return;
-    }
-
-  watch->ready |= USOCK_READY_IN;
-  reactor_queue (watch);
-}
-
-void
-usock_watch_wake (UsockWatch *watch)
-{
-  reactor_queue (watch);
-}
-
-void
-usock_watch_sample (UsockWatch *watch,
-                    gboolean    sample)
-{
-  gboolean sampled = watch->sample_link.data != NULL;
-
-  if (sampled == sample || (sample && !watch->attached))
-    return;
-
-  if (sample)
-    {
-      watch->sample_link.data = watch;
-      g_queue_push_tail_link (&watch->reactor->sampled, &watch->sample_link);
-    }
-  else
-    {
-      g_queue_unlink (&watch->reactor->sampled, &watch->sample_link);
-      watch->sample_link.data = NULL;
-    }
-}
-
-/* In the monotonic clock, microseconds; -1 for none. */
-void
-usock_watch_set_deadline (UsockWatch *watch,
-                          gint64      deadline)
-{
-  UsockReactor *self = watch->reactor;
-  gint64 before = watch->deadline;
-
-  if (before == deadline || (deadline != -1 && !watch->attached))
-    return;
-
-  if (deadline == -1)
-    heap_remove (self, watch);
-  watch->deadline = deadline;
-  if (deadline == -1)
-    return;
-
-  if (before == -1)
-    {
-      watch->heap_index = self->heap->len;
-      g_ptr_array_add (self->heap, watch);
-    }
-  heap_sift (self, watch);
-}
-
-/* From any thread. Whoever calls sees to it that the watch lives until this returns. */
-void
-usock_watch_interrupt (UsockWatch *watch)
-{
-  UsockReactor *self = watch->reactor;
-
-  g_mutex_lock (&self->lock);
-  if (self->source != NULL && !watch->interrupted)
-    {
-      watch->interrupted = TRUE;
-      watch->interrupted_next = self->interrupted;
-      self->interrupted = watch;
-      g_source_set_ready_time (self->source, 0);
-    }
-  g_mutex_unlock (&self->lock);
 }
 
 /* The time of this turn, without a system call where the context has it already. */

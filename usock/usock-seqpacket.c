@@ -79,6 +79,9 @@ usock_seqpacket_new (void)
  * Makes a channel of a descriptor that was inherited or received. Its flags
  * stay as they are; no [signal@Usock.Channel::connect] is emitted.
  *
+ * Descriptors are refused from now on, until [property@Usock.Channel:max-fds] lets them in: a peer
+ * that may send some at once should be told when that is done.
+ *
  * Fails with `G_IO_ERROR_INVALID_ARGUMENT` if @fd is not open, no socket, or of
  * another type, and with `G_IO_ERROR_NOT_CONNECTED` if it listens or has no peer.
  *

@@ -168,7 +168,7 @@ server_take_connection (UsockServer *self,
   peer.known = usock_io_get_peer_credentials (fd, &peer.credentials) == 0;
   if (!usock_server_admits (self, &peer))
     {
-      close (fd);
+      usock_io_close_guarded (fd, USOCK_SOCKET (self)->type == SOCK_STREAM);
       usock_server_drop (self, &peer);
       return;
     }

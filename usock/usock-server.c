@@ -355,7 +355,8 @@ server_install_policy (const GParamFlags flags)
       = g_param_spec_uint ("max-connections", NULL, NULL, 0, G_MAXUINT, 0, flags);
 
   /**
-   * UsockServer:max-connections-per-user: (getter get_max_connections_per_user) (setter set_max_connections_per_user)
+   * UsockServer:max-connections-per-user: (getter get_max_connections_per_user)
+   *   (setter set_max_connections_per_user)
    *
    * How many connections one user may have at once, 0 for no limit. Further
    * ones are refused, and so is one whose user the system does not know.

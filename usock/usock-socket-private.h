@@ -31,6 +31,7 @@ struct _UsockSocket
   UsockState notified_state;
   gboolean held;
   gboolean finishing;
+  gboolean guarded; /* descriptors may wait in its queue that block whoever closes them */
   gboolean orphaned; /* its context goes, and nobody is left to call back */
 
   GError *failure;

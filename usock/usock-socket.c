@@ -112,7 +112,10 @@ socket_close_fd (UsockSocket *self)
 
   if (self->reactor != NULL)
     usock_watch_remove_fd (&self->watch);
-  close (self->fd);
+  if (self->guarded)
+    usock_io_close_guarded (self->fd, self->type == SOCK_STREAM);
+  else
+    close (self->fd);
   self->fd = -1;
 }
 

@@ -387,6 +387,17 @@ stream_connect_to_literal (UsockStream     *self,
   return usock_stream_connect (USOCK_CHANNEL (self), g_steal_pointer (&name), error);
 }
 
+/* Whether it may be looked up. */
+static gboolean
+host_is_valid (const char *host)
+{
+  g_autofree char *ascii = NULL;
+
+  if (*host != '\0' && g_utf8_validate (host, -1, NULL))
+    ascii = g_hostname_to_ascii (host);
+  return ascii != NULL;
+}
+
 static gboolean
 stream_connect_to_host (UsockStream    *self,
                         const char     *host,
@@ -399,7 +410,7 @@ stream_connect_to_host (UsockStream    *self,
   g_autofree char *shown = g_utf8_make_valid (host, -1);
   g_autofree char *label = g_strdup_printf ("%s:%u", shown, port);
 
-  if (*host == '\0' || port > G_MAXUINT16 || !g_utf8_validate (host, -1, NULL))
+  if (port > G_MAXUINT16 || !host_is_valid (host))
     {
       usock_error_set_errno (error, EINVAL, _("Could not connect to “%s”"), label);
       return FALSE;

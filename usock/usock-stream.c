@@ -43,6 +43,11 @@
  * [property@Usock.Channel:max-fds] allows, the stream fails with
  * `G_IO_ERROR_MESSAGE_TOO_LARGE`: the rest could not be told apart.
  *
+ * ## GIO's streams
+ *
+ * [method@Usock.Stream.create_io_stream] makes a [class@Gio.IOStream] that
+ * takes from the same bytes.
+ *
  * ## Bytes that are out of band
  *
  * `MSG_OOB` of the peer is taken in line, as `SO_OOBINLINE` has it.
@@ -105,6 +110,10 @@ usock_stream_finalize (GObject *object)
 
   usock_stream_stop_connecting (USOCK_CHANNEL (self));
   g_clear_object (&self->bind_address);
+  for (guint i = 0; i < self->fds->len; i++)
+    usock_io_close_foreign (g_array_index (self->fds, int, i));
+  g_array_unref (self->fds);
+  g_clear_pointer (&self->next, usock_message_unref);
 
   G_OBJECT_CLASS (usock_stream_parent_class)->finalize (object);
 }
@@ -254,6 +263,7 @@ usock_stream_init (UsockStream *self)
 
   socket->family = AF_UNIX;
   socket->type = SOCK_STREAM;
+  self->fds = g_array_new (FALSE, FALSE, sizeof (int));
 }
 
 /**
@@ -279,6 +289,9 @@ usock_stream_new (void)
  * Makes a stream of a descriptor that was inherited or received: of this
  * machine, or a TCP connection. Its flags stay as they are; no
  * [signal@Usock.Channel::connect] is emitted.
+ *
+ * Descriptors are refused from now on, until [property@Usock.Channel:max-fds] lets them in: a peer
+ * that may send some at once should be told when that is done.
  *
  * Fails with `G_IO_ERROR_INVALID_ARGUMENT` if @fd is not open, no socket, or of
  * another type, and with `G_IO_ERROR_NOT_CONNECTED` if it listens or has no peer.

@@ -30,6 +30,7 @@ struct _Bench
   gsize size;
   guint count;
   guint n_idle;
+  gboolean stream; /* else packets */
   gboolean compare_times; /* else rates */
   gboolean share; /* one processor for both sides, else one each */
   Variant variants[MAX_VARIANTS]; /* the first is what the others are measured against */
@@ -124,3 +125,10 @@ double batch_gsocket   (const Bench *bench, guint count);
 double echo_raw        (const Bench *bench, guint count);
 double echo_usock      (const Bench *bench, guint count);
 double echo_gsocket    (const Bench *bench, guint count);
+
+double stream_raw          (const Bench *bench, guint count);
+double stream_usock        (const Bench *bench, guint count);
+double stream_gsocket      (const Bench *bench, guint count);
+double stream_echo_raw     (const Bench *bench, guint count);
+double stream_echo_usock   (const Bench *bench, guint count);
+double stream_echo_gsocket (const Bench *bench, guint count);

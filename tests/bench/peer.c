@@ -4,6 +4,7 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -88,7 +89,7 @@ peer_start (Peer *self,
   int fd, control;
 
   *self = (Peer){ .n_idle = bench->n_idle, .idle = g_new (int, bench->n_idle) };
-  pair_new (&self->fd, &fd, SOCK_SEQPACKET);
+  pair_new (&self->fd, &fd, bench->stream ? SOCK_STREAM : SOCK_SEQPACKET);
   pair_new (&self->control, &control, SOCK_STREAM);
   for (guint i = 0; i < bench->n_idle; i++)
     pair_new (&self->idle[i], &idle[i], SOCK_SEQPACKET);
@@ -248,6 +249,16 @@ role_receive (int fd,
   return pace.best;
 }
 
+/* Whoever sleeps in recv() on a stream is also woken when what he sent is read, and for nothing: a
+ * few microseconds that would be laid to who answers. poll() looks at what has happened. */
+static void
+wait_for_answer (int fd)
+{
+  struct pollfd readable = { fd, POLLIN, 0 };
+
+  check (poll (&readable, 1, -1), 1);
+}
+
 double
 role_ping (int fd,
            const Bench *bench,
@@ -256,7 +267,8 @@ role_ping (int fd,
   for (guint i = 0; i < count; i++)
     {
       check (send (fd, bench_payload, bench->size, MSG_NOSIGNAL), bench->size);
-      check (recv (fd, bench_payload, bench->size, 0), bench->size);
+      wait_for_answer (fd);
+      check (recv (fd, bench_payload, bench->size, MSG_WAITALL), bench->size);
     }
   return 0;
 }

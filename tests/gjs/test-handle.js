@@ -108,6 +108,21 @@ testSocket('peers', async fixture => {
     equal(accepted.recvmsg(), null);
 });
 
+testSocket('in one call', async fixture => {
+    const listener = fixture.keep(Usock.Handle.listening(fixture.path, {type: Type.SEQPACKET}));
+    const client = fixture.keep(Usock.Handle.connected(fixture.path, {type: Type.SEQPACKET}));
+    const accepted = fixture.keep(listener.accept()[0]);
+    client.send('local');
+    equal(text(accepted.receive()), 'local');
+
+    const inet = fixture.keep(Usock.Handle.listening(Usock.address_parse('127.0.0.1:0')));
+    const far = fixture.keep(
+        Usock.Handle.connected(['localhost', inet.local_address.port], {timeout: 5000}));
+    const near = fixture.keep(inet.accept()[0]);
+    near.send('looked up');
+    equal(text(far.receive()), 'looked up');
+});
+
 testSocket('datagrams', async fixture => {
     const receiver = handle(fixture, Family.INET, Type.DGRAM);
     const sender = handle(fixture, Family.INET, Type.DGRAM);
@@ -153,6 +168,12 @@ testSocket('segments and buffers', async fixture => {
     equal(n, 5);
     equal(text(view.subarray(2, 7)), 'hello');
     equal(rest.get_full_length(), 5);
+    first.send('hello');
+    const buffer = new ArrayBuffer(3);
+    equal(second.recvmsg_into(buffer)[1], 3);
+    equal(text(new Uint8Array(buffer)), 'hel');
+    throws(() => second.recvmsg_into(5), TypeError);
+    throws(() => second.recvmsg_into(null), TypeError);
 });
 
 testSocket('truncated and timed out', async fixture => {
@@ -226,6 +247,11 @@ testSocket('poll', async fixture => {
     equal(ready, PollFlags.OUT);
     first.close();
     equal(Usock.poll([first])[0][1], PollFlags.NVAL);
+
+    for (const nonsense of [null, undefined, {}, [null], 'x'])
+        throws(() => Usock.poll([nonsense], 0), TypeError);
+    throws(() => Usock.poll(5, 0), TypeError);
+    throws(() => Usock.poll([second], 0, 5), TypeError);
 
     const cancellable = new Gio.Cancellable();
     cancellable.cancel();

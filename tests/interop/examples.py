@@ -3,8 +3,12 @@
 
 """Examples in each language: with each other, systemd-notify and logger."""
 
+import ctypes
+import fcntl
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 
@@ -99,5 +103,96 @@ def filtered(_path):
         assert passed.decode().splitlines() == ['!first', '!', '!grüße'], passed
 
 
-run(notify_receiver, syslog_receiver, request_and_reply, nobody_answers, service_of_a_name,
-    filtered)
+def echo_by_tcp(_path):
+    questions = ['hello', '', 'grüße 🧦']
+    for server_language in LANGUAGES:
+        with start(*example(server_language, 'tcp-echo-server'), 'localhost',
+                   stdout=subprocess.PIPE) as server:
+            port = line_of(server).rpartition(':')[2]
+            for language in LANGUAGES:
+                with start(*example(language, 'tcp-echo-client'), 'localhost', port, *questions,
+                           stdout=subprocess.PIPE) as client:
+                    answers, _ = client.communicate(timeout=DEADLINE)
+                    expect_success(client)
+                assert answers.decode().splitlines() == questions, answers
+            server.kill()
+            server.wait()
+        for language in LANGUAGES:
+            with start(*example(language, 'tcp-echo-client'), 'localhost', port, 'hello',
+                       stderr=subprocess.PIPE) as client:
+                _, problem = client.communicate(timeout=DEADLINE)
+                assert client.returncode != 0, client.args
+                assert f'localhost:{port}' in problem.decode(), problem
+
+
+def timestamps(_path):
+    for language in ('GJS', 'Python'):
+        with start(*example(language, 'timestamps'), 'one', 'grüße',
+                   stdout=subprocess.PIPE) as process:
+            told, _ = process.communicate(timeout=DEADLINE)
+            expect_success(process)
+        for line, text in zip(told.decode().splitlines(), ('one', 'grüße'), strict=True):
+            name, _, age = line.partition(': ')
+            assert name == text and 10 <= float(age.removesuffix(' ms')) < 10000, line
+
+
+def make_network():
+    """From here on this process has a network of its own, whose loopback interface is up."""
+    clone_newnet, siocsifflags, iff_up = 0x40000000, 0x8914, 1
+    if ctypes.CDLL(None, use_errno=True).unshare(clone_newnet) != 0:
+        return False
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, siocsifflags, struct.pack('16sh14x', b'lo', iff_up))
+    return True
+
+
+def capture(_path):
+    if not make_network():
+        return
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        receiver.bind(('127.0.0.1', 0))
+        sender.bind(('127.0.0.1', 0))
+        ports = sender.getsockname()[1], receiver.getsockname()[1]
+        for language in ('GJS', 'Python'):
+            with start(*example(language, 'capture'), '2', stdout=subprocess.PIPE) as process:
+                assert line_of(process) == 'capturing'
+                for length in (0, 7):
+                    sender.sendto(bytes(length), receiver.getsockname())
+                    expected = '127.0.0.1:{} > 127.0.0.1:{}, {} bytes'.format(*ports, length)
+                    line = line_of(process)
+                    assert line == expected, line
+                expect_success(process)
+
+
+def stream_echo(path):
+    questions = ['hello', '', 'grüße', 'x' * 10000]
+    for server in LANGUAGES:
+        with start(*example(server, 'stream-echo-server'), path) as process:
+            wait_for_listener(path)
+            for language in LANGUAGES:
+                with start(*example(language, 'stream-echo-client'), path, *questions,
+                           stdout=subprocess.PIPE) as client:
+                    answers, _ = client.communicate(timeout=DEADLINE)
+                    expect_success(client)
+                assert answers.decode().splitlines() == questions, (server, language, answers)
+            process.send_signal(signal.SIGTERM)
+
+
+def pass_listener(path):
+    for language in LANGUAGES:
+        for child in LANGUAGES:
+            with start(*example(language, 'pass-listener-parent'), path,
+                       *example(child, 'pass-listener-child')) as parent:
+                wait_for_listener(path)
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.connect(path)
+                    greeting = client.makefile().read()
+                expect_success(parent)
+            pid = greeting.removeprefix('process ').removesuffix(' greets you\n')
+            assert pid.isdecimal() and int(pid) != parent.pid, (language, child, greeting)
+            assert not os.path.exists(path), (language, child)
+
+
+run(stream_echo, pass_listener, notify_receiver, syslog_receiver, request_and_reply,
+    nobody_answers, service_of_a_name, filtered, echo_by_tcp, timestamps, capture)

@@ -141,6 +141,21 @@ class TestPeers(HandleCase):
             client.shutdown(Usock.Shut.WR)
             self.assertIsNone(accepted.receive())
 
+    def test_in_one_call(self):
+        with Usock.Handle.listening(self.path, Type.SEQPACKET) as listener, \
+                Usock.Handle.connected(self.path, Type.SEQPACKET) as client:
+            with listener.accept()[0] as accepted:
+                client.send(b'local')
+                self.assertEqual(accepted.receive(), b'local')
+        with Usock.Handle.listening(Usock.address_parse('127.0.0.1:0')) as listener:
+            port = listener.props.local_address.get_port()
+            with Usock.Handle.connected(('localhost', port), timeout=5000) as client:
+                with listener.accept()[0] as accepted:
+                    accepted.send(b'looked up')
+                    self.assertEqual(client.receive(), b'looked up')
+        os.unlink(self.path)
+        self.fails(Code.NOT_FOUND, Usock.Handle.connected, self.path)
+
     def test_datagrams(self):
         receiver = self.handle(Family.INET, Type.DGRAM)
         receiver.bind(Usock.address_parse('127.0.0.1:0'))
@@ -296,6 +311,8 @@ class TestPoll(HandleCase):
         self.assertEqual(dict(Usock.poll([first, (second, Usock.PollFlags.RDHUP)]))[first],
                          Usock.PollFlags.NVAL)
         self.assertEqual(Usock.poll([], 0), [])
+        for nonsense in (None, (None, 1), 'x', 5):
+            self.assertRaises(TypeError, Usock.poll, [nonsense], 0)
 
     def test_channels(self):
         first, second = [self.keep(end) for end in Usock.Stream.new_pair()[1:]]

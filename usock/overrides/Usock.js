@@ -306,6 +306,7 @@ function patchConnecting(Usock) {
     };
     promisify(prototype, 'connect', 1);
     promisify(prototype, 'connect_to_path', 1);
+    promisify(prototype, 'connect_when_available', 2);
 
     for (const type of [Usock.Seqpacket, Usock.Stream]) {
         const {new_for_name} = type;
@@ -420,11 +421,96 @@ function patchEnding(Usock) {
     promisify(prototype, 'flush', 0);
     promisify(prototype, 'end', 0);
     promisify(prototype, 'close_gracefully', 1);
+    // Sends what send() takes, however full the queue is, and ends our side.
+    const {end_with_message} = prototype;
+    prototype.end_with_message = function (data, options = {}) {
+        return end_with_message.call(this, asMessage(Usock, data, options));
+    };
     prototype.flush = function (cancellable = null) {
         return this.flush_async(cancellable);
     };
     prototype.close_gracefully = function (timeout, cancellable = null) {
         return this.close_gracefully_async(timeout, cancellable);
+    };
+}
+
+// Bytes without borders: each receive waits in the same line as receive().
+function patchStreams(Usock) {
+    const {prototype} = Usock.Stream;
+    const {append_fd, connect_to_host, create_io_stream} = prototype;
+    promisify(prototype, 'connect_to_host', 3);
+    promisify(prototype, 'connect_to_connectable', 1);
+    const asHost = host => refuseNul(host, 'Could not connect to');
+    prototype.connect_to_host = function (host, port, family = Gio.SocketFamily.INVALID) {
+        return connect_to_host.call(this, asHost(host), port, family);
+    };
+    // Connects by TCP; resolves with the stream.
+    prototype.open_host = async function (
+        host, port, {family = Gio.SocketFamily.INVALID, cancellable = null} = {}) {
+        await this.connect_to_host_async(asHost(host), port, family, cancellable);
+        return this;
+    };
+
+    const receivers = {receive_exactly: 2, receive_line: 0, receive_text: 0};
+    for (const [name, nArgs] of Object.entries(receivers)) {
+        promisify(prototype, name, nArgs);
+        const receive = prototype[`${name}_async`];
+        prototype[name] = async function (...args) {
+            const result = await receive.apply(this, args);
+            passed(1, typeof result === 'string' ? result.length : 0);
+            return result;
+        };
+    }
+
+    // Resolves with a Usock.Message of exactly that many bytes and descriptors, or with null after
+    // the last byte.
+    const {receive_exactly} = prototype;
+    prototype.receive_exactly = async function (nBytes, nFds = 0, cancellable = null) {
+        for (const number of [nBytes, nFds]) {
+            if (!Number.isInteger(number) || number < 0 || number > 0x7fffffff)
+                throw new RangeError(`${number} is not a number of bytes or descriptors`);
+        }
+        const message = await receive_exactly.call(this, nBytes, nFds, cancellable);
+        passed(0, nBytes);
+        return message;
+    };
+
+    // Iterates the lines, without what ended them. The stream stays open whenever the loop is left,
+    // and what follows the last line that was taken can be received otherwise.
+    prototype.lines = function () {
+        const stream = this;
+        const cancellable = new Gio.Cancellable();
+        return {
+            async next() {
+                const value = await stream.receive_line(cancellable);
+                return {value, done: value === null};
+            },
+            async return(value) {
+                cancellable.cancel();
+                return {value, done: true};
+            },
+            [Symbol.asyncIterator]() {
+                return this;
+            },
+        };
+    };
+
+    // What is sent until action(), which may be a promise, is done leaves together.
+    prototype.corked = async function (action) {
+        this.cork();
+        try {
+            return await action(this);
+        } finally {
+            this.uncork();
+        }
+    };
+
+    prototype.append_fd = function (fd) {
+        return append_fd.call(this, ...asFds([fd]));
+    };
+    prototype.create_io_stream = function () {
+        passed(1, 0);
+        return create_io_stream.call(this);
     };
 }
 
@@ -476,7 +562,7 @@ function patchDatagrams(Usock) {
 // Immediate calls. A timeout is in milliseconds; -1 waits for ever, 0 not at all. A place is a
 // path, a Gio.File or a Gio.SocketAddress.
 function patchHandle(Usock) {
-    const {prototype, new_socket, new_pair} = Usock.Handle;
+    const {prototype, new_socket, new_pair, new_connected, new_listening} = Usock.Handle;
     const {listen, accept, sendmsg, receive, recvmsg} = prototype;
 
     Usock.Handle.new_socket = (family, type = Usock.SockType.STREAM, protocol = 0) =>
@@ -484,6 +570,30 @@ function patchHandle(Usock) {
     Usock.Handle.pair = (type = Usock.SockType.STREAM) => {
         const [, first, second] = new_pair(type);
         return [first, second];
+    };
+
+    // Makes a handle and connects it: to a path, a Gio.File, an array of host and port, which is
+    // looked up, or any Gio.SocketConnectable.
+    Usock.Handle.connected = (where, options = {}) => {
+        const {type = Usock.SockType.STREAM, timeout = -1, cancellable = null} = options;
+        if (Array.isArray(where))
+            where = Gio.NetworkAddress.new(...where);
+        if (where instanceof Gio.SocketAddress || where instanceof Gio.NetworkAddress ||
+            where instanceof Gio.NetworkService)
+            return new_connected(where, type, timeout, cancellable);
+        const handle = new_socket(Usock.Family.UNIX, type, 0);
+        handle.open(where, timeout);
+        return handle;
+    };
+    // Makes a handle that listens, or receives datagrams, on a place.
+    Usock.Handle.listening = (where, {type = Usock.SockType.STREAM, backlog = 0} = {}) => {
+        if (where instanceof Gio.SocketAddress)
+            return new_listening(where, type, backlog);
+        const handle = new_socket(Usock.Family.UNIX, type, 0);
+        handle.bind(where);
+        if (type !== Usock.SockType.DGRAM)
+            handle.listen(backlog);
+        return handle;
     };
 
     // Binds to a place; without one, to what the kernel chooses.
@@ -523,6 +633,9 @@ function patchHandle(Usock) {
     };
     // Fills a Uint8Array or another view. Returns the message and how many bytes were written.
     prototype.recvmsg_into = function (view, options = {}) {
+        if (!ArrayBuffer.isView(view) && !(view instanceof ArrayBuffer))
+            throw new TypeError('a message is received into a Uint8Array, another view, or an ' +
+                'ArrayBuffer');
         const target = new Uint8Array(view.buffer ?? view, view.byteOffset ?? 0, view.byteLength);
         const message = this.recvmsg(target.length, options);
         const bytes = message?.get_data() ?? new Uint8Array();
@@ -560,15 +673,15 @@ function patchPoll(Usock) {
     Usock.poll = (items, timeout = -1, cancellable = null) => {
         const list = [...items];
         const parts = list.map(item => Array.isArray(item) ? item : [item, Usock.PollFlags.IN]);
-        // GJS frees an array of objects wrongly when it refuses what comes after it.
+        // GJS crashes when it takes an array of objects back because something else is wrong.
         if (!parts.every(([socket]) => socket instanceof Usock.Socket))
-            throw new TypeError('what is polled are sockets');
+            throw new TypeError('what is polled is a Usock.Socket, or an array that begins with one');
         if (!parts.every(([, conditions]) => Number.isInteger(conditions)))
             throw new TypeError('what is polled for are Usock.PollFlags');
         if (!Number.isInteger(timeout))
             throw new TypeError('a timeout is a number of milliseconds');
         if (cancellable !== null && !(cancellable instanceof Gio.Cancellable))
-            throw new TypeError('what cancels is a Gio.Cancellable');
+            throw new TypeError('what ends the waiting is a Gio.Cancellable');
         const ready = poll(parts.map(([socket]) => socket),
             parts.map(([, conditions]) => conditions), timeout, cancellable);
         return list.map((item, index) => [item, ready[index]]).filter(([, bits]) => bits !== 0);
@@ -596,6 +709,10 @@ function patchServer(Usock) {
     };
     prototype.listen_on_address = function (address, backlog = 0) {
         return listen_on_address.call(this, address, backlog);
+    };
+    const {listen_on_host} = prototype;
+    prototype.listen_on_host = function (host, port, backlog = 0) {
+        return listen_on_host.call(this, refuseNul(host, what), port, backlog);
     };
     // Listens on a path, a Gio.File or a Gio.SocketAddress.
     prototype.listen = function (where, backlog = 0) {
@@ -662,13 +779,14 @@ function _init() {
     patchSending(Usock);
     patchReceiving(Usock);
     patchEnding(Usock);
+    patchStreams(Usock);
     patchDatagrams(Usock);
     patchHandle(Usock);
     patchPoll(Usock);
     patchServer(Usock);
 
     // Returns two channels that are connected with each other.
-    for (const type of [Usock.Seqpacket, Usock.Dgram]) {
+    for (const type of [Usock.Seqpacket, Usock.Stream, Usock.Dgram]) {
         type.pair = function () {
             const [, first, second] = type.new_pair();
             return [first, second];

@@ -94,6 +94,10 @@ def _as_connect_path(path):
     return _refuse_nul(os.fsdecode(path), 'Could not connect to')
 
 
+def _as_host(host):
+    return _refuse_nul(host, 'Could not connect to')
+
+
 def _as_listen_path(path):
     return _refuse_nul(os.fsdecode(path), 'Could not listen on')
 
@@ -285,6 +289,82 @@ class _Receive(_Call):
         self._abandon()
         self._gift = message
         self._wake()
+
+
+class _Piece(_Receive):
+    """A receive of a stream. What nobody waits for any more stands first in line again."""
+
+    __slots__ = ('_stream',)
+
+    def __init__(self, stream, cancellable):
+        super().__init__(stream, cancellable)
+        self._stream = stream
+
+    def _hand_on(self, message):
+        try:
+            self._stream.unread(message)
+        except GLib.Error:
+            super()._hand_on(message)
+
+
+class _StreamCall(_Call):
+    """A receive of so many bytes, a line, or text."""
+
+    __slots__ = ('_stream', '_ending')
+
+    def __init__(self, stream, name, args=(), cancellable=None, ending=''):
+        super().__init__(functools.partial(getattr(Usock.Stream, name + '_async'), stream, *args),
+                         getattr(stream, name + '_finish'), cancellable)
+        self._stream = stream
+        self._ending = ending
+
+    def _rescue(self):
+        try:
+            result = _Call._end(self)
+            if isinstance(result, str):
+                result = Message(result + self._ending)
+            if result is not None:
+                self._stream.unread(result)
+        except GLib.Error:
+            pass
+
+
+class _Lines:
+    """The lines of a stream, for both kinds of loop. Leaving one leaves the stream open."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        line = await self._stream.receive_line()
+        if line is None:
+            raise StopAsyncIteration
+        return line
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        line = self._stream.receive_line()._wait()
+        if line is None:
+            raise StopIteration
+        return line
+
+
+class _Cork:
+    """Ends with the block. Who uses no block calls uncork()."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def __enter__(self):
+        return self._stream
+
+    def __exit__(self, *_):
+        self._stream.uncork()
 
 
 @export
@@ -710,6 +790,10 @@ class Channel(Usock.Channel):
             self, [m if isinstance(m, Usock.Message) else Message(m)
                    for m in _listed(messages, 'messages')])
 
+    def end_with_message(self, data, offset=0, length=None, fds=None):
+        """Sends what send() takes, however full the queue is, and ends our side."""
+        return Usock.Channel.end_with_message(self, _as_message(data, offset, length, fds))
+
     def receive(self, cancellable=None):
         """Await it: the next Usock.Message, or None after the last one."""
         return _Receive(self, cancellable)
@@ -760,6 +844,7 @@ def _same(argument):
 
 
 for _name, *_prepare in (('connect', _same), ('connect_to_path', _as_connect_path),
+                         ('connect_when_available', _as_connect_path, _same),
                          ('send_message', _same), ('receive',), ('flush',), ('end',),
                          ('close_gracefully', _same)):
     setattr(Channel, _name + '_async', _awaitable(_name, *_prepare))
@@ -786,6 +871,15 @@ class Seqpacket(Usock.Seqpacket):
 @export
 @override
 class Stream(Usock.Stream):
+    """Bytes without borders. Each receive waits in the same line as receive(), which takes what
+    comes as it comes. `for line in stream.lines()` and `async for` iterate lines."""
+
+    @staticmethod
+    def pair():
+        """Returns two streams that are connected with each other."""
+        _, first, second = Usock.Stream.new_pair()
+        return first, second
+
     @staticmethod
     def new_for_name(name):
         return Usock.Stream.new_for_name(_refuse_nul(name, 'Could not connect to'))
@@ -793,6 +887,50 @@ class Stream(Usock.Stream):
     @staticmethod
     def new_activated(name=None):
         return Usock.Stream.new_activated(name)
+
+    def connect_to_host(self, host, port, family=Gio.SocketFamily.INVALID):
+        return Usock.Stream.connect_to_host(self, _as_host(host), port, family)
+
+    def open_host(self, host, port, family=Gio.SocketFamily.INVALID, cancellable=None):
+        """Connects by TCP. Await it; it returns the stream."""
+        return _Call(functools.partial(Usock.Stream.connect_to_host_async, self, _as_host(host),
+                                       port, family),
+                     lambda result: self.connect_to_host_finish(result) and self, cancellable)
+
+    def receive(self, cancellable=None):
+        """Await it: the next Usock.Message, or None after the last one."""
+        return _Piece(self, cancellable)
+
+    def receive_exactly(self, n_bytes, n_fds=0, cancellable=None):
+        """Await it: a Usock.Message of exactly so many bytes and descriptors. None at the end."""
+        # PyGObject would cut 1.5 to 1.
+        numbers = operator.index(n_bytes), operator.index(n_fds)
+        return _StreamCall(self, 'receive_exactly', numbers, cancellable)
+
+    def receive_line(self, cancellable=None):
+        """Await it: the next line, without what ended it. None at the end."""
+        return _StreamCall(self, 'receive_line', (), cancellable, ending='\n')
+
+    def receive_text(self, cancellable=None):
+        """Await it: some text, as it comes. None at the end."""
+        return _StreamCall(self, 'receive_text', (), cancellable)
+
+    def lines(self):
+        return _Lines(self)
+
+    def cork(self):
+        """What is sent from now on leaves together: at uncork(), or at the end of a with block."""
+        Usock.Stream.cork(self)
+        return _Cork(self)
+
+    def append_fd(self, fd):
+        return Usock.Stream.append_fd(self, *_as_fds([fd]))
+
+
+for _name, *_prepare in (('connect_to_host', _as_host, _same, _same),
+                         ('connect_to_connectable', _same),
+                         ('receive_exactly', operator.index, operator.index), ('receive_line',), ('receive_text',)):
+    setattr(Stream, _name + '_async', _awaitable(_name, *_prepare, of=Usock.Stream))
 
 
 @export
@@ -881,6 +1019,30 @@ class Handle(Usock.Handle):
         """Returns two handles that are connected with each other."""
         _, first, second = Usock.Handle.new_pair(type)
         return first, second
+
+    @staticmethod
+    def connected(where, type=Usock.SockType.STREAM, timeout=-1, cancellable=None):
+        """Makes a handle and connects it: to a path, a tuple of host and port, which is looked
+        up, or any Gio.SocketConnectable."""
+        if isinstance(where, tuple):
+            where = Gio.NetworkAddress.new(*where)
+        if isinstance(where, Gio.SocketConnectable):
+            return Usock.Handle.new_connected(where, type, timeout, cancellable)
+        handle = Handle(Usock.Family.UNIX, type)
+        handle.open(where, timeout)
+        return handle
+
+    @staticmethod
+    def listening(where, type=Usock.SockType.STREAM, backlog=0):
+        """Makes a handle that listens, or receives datagrams, on a path or a
+        Gio.SocketAddress."""
+        if isinstance(where, Gio.SocketAddress):
+            return Usock.Handle.new_listening(where, type, backlog)
+        handle = Handle(Usock.Family.UNIX, type)
+        handle.bind(where)
+        if type != Usock.SockType.DGRAM:
+            handle.listen(backlog)
+        return handle
 
     def fileno(self):
         return self.get_fd()
@@ -973,6 +1135,10 @@ def poll(items, timeout=-1, cancellable=None):
     if not all(isinstance(socket, Usock.Socket) for socket in sockets):
         raise TypeError('what is polled are sockets')
     conditions = [int(part[1]) for part in parts]
+    for socket in sockets:
+        if not isinstance(socket, Usock.Socket):
+            raise TypeError(f'what is polled is a Usock.Socket, or a tuple that begins with one, '
+                            f'not {type(socket).__name__}')
     ready = Usock.poll(sockets, conditions, max(timeout, 0), cancellable)
     while timeout < 0 and not any(ready):
         _wait_for_any(sockets, conditions, cancellable)
@@ -1008,6 +1174,12 @@ class Server(Usock.Server):
 
     def listen_on_address(self, address, backlog=0):
         return Usock.Server.listen_on_address(self, address, backlog)
+
+    def listen_on_host(self, host, port, backlog=0):
+        """Listens by TCP. Without a host on all interfaces; port 0 is any."""
+        if host is not None:
+            _refuse_nul(host, 'Could not listen on')
+        return Usock.Server.listen_on_host(self, host, port, backlog)
 
     def listen(self, where, backlog=0):
         """Listens on a path or a Gio.SocketAddress."""

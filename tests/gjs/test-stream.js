@@ -1,0 +1,297 @@
+// SPDX-FileCopyrightText: 2026 The usock developers
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// Streams as JavaScript's own: pieces, lines and frames, awaited and iterated, and GIO's streams.
+
+import Gio from 'gi://Gio';
+import GLib from 'gi://GLib';
+import Usock from 'gi://Usock?version=1';
+
+import {equal, ok, rejects, run, throws} from './tap.js';
+import {Log, bytes, closeFd, nullFd, testSocket, text, waitFor} from './fixture.js';
+
+const {IOErrorEnum: Code} = Gio;
+
+function pair(fixture, properties = {}) {
+    const ends = Usock.Stream.pair().map(end => fixture.keep(end));
+    Object.assign(ends[1], properties);
+    return ends;
+}
+
+function async_(object, start, finish, ...args) {
+    return new Promise((resolve, reject) => {
+        object[start](...args, (_object, result) => {
+            try {
+                resolve(object[finish](result));
+            } catch (error) {
+                reject(error);
+            }
+        });
+    });
+}
+
+testSocket('exactly', async fixture => {
+    const [first, second] = pair(fixture);
+    first.send('abcdef');
+    equal((await second.receive_exactly(2)).text, 'ab');
+    equal((await second.receive_exactly(0)).text, '');
+    equal((await second.receive_exactly(3)).text, 'cde');
+    const waiting = second.receive_exactly(3);
+    first.send('gh');
+    equal((await waiting).text, 'fgh');
+    first.send('too little');
+    first.end();
+    await rejects(second.receive_exactly(100), Code, Code.PARTIAL_INPUT);
+    equal((await second.receive_exactly(10)).text, 'too little');
+    equal(await second.receive_exactly(1), null);
+});
+
+testSocket('numbers that are none', async fixture => {
+    const [, second] = pair(fixture);
+    for (const args of [[-1], [1, -1], [2 ** 40], [NaN], [1.5], ['1'], [null], []])
+        await rejects(second.receive_exactly(...args), RangeError);
+    await rejects(second.receive_exactly(0x7fffffff), Code, Code.INVALID_ARGUMENT);
+});
+
+testSocket('lines', async fixture => {
+    const [first, second] = pair(fixture);
+    first.send('eins\r\nzw\u00f6lf\n\nunfinished');
+    first.end();
+    const got = [];
+    for await (const line of second.lines()) {
+        got.push(line);
+        if (line === '')
+            break;
+    }
+    equal((await second.receive_exactly(2)).text, 'un');
+    for await (const line of second.lines())
+        got.push(line);
+    equal(got, ['eins', 'zw\u00f6lf', '', 'finished']);
+});
+
+testSocket('text', async fixture => {
+    const [first, second] = pair(fixture);
+    const smile = bytes('\u{1f600}');
+    first.send(smile, {length: 2});
+    const waiting = second.receive_text();
+    first.send(smile, {offset: 2});
+    equal(await waiting, '\u{1f600}');
+    first.send(Uint8Array.of(255, 10));
+    await rejects(second.receive_text(), Code, Code.INVALID_DATA);
+    await rejects(second.receive_line(), Code, Code.INVALID_DATA);
+    equal((await second.receive()).data, Uint8Array.of(255, 10));
+});
+
+testSocket('pieces', async fixture => {
+    const [first, second] = pair(fixture);
+    const data = new Uint8Array(300_000).map((_, i) => i);
+    const sending = (async () => {
+        for (let offset = 0; offset < data.length; offset += 1000)
+            await first.send_async(data, {offset, length: 1000});
+        await first.end_async();
+    })();
+    let n = 0;
+    for await (const message of second) {
+        const piece = message.data;
+        ok(piece.every((byte, i) => byte === ((n + i) & 255)), 'every byte');
+        n += piece.length;
+    }
+    await sending;
+    equal(n, data.length);
+});
+
+testSocket('unread, and a cancelled call takes nothing', async fixture => {
+    const [first, second] = pair(fixture);
+    first.send('not mine');
+    second.unread(await second.receive());
+    for (const start of [c => second.receive_exactly(100, 0, c), c => second.receive_line(c)]) {
+        const cancellable = new Gio.Cancellable();
+        const waiting = start(cancellable);
+        cancellable.cancel();
+        await rejects(waiting, Code, Code.CANCELLED);
+    }
+    equal((await second.receive()).text, 'not mine');
+    second.close();
+    for (const start of [() => second.receive_exactly(1), () => second.receive_line(),
+        () => second.receive_text()])
+        await rejects(start(), Code, Code.CLOSED);
+});
+
+testSocket('cork', async fixture => {
+    const [first, second] = pair(fixture);
+    const log = new Log(second, 'data');
+    const result = await first.corked(async stream => {
+        for (const word of ['many', ' small', ' pieces'])
+            stream.send(word);
+        ok(stream.queued_bytes > 0, 'queued');
+        await null;
+        return 'done';
+    });
+    equal(result, 'done');
+    await log.wait('data');
+    equal(text(log[0][1]), 'many small pieces');
+    await rejects(first.corked(() => {
+        first.send('x');
+        throw new EvalError();
+    }), EvalError);
+    await log.wait('data', 2);
+});
+
+testSocket('a last message', async fixture => {
+    const [first, second] = pair(fixture, {allow_half_open: true});
+    first.queue_limit = 1000;
+    throws(() => {
+        for (;;)
+            first.send(new Uint8Array(1000));
+    }, Code, Code.WOULD_BLOCK);
+    first.end_with_message('last');
+    throws(() => first.send('too late'), Code, Code.CLOSED);
+    let last = '';
+    for (let message = await second.receive(); message; message = await second.receive())
+        last = text(message.data).slice(-4);
+    equal(last, 'last');
+    second.end_with_message('--answer', {offset: 2});
+    equal((await first.receive()).text, 'answer');
+});
+
+testSocket('descriptors in both directions', async fixture => {
+    const ends = pair(fixture);
+    const stream = nullFd();
+    for (const [sender, receiver] of [ends, [...ends].reverse()]) {
+        receiver.max_fds = 2;
+        sender.send('abcdef', {fds: [stream, stream.get_fd()]});
+        const message = await receiver.receive_exactly(6, 2);
+        equal([message.text, message.get_n_fds()], ['abcdef', 2]);
+        message.take_fds().forEach(closeFd);
+    }
+    throws(() => ends[0].send('', {fds: [stream]}), Code, Code.INVALID_ARGUMENT);
+    stream.close(null);
+});
+
+testSocket('descriptors through a view', async fixture => {
+    const [first, second] = pair(fixture, {max_fds: 2});
+    const input = second.create_io_stream().get_input_stream();
+    const output = first.create_io_stream().get_output_stream();
+    const stream = nullFd();
+    first.append_fd(stream);
+    first.append_fd(stream.get_fd());
+    stream.close(null);
+    output.write_bytes(GLib.Bytes.new(bytes('two')), null);
+    equal(text(input.read_bytes(100, null).toArray()), 'two');
+    const fds = second.take_fds();
+    equal(fds.length, 2);
+    fds.forEach(closeFd);
+    equal(second.take_fds(), []);
+    throws(() => first.append_fd(-1), Code, Code.INVALID_ARGUMENT);
+    for (const fd of [null, 'x', 2 ** 40, {}])
+        throws(() => first.append_fd(fd), RangeError);
+});
+
+testSocket('nobody takes the descriptors', async fixture => {
+    const [first, second] = pair(fixture, {max_fds: 1});
+    const input = second.create_io_stream().get_input_stream();
+    const log = new Log(second, 'error', 'close');
+    throws(() => {
+        for (let i = 0; i < 300; i++) {
+            first.send('x', {fds: [0]});
+            input.read_bytes(1, null);
+        }
+    }, Code, Code.MESSAGE_TOO_LARGE);
+    await log.wait('close');
+});
+
+testSocket('blocking calls of a view', async fixture => {
+    const [first, second] = pair(fixture);
+    const views = [first, second].map(end => end.create_io_stream());
+    views[0].get_output_stream().write_all(bytes('one\ntwo\n'), null);
+    const lines = Gio.DataInputStream.new(views[1].get_input_stream());
+    equal(lines.read_line_utf8(null)[0], 'one');
+    equal(lines.read_line_utf8(null)[0], 'two');
+    views[0].close(null);
+    equal(lines.read_line_utf8(null)[0], null);
+    throws(() => views[0].get_output_stream().write_all(bytes('x'), null), Code, Code.CLOSED);
+});
+
+testSocket('asynchronous calls of a view', async fixture => {
+    const [first, second] = pair(fixture);
+    const lines = Gio.DataInputStream.new(second.create_io_stream().get_input_stream());
+    const output = first.create_io_stream().get_output_stream();
+    const read = () => async_(lines, 'read_line_async', 'read_line_finish_utf8', 0, null);
+    const waiting = read();
+    await async_(output, 'write_bytes_async', 'write_bytes_finish',
+        GLib.Bytes.new(bytes('one\ntwo')), 0, null);
+    equal((await waiting)[0], 'one');
+    await async_(output, 'close_async', 'close_finish', 0, null);
+    equal((await read())[0], 'two');
+    equal((await read())[0], null);
+});
+
+testSocket('splice', async fixture => {
+    const [first, second] = pair(fixture);
+    const data = GLib.Bytes.new(new Uint8Array(3_000_000).map((_, i) => i * i));
+    const target = Gio.MemoryOutputStream.new_resizable();
+    const flags = Gio.OutputStreamSpliceFlags.CLOSE_TARGET;
+    await Promise.all([
+        async_(first.create_io_stream().get_output_stream(), 'splice_async', 'splice_finish',
+            Gio.MemoryInputStream.new_from_bytes(data), flags, 0, null),
+        async_(target, 'splice_async', 'splice_finish',
+            second.create_io_stream().get_input_stream(), flags, 0, null),
+    ]);
+    ok(target.steal_as_bytes().equal(data), 'every byte');
+});
+
+testSocket('polling', async fixture => {
+    const [first, second] = pair(fixture);
+    const input = second.create_io_stream().get_input_stream();
+    equal(input.is_readable(), false);
+    first.send('polled');
+    ok(input.is_readable(), 'readable');
+    equal(text(input.read_bytes(100, null).toArray()), 'polled');
+});
+
+testSocket('a view among other readers', async fixture => {
+    const [first, second] = pair(fixture);
+    const input = second.create_io_stream().get_input_stream();
+    first.send('head\nbody and more');
+    equal(await second.receive_line(), 'head');
+    equal(text(input.read_bytes(4, null).toArray()), 'body');
+    const log = new Log(second, 'data');
+    await log.wait('data');
+    equal(text(log[0][1]), ' and more');
+    const waiting = second.receive_line();
+    throws(() => input.read_bytes(1, null), Code, Code.PENDING);
+    first.send('line\n');
+    equal(await waiting, 'line');
+});
+
+testSocket('never connected', async () => {
+    const stream = new Usock.Stream();
+    const view = stream.create_io_stream();
+    throws(() => view.get_input_stream().read_bytes(1, null), Code, Code.NOT_CONNECTED);
+    throws(() => view.get_output_stream().write_all(bytes('x'), null), Code, Code.NOT_CONNECTED);
+    await rejects(stream.receive_line(), Code, Code.NOT_CONNECTED);
+    view.close(null);
+});
+
+testSocket('many lines hear of everything', async fixture => {
+    const count = 20_000;
+    const [first, second] = pair(fixture);
+    const sending = (async () => {
+        for (let i = 0; i < count; i += 100) {
+            await first.corked(stream => {
+                for (let j = i; j < i + 100; j++)
+                    stream.send(`${j}\n`);
+            });
+            await first.flush();
+        }
+        first.end();
+    })();
+    let n = 0;
+    for await (const line of second.lines())
+        equal(line, `${n++}`);
+    await sending;
+    equal(n, count);
+    await waitFor(() => second.state === Usock.State.CLOSED);
+});
+
+run();
