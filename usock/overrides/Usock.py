@@ -1132,8 +1132,6 @@ def poll(items, timeout=-1, cancellable=None):
     items = _listed(items, 'sockets')
     parts = [item if isinstance(item, tuple) else (item, Usock.PollFlags.IN) for item in items]
     sockets = [part[0] for part in parts]
-    if not all(isinstance(socket, Usock.Socket) for socket in sockets):
-        raise TypeError('what is polled are sockets')
     conditions = [int(part[1]) for part in parts]
     for socket in sockets:
         if not isinstance(socket, Usock.Socket):
