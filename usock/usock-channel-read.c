@@ -242,15 +242,11 @@ usock_channel_make_message (UsockChannel  *self,
 }
 
 /* Where there was one message there mostly is no other, and to ask costs as much as the message
- * did. Whoever is told again of what is left need not ask each time. */
+ * did. Who has asked in vain for long enough asks now and then. */
 static gboolean
 channel_is_calm (UsockChannel *self)
 {
-  if (self->n_in_vain < IN_VAIN_LIMIT
-      || !usock_watch_is_level (&usock_channel_socket (self)->watch))
-    return FALSE;
-
-  return ++self->n_in_vain % IN_VAIN_LIMIT != 0;
+  return self->n_in_vain >= IN_VAIN_LIMIT && ++self->n_in_vain % IN_VAIN_LIMIT != 0;
 }
 
 static void
@@ -288,7 +284,8 @@ channel_fill_messages (UsockChannel *self,
       bytes += packet.length;
     }
 
-  if (n == 1 && wanted == 1 && channel_is_calm (self))
+  /* What is left must be told again, then. */
+  if (n == 1 && wanted == 1 && usock_watch_is_level (&socket->watch) && channel_is_calm (self))
     socket->watch.ready &= ~USOCK_READY_IN;
   else
     channel_adapt_batch (self, wanted, n, bytes);
@@ -345,7 +342,10 @@ channel_fill_bytes (UsockChannel *self)
   UsockSocket *socket = usock_channel_socket (self);
   UsockIoPacket packet;
   gssize result = usock_io_receive_bytes (socket->fd, self->batch, self->read_buffer_size);
+  gboolean again = self->batch_size > 1; /* the last read of this turn was not in vain */
 
+  if (again)
+    self->n_in_vain = result == -EAGAIN ? self->n_in_vain + 1 : 0;
   if (result < 0)
     {
       channel_receive_failed (self, -result);
@@ -358,11 +358,15 @@ channel_fill_bytes (UsockChannel *self)
     }
 
   self->batch_count = 1;
+  self->batch_size = 2;
   usock_io_batch_get (self->batch, 0, &packet);
   if (packet.has_control)
     channel_put_aside (self);
-  else if (channel_is_drained (self, &packet))
-    socket->watch.ready &= ~USOCK_READY_IN;
+  else if (channel_is_drained (self, &packet) && channel_is_calm (self))
+    {
+      socket->watch.ready &= ~USOCK_READY_IN;
+      self->batch_size = 1;
+    }
 }
 
 void
