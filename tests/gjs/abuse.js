@@ -224,7 +224,8 @@ export class Stage {
     options() {
         const {chance} = this;
         const all = {
-            offset: this.number(), length: this.number(), fds: chance.several([0, 1, 2], () => this.fd()),
+            offset: this.number(), length: this.number(),
+            fds: chance.several([0, 1, 2], () => this.fd()),
             destination: this.address(), flags: chance.choice([0, 1, 2, 32, 64, 128, 256, 1 << 13]),
             cancellable: this.cancellable(),
         };
