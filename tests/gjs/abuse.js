@@ -210,8 +210,10 @@ export class Stage {
 
     newMessage() {
         const message = new Usock.Message(bytes('m'.repeat(this.chance.choice([0, 1, 70_000]))));
-        this.chance.several([0, 0, 1, 3], () => message.append_fd(0));
-        this.chance.several([0, 0, 1, 2000], () => message.append_bytes(bytes('s')));
+        for (let n = this.chance.choice([0, 0, 1, 3]); n > 0; n--)
+            message.append_fd(0);
+        for (let n = this.chance.choice([0, 0, 1, 2000]); n > 0; n--)
+            message.append_bytes(bytes('s'));
         return message;
     }
 
