@@ -69,7 +69,8 @@ void test_list () throws Error {
         scene.client ().data.connect ((bytes) => received++);
     scene.wait_for ("connection connection connection ");
     assert_cmpuint (scene.server.get_n_items (), CompareOperator.EQ, 3);
-    assert_nonnull (scene.server.get_item (2) as Usock.Channel);
+    var last = scene.server.get_item (2) as Usock.Channel;
+    assert_nonnull (last);
 
     assert_cmpuint (scene.server.broadcast (new Usock.Message.from_text ("so long")),
                     CompareOperator.EQ, 3);
