@@ -210,8 +210,10 @@ export class Stage {
 
     newMessage() {
         const message = new Usock.Message(bytes('m'.repeat(this.chance.choice([0, 1, 70_000]))));
-        this.chance.several([0, 0, 1, 3], () => message.append_fd(0));
-        this.chance.several([0, 0, 1, 2000], () => message.append_bytes(bytes('s')));
+        for (let n = this.chance.choice([0, 0, 1, 3]); n > 0; n--)
+            message.append_fd(0);
+        for (let n = this.chance.choice([0, 0, 1, 2000]); n > 0; n--)
+            message.append_bytes(bytes('s'));
         return message;
     }
 
@@ -224,7 +226,8 @@ export class Stage {
     options() {
         const {chance} = this;
         const all = {
-            offset: this.number(), length: this.number(), fds: chance.several([0, 1, 2], () => this.fd()),
+            offset: this.number(), length: this.number(),
+            fds: chance.several([0, 1, 2], () => this.fd()),
             destination: this.address(), flags: chance.choice([0, 1, 2, 32, 64, 128, 256, 1 << 13]),
             cancellable: this.cancellable(),
         };

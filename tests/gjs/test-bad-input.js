@@ -168,6 +168,19 @@ testSocket('misuse is a critical', async fixture => {
     equal(first.state, Usock.State.OPEN);
 });
 
+testSocket('what is not a descriptor', async () => {
+    for (const fd of [undefined, null, 'x', {}, 0.5, NaN, 2 ** 32]) {
+        for (const call of [
+            () => Usock.Seqpacket.new_from_fd(fd), () => Usock.Stream.new_from_fd(fd),
+            () => Usock.Dgram.new_from_fd(fd), () => Usock.Handle.new_from_fd(fd),
+            () => new Usock.Message('x').append_fd(fd),
+            () => new Usock.Message('x').append_fd_owned(fd),
+            () => new Usock.Server().listen_on_fd(fd),
+        ])
+            throws(call, RangeError);
+    }
+});
+
 testSocket('what is not a list', async fixture => {
     const [first] = fixture.pair();
     for (const call of [

@@ -177,8 +177,9 @@ class Stage:
                                    lambda: select.epoll().fileno() and os.dup(0)))()
 
     def fd(self):
-        return self.chance.choice((self.new_fd, self.new_fd, self.new_fd,
-                                   lambda: self.chance.choice((-1, CLOSED_FD, 2**31 - 1, -2**31))))()
+        if self.chance.random() < 0.75:
+            return self.new_fd()
+        return self.chance.choice((-1, CLOSED_FD, 2**31 - 1, -2**31))
 
     def fds(self):
         n = self.chance.choice((0, 1, 1, 2, 3, 260))
@@ -241,8 +242,8 @@ class Stage:
 
     def option(self):
         # Without SO_PEERPIDFD, which is a descriptor for the caller.
-        return self.chance.choice((0, 1, 2, 3, 4, 6, 7, 8, 9, 13, 16, 17, 20, 26, 31, 41, 42, 59, 76,
-                                   -1, 2**31 - 1))
+        return self.chance.choice((0, 1, 2, 3, 4, 6, 7, 8, 9, 13, 16, 17, 20, 26, 31, 41, 42, 59,
+                                   76, -1, 2**31 - 1))
 
     def error(self):
         return self.chance.choice((None, ValueError(''), GLib.Error.new_literal(
@@ -254,6 +255,8 @@ class Stage:
 
     def junk(self, name):
         if name == 'timeout':
+            return self.chance.choice((None, 'x', 2**70, [], object()))
+        if name == 'fd':
             return self.chance.choice((None, 'x', 2**70, [], object()))
         return self.chance.choice((None, object(), 'text', b'bytes', 1.5, -1, 2**70, [], [None], {},
                                    True, lambda *_: None, self, Usock, *self.cast))

@@ -68,15 +68,17 @@ function slice(bytes, offset = 0, length = bytes.length - offset) {
     return length === bytes.length ? bytes : bytes.subarray(offset, offset + length);
 }
 
+// GJS would make a number of whatever it is, and one that may well be open: 0 of undefined.
+function asFd(item) {
+    const fd = typeof item?.get_fd === 'function' ? item.get_fd() : item;
+    if (!Number.isInteger(fd) || fd !== (fd | 0))
+        throw new RangeError(`${String(fd)} is not a descriptor`);
+    return fd;
+}
+
 function asFds(fds) {
     // Array.from() would make nothing of what is no list.
-    return [...fds].map(item => {
-        const fd = typeof item?.get_fd === 'function' ? item.get_fd() : item;
-        // GJS would wrap any other number into one that may well be open.
-        if (!Number.isInteger(fd) || fd !== (fd | 0))
-            throw new RangeError(`${String(fd)} is not a descriptor`);
-        return fd;
-    });
+    return [...fds].map(asFd);
 }
 
 function whole(message, {offset, length, fds}) {
@@ -183,6 +185,12 @@ function patchMessage(Usock) {
             },
         },
     });
+    for (const name of ['append_fd', 'append_fd_owned']) {
+        const append = Usock.Message.prototype[name];
+        Usock.Message.prototype[name] = function (fd) {
+            return append.call(this, asFd(fd));
+        };
+    }
     const {append_control, append_control_value, lookup_control} = Usock.Message.prototype;
     // The value of the first such record, or null.
     Usock.Message.prototype.lookup_control = function (level, type) {
@@ -506,7 +514,7 @@ function patchStreams(Usock) {
     };
 
     prototype.append_fd = function (fd) {
-        return append_fd.call(this, ...asFds([fd]));
+        return append_fd.call(this, asFd(fd));
     };
     prototype.create_io_stream = function () {
         passed(1, 0);
@@ -702,7 +710,7 @@ function patchServer(Usock) {
         return listen_on_name.call(this, refuseNul(name, what), backlog);
     };
     prototype.listen_on_fd = function (fd, backlog = 0) {
-        return listen_on_fd.call(this, fd, backlog);
+        return listen_on_fd.call(this, asFd(fd), backlog);
     };
     prototype.listen_activated = function (name = null) {
         return listen_activated.call(this, name);
@@ -784,6 +792,11 @@ function _init() {
     patchHandle(Usock);
     patchPoll(Usock);
     patchServer(Usock);
+
+    for (const type of [Usock.Seqpacket, Usock.Stream, Usock.Dgram, Usock.Handle]) {
+        const {new_from_fd} = type;
+        type.new_from_fd = fd => new_from_fd.call(type, asFd(fd));
+    }
 
     // Returns two channels that are connected with each other.
     for (const type of [Usock.Seqpacket, Usock.Stream, Usock.Dgram]) {
