@@ -181,6 +181,18 @@ testSocket('what is not a descriptor', async () => {
     }
 });
 
+// It would close the descriptor a second time, whosesoever it is by then.
+testSocket('an object in place of a descriptor that is given away', async fixture => {
+    const [first] = fixture.pair();
+    for (const call of [
+        () => Usock.Seqpacket.new_from_fd(first), () => Usock.Handle.new_from_fd(first),
+        () => new Usock.Message('x').append_fd_owned(first),
+        () => new Usock.Server().listen_on_fd(first),
+    ])
+        throws(call, RangeError);
+    new Usock.Message('x').append_fd(first);
+});
+
 testSocket('what is not a list', async fixture => {
     const [first] = fixture.pair();
     for (const call of [

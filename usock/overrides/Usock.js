@@ -76,6 +76,13 @@ function asFd(item) {
     return fd;
 }
 
+// For a call that takes the descriptor over: an object would go on closing its own.
+function asOwnFd(fd) {
+    if (typeof fd !== 'number')
+        throw new RangeError(`${String(fd)} is not a descriptor to give away, which is a number`);
+    return asFd(fd);
+}
+
 function asFds(fds) {
     // Array.from() would make nothing of what is no list.
     return [...fds].map(asFd);
@@ -185,12 +192,13 @@ function patchMessage(Usock) {
             },
         },
     });
-    for (const name of ['append_fd', 'append_fd_owned']) {
-        const append = Usock.Message.prototype[name];
-        Usock.Message.prototype[name] = function (fd) {
-            return append.call(this, asFd(fd));
-        };
-    }
+    const {append_fd, append_fd_owned} = Usock.Message.prototype;
+    Usock.Message.prototype.append_fd = function (fd) {
+        return append_fd.call(this, asFd(fd));
+    };
+    Usock.Message.prototype.append_fd_owned = function (fd) {
+        return append_fd_owned.call(this, asOwnFd(fd));
+    };
     const {append_control, append_control_value, lookup_control} = Usock.Message.prototype;
     // The value of the first such record, or null.
     Usock.Message.prototype.lookup_control = function (level, type) {
@@ -710,7 +718,7 @@ function patchServer(Usock) {
         return listen_on_name.call(this, refuseNul(name, what), backlog);
     };
     prototype.listen_on_fd = function (fd, backlog = 0) {
-        return listen_on_fd.call(this, asFd(fd), backlog);
+        return listen_on_fd.call(this, asOwnFd(fd), backlog);
     };
     prototype.listen_activated = function (name = null) {
         return listen_activated.call(this, name);
@@ -795,7 +803,7 @@ function _init() {
 
     for (const type of [Usock.Seqpacket, Usock.Stream, Usock.Dgram, Usock.Handle]) {
         const {new_from_fd} = type;
-        type.new_from_fd = fd => new_from_fd.call(type, asFd(fd));
+        type.new_from_fd = fd => new_from_fd.call(type, asOwnFd(fd));
     }
 
     // Returns two channels that are connected with each other.
