@@ -4,8 +4,8 @@
 
 """Looks with nm at what each object file of the library imports.
 
-Socket calls, and waiting for sockets, belong to usock-io, so that the faults built in there are
-all that can happen; epoll, GSource and timers belong to usock-reactor, so that there is one clock.
+Socket calls, and waiting for sockets, belong to the kernel room, so that the faults built in there
+are all that can happen; epoll, GSource and timers belong to the reactor, so that there is one clock.
 """
 
 import pathlib
@@ -18,10 +18,10 @@ SOCKET = r'''socket|socketpair|bind|connect|listen|accept4?|shutdown|getsockopt|
     |g_socket_(?!(address|connectable|family|msg_flags|protocol|type)_).*|g_unix_(connection|fd)_.*'''
 LOOP = r'''epoll_.*|g_source_new|g_source_attach|g_(timeout|idle)_.*|g_unix_fd_.*'''
 
-OWNERS = {'usock-io': SOCKET, 'usock-reactor': LOOP}
+OWNERS = {'kernel': SOCKET, 'reactor': LOOP}
 
 # What the owner must import: else this test would pass for having looked at nothing.
-SURELY = {'usock-io': {'socket', 'sendmsg', 'bind', 'poll'}, 'usock-reactor': {'epoll_ctl', 'g_source_new'}}
+SURELY = {'kernel': {'socket', 'sendmsg', 'bind', 'poll'}, 'reactor': {'epoll_ctl', 'g_source_new'}}
 
 
 def imports_of(path):
@@ -35,8 +35,7 @@ def main():
     problems = []
     seen = {}
     for path in sorted(pathlib.Path(sys.argv[1]).glob('*.c.o')):
-        name = path.name.removesuffix('.c.o').rpartition('_')[2]
-        room = '-'.join(name.split('-')[:2])
+        room, _, name = path.name.removesuffix('.c.o').rpartition('_')
         calls_of_file = set(imports_of(path))
         seen.setdefault(room, set()).update(calls_of_file)
         for owner, calls in OWNERS.items():

@@ -26,7 +26,7 @@ def compile_(code, language, flags, compilers):
 
 
 def problems_of(header, umbrella, flags, compilers):
-    include = f'#include <usock/{header.name}>\n'
+    include = f'#include <{header.name}>\n'
     if re.search(r'#\s*include\s*["<][^">]*-private\.h', header.read_text()):
         yield f'{header.name} includes a private header'
     if header.name == 'usock.h':

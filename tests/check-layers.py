@@ -2,66 +2,129 @@
 # SPDX-FileCopyrightText: 2026 The usock developers
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-"""Holds the floors of the house: a room includes only rooms of lower floors."""
+"""Holds the floors of the house, and the way that calls run inside a room.
+
+check-layers.py SOURCES OBJECTS
+
+SOURCES is the folder with one folder a room, OBJECTS the one with the object files made of them. A
+room includes, and calls, only rooms of lower floors; inside a room a file calls only files that
+stand further down in its list. What a class needs to know of itself everywhere, its GType, is no
+call.
+"""
 
 import pathlib
 import re
+import subprocess
 import sys
 
+# From the ground up.
 FLOORS = [
-    ['types', 'constants', 'version', 'enums', 'error', 'compat', 'operation', 'control'],
-    ['address', 'message'],
-    ['queue'],
-    ['io'],
-    ['reactor', 'option', 'path', 'activation', 'notify'],
-    ['socket', 'waiter', 'connector', 'notify'],
-    ['channel', 'poll'],
-    ['handle', 'seqpacket', 'stream', 'dgram'],
+    ['base'],
+    ['message', 'address'],
+    ['kernel'],
+    ['reactor', 'option', 'path'],
+    ['socket'],
+    ['channel'],
+    ['stream', 'dgram', 'handle', 'seqpacket'],
     ['server'],
 ]
 
-# What defines the ground floor may lean on itself.
-SAME_FLOOR = {('types', 'version'), ('constants', 'version')}
+# From the top down; files of one line do not call each other.
+ROOMS = {
+    'base': ['error operation version'],
+    'message': ['queue message-control', 'message', 'message-fd', 'message-tally control'],
+    'address': ['address-service', 'address', 'address-packet'],
+    'path': ['activation path', 'path-take-over'],
+    'socket': ['poll socket-option socket-peer', 'socket', 'connector waiter notify'],
+    'handle': ['handle-connect handle-transfer', 'handle'],
+    'seqpacket': ['seqpacket'],
+}
 
 # Which rooms may include these headers.
 SYSTEM = {
     'sys/epoll.h': {'reactor'},
-    'sys/socket.h': {'io', 'option', 'address', 'control'},
-    'sys/un.h': {'io', 'option', 'address'},
+    'sys/socket.h': {'kernel', 'option', 'address', 'message'},
+    'sys/un.h': {'kernel', 'option', 'address'},
 }
 
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 
-def room_of(name):
-    """usock-channel-send.c and usock-channel-private.h are of the room channel."""
-    words = re.fullmatch(r'usock-([a-z-]+)\.[ch](\.in)?', name).group(1)
-    return words.split('-')[0]
+def may_lean_on(room, other):
+    return room == other or FLOOR_OF[other] < FLOOR_OF[room]
 
 
-def problems_of(path):
-    room = room_of(path.name)
-    if room not in FLOOR_OF:
-        yield f'{path.name} is of no floor'
-        return
+def include_problems(path, room_of):
+    room = path.parent.name
     for include in re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', path.read_text(), re.M):
         name = include.rpartition('/')[2]
         if room not in SYSTEM.get(include, {room}):
             yield f'{path.name} includes {include}, which is for {SYSTEM[include]}'
         if name == 'usock.h':
             yield f'{path.name} includes the header of programs'
-        if not name.startswith('usock-') or room_of(name) == room:
+        if name in room_of and not may_lean_on(room, room_of[name]):
+            yield f'{path.name} of {room} includes {name} of {room_of[name]}'
+
+
+def symbols_of(path):
+    """What an object file defines for others, and what it takes from them."""
+    defined, taken = set(), set()
+    lines = subprocess.run(['nm', path], check=True, capture_output=True, text=True).stdout
+    for line in lines.splitlines():
+        kind, name = line.split()[-2:]
+        if kind == 'U':
+            taken.add(name)
+        elif kind.isupper():
+            defined.add(name)
+    return defined, {name for name in taken if not name.endswith('_get_type')}
+
+
+def read_objects(directory):
+    """By (room, file): what each defines and takes. Generated files are of no room."""
+    objects = {}
+    for path in sorted(directory.glob('*_usock-*.c.o')):
+        room, _, name = path.name.removesuffix('.c.o').rpartition('_')
+        if room in FLOOR_OF:
+            objects[room, name.removeprefix('usock-')] = symbols_of(path)
+    return objects
+
+
+def rank_of(room, name):
+    for rank, names in enumerate(ROOMS[room]):
+        if name in names.split():
+            return rank
+    return None
+
+
+def call_problems(objects):
+    owner = {symbol: file for file, (defined, _) in objects.items() for symbol in defined}
+    for (room, name), (_, taken) in objects.items():
+        if room in ROOMS and rank_of(room, name) is None:
+            yield f'{name} has no place in {room}'
             continue
-        below = FLOOR_OF.get(room_of(name), len(FLOORS)) < FLOOR_OF[room]
-        if not below and (room, room_of(name)) not in SAME_FLOOR:
-            yield f'{path.name} (floor {FLOOR_OF[room]}) includes {name}'
+        for symbol in sorted(taken & owner.keys()):
+            other_room, other = owner[symbol]
+            if not may_lean_on(room, other_room):
+                yield f'{name} of {room} calls {symbol}() of {other_room}'
+            if (room in ROOMS and room == other_room and name != other
+                    and (rank_of(room, other) or 0) <= rank_of(room, name)):
+                yield f'{name} calls {symbol}() of {other}, which does not stand below it'
 
 
 def main():
-    files = sorted(pathlib.Path(sys.argv[1]).glob('usock-*.[ch]'))
-    problems = [problem for path in files for problem in problems_of(path)]
-    if len(files) < 10:
-        problems.append(f'only {len(files)} files found')
+    files = sorted(pathlib.Path(sys.argv[1]).glob('*/usock-*.[ch]'))
+    room_of = {path.name: path.parent.name for path in files}
+    problems = [f'{path} is of no floor' for path in files if path.parent.name not in FLOOR_OF]
+    for path in files:
+        if path.parent.name in FLOOR_OF:
+            problems += include_problems(path, room_of)
+    objects = read_objects(pathlib.Path(sys.argv[2]))
+    problems += call_problems(objects)
+    sources = {path.stem for path in files if path.suffix == '.c'}
+    problems += [f'{name}.c was not compiled, or is in two rooms'
+                 for name in sources ^ {f'usock-{name}' for _, name in objects}]
+    if not files:
+        problems.append('there are no files')
     print('\n'.join(problems) or f'{len(files)} files keep their floors')
     sys.exit(bool(problems))
 

@@ -85,9 +85,9 @@ def preprocess(compiler, *flags, text=''):
 def constants(root):
     """The members of every enumeration whose values are the kernel's, with what is said of them."""
     found = {}
-    text = (root / 'usock/usock-constants.h').read_text()
+    text = (root / 'usock/base/usock-constants.h').read_text()
     text += re.search(r'/\*\*\n \* UsockMsgFlags:.*?\} UsockMsgFlags;',
-                      (root / 'usock/usock-types.h').read_text(), re.S).group()
+                      (root / 'usock/base/usock-types.h').read_text(), re.S).group()
     for name, value in re.findall(r'^  USOCK_(\w+) = ([^,]+),$', text, re.M):
         found[name] = eval(value)  # pylint: disable=eval-used
     docs = {name: ' '.join(doc.split()).replace(' * ', ' ') for name, doc in
@@ -97,9 +97,9 @@ def constants(root):
 
 def table(root):
     rows = re.findall(r'^  OPTION \((\w+), (\w+), (\w+), (\w+), (-?\w+), (-?\w+)\),$',
-                      (root / 'usock/usock-option-table.c').read_text(), re.M)
+                      (root / 'usock/option/usock-option-table.c').read_text(), re.M)
     formats = dict(re.findall(r'\[USOCK_OPTION_(\w+)\] = \{ "([^"]*)"',
-                              (root / 'usock/usock-option-pack.c').read_text()))
+                              (root / 'usock/option/usock-option-pack.c').read_text()))
     return [(level, name, kind, formats[kind], access, low, high)
             for level, name, kind, access, low, high in rows]
 

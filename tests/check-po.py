@@ -29,7 +29,7 @@ def run(*command, **options):
 def main():
     root = pathlib.Path(sys.argv[1])
     listed = entries(root / 'po/POTFILES')
-    marked = [str(path.relative_to(root)) for path in sorted(root.glob('usock/*.c'))
+    marked = [str(path.relative_to(root)) for path in sorted(root.glob('usock/*/*.c'))
               if MARKED.search(path.read_text())]
     problems = [f'{name} is not in POTFILES' for name in marked if name not in listed]
     problems += [f'{name} is in POTFILES for nothing' for name in listed if name not in marked]

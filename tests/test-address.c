@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "usock-test.h"
-#include "usock/usock-address-private.h"
+#include "usock-address-private.h"
 
 #include <arpa/inet.h>
 #include <gio/gunixsocketaddress.h>

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "usock-test.h"
-#include "usock/usock-io-calls-private.h"
+#include "usock-io-calls-private.h"
 
 #include <linux/errqueue.h>
 #include <linux/if_packet.h>

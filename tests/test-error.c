@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The usock developers
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "usock/usock-error-private.h"
+#include "usock-error-private.h"
 
 #include <errno.h>
 #include <string.h>

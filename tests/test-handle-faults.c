@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "usock-test.h"
-#include "usock/usock-handle.h"
-#include "usock/usock-io-private.h"
-#include "usock/usock-poll.h"
+#include "usock-handle.h"
+#include "usock-io-private.h"
+#include "usock-poll.h"
 
 #include <errno.h>
 #include <sys/socket.h>

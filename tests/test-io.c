@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "usock-test.h"
-#include "usock/usock-io-private.h"
+#include "usock-io-private.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "usock-test.h"
-#include "usock/usock-operation-private.h"
+#include "usock-operation-private.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "usock-test.h"
-#include "usock/usock-queue-private.h"
+#include "usock-queue-private.h"
 
 #include <fcntl.h>
 #include <string.h>

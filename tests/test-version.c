@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The usock developers
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "usock/usock-version.h"
+#include "usock-version.h"
 
 static void
 test_text (void)
