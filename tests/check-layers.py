@@ -31,7 +31,7 @@ FLOORS = [
 
 # From the top down; files of one line do not call each other.
 ROOMS = {
-    'base': ['error operation version'],
+    'base': ['error fork operation version'],
     'message': ['queue message-control', 'message', 'message-fd', 'message-tally control'],
     'address': ['address-service', 'address', 'address-packet'],
     'path': ['activation path', 'path-take-over'],

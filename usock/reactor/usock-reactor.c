@@ -6,9 +6,10 @@
 #include "usock-reactor-watch-private.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+
+#include "usock-fork-private.h"
 
 /* How many unwanted watches one turn looks at, and how soon the next are due if there are more. */
 #define SAMPLE_LIMIT 64
@@ -26,16 +27,33 @@ typedef struct
 static GMutex reactors_lock;
 static GHashTable *reactors; /* GMainContext → UsockReactor, neither referenced */
 
+static void
+reactors_fork_lock (void)
+{
+  g_mutex_lock (&reactors_lock);
+}
+
 /* A forked child shares the epoll with its parent: what it removes there is gone for the parent,
  * and what it waits for, the parent does not get. So it must not touch it; the generation tells
- * whose it is. */
-static guint fork_generation;
+ * whose it is, and here it is not found any more. */
+static void
+reactors_fork_forget (void)
+{
+  if (reactors != NULL)
+    g_hash_table_remove_all (reactors);
+}
 
 static void
-reactor_forked_child (void)
+reactors_fork_unlock (void)
 {
-  fork_generation++;
+  g_mutex_unlock (&reactors_lock);
 }
+
+static const UsockForkFuncs reactors_fork_funcs = {
+  .lock = reactors_fork_lock,
+  .forget = reactors_fork_forget,
+  .unlock = reactors_fork_unlock,
+};
 
 static void
 reactor_sample (UsockReactor *self)
@@ -279,7 +297,7 @@ reactor_new (GMainContext *context)
   self = g_new0 (UsockReactor, 1);
   g_atomic_ref_count_init (&self->ref_count);
   g_mutex_init (&self->lock);
-  self->generation = fork_generation;
+  self->generation = usock_fork_get_generation ();
   self->context = context;
   self->epoll_fd = epoll_fd;
   self->heap = g_ptr_array_new ();
@@ -307,7 +325,7 @@ usock_reactor_acquire (void)
 
   if (g_once_init_enter (&forks_watched))
     {
-      pthread_atfork (NULL, NULL, reactor_forked_child);
+      usock_fork_register (&reactors_fork_funcs);
       g_once_init_leave (&forks_watched, 1);
     }
 
@@ -385,14 +403,14 @@ usock_reactor_unref (UsockReactor *self)
 gboolean
 usock_reactor_is_usable (UsockReactor *self)
 {
-  return self->source != NULL && self->generation == fork_generation;
+  return self->source != NULL && self->generation == usock_fork_get_generation ();
 }
 
 /* Whether it is the parent's, and this process a forked child. */
 gboolean
 usock_reactor_is_inherited (UsockReactor *self)
 {
-  return self->generation != fork_generation;
+  return self->generation != usock_fork_get_generation ();
 }
 
 /* The time of this turn, without a system call where the context has it already. */
