@@ -54,6 +54,7 @@ test_codes (void)
     { EALREADY, G_IO_ERROR_PENDING },
     { EISCONN, G_IO_ERROR_EXISTS },
     { EOPNOTSUPP, G_IO_ERROR_NOT_SUPPORTED },
+    { EADDRNOTAVAIL, G_IO_ERROR_FAILED },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (codes); i++)

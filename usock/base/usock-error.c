@@ -53,6 +53,9 @@ usock_error_code (int errnum)
       return G_IO_ERROR_PERMISSION_DENIED;
     case EDESTADDRREQ:
       return G_IO_ERROR_NOT_CONNECTED;
+    case EADDRNOTAVAIL:
+      /* Newer GLibs take it for a refusal, of which one expects that trying again may help. */
+      return G_IO_ERROR_FAILED;
     default:
       return g_io_error_from_errno (errnum);
     }
