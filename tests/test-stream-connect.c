@@ -260,6 +260,13 @@ scene_state (Scene *scene)
   return usock_socket_get_state (USOCK_SOCKET (scene->channel));
 }
 
+static void
+scene_bind (Scene          *scene,
+            GSocketAddress *address)
+{
+  usock_stream_set_bind_address (USOCK_STREAM (scene->channel), (GInetSocketAddress *) address);
+}
+
 static gboolean
 scene_connect (Scene       *scene,
                const char  *host,
@@ -436,7 +443,7 @@ test_known_at_once (UsockTest     *test,
   GError *failure = NULL;
 
   scene_start (&scene);
-  usock_stream_set_bind_address (USOCK_STREAM (scene.channel), any);
+  scene_bind (&scene, any);
   for (guint i = 0; i < G_N_ELEMENTS (faults); i++)
     {
       usock_io_fault_add (faults[i].call, faults[i].errnum, 1, 0);
@@ -1038,12 +1045,13 @@ test_bind_address (UsockTest     *test,
 
   scene_start (&scene);
   scene_knows (&scene, "there.example", "::1 127.0.0.1");
-  usock_stream_set_bind_address (USOCK_STREAM (scene.channel), foreign);
+  scene_bind (&scene, foreign);
   g_assert_false (scene_connect (&scene, "127.0.0.1", &failure));
   assert_error_code (failure, G_IO_ERROR_FAILED);
   g_assert_cmpstr (usock_socket_get_error_call (USOCK_SOCKET (scene.channel)), ==, "bind");
   g_object_set (scene.channel, "bind-address", from, NULL);
-  g_assert_true (usock_stream_get_bind_address (USOCK_STREAM (scene.channel)) == from);
+  g_assert_true (usock_stream_get_bind_address (USOCK_STREAM (scene.channel))
+                 == G_INET_SOCKET_ADDRESS (from));
   scene_connect_async (&scene, "a", "there.example", G_SOCKET_FAMILY_INVALID, NULL);
   witness_expect (&scene.witness, "lookup lookup connect a:ok");
   local = usock_socket_get_local_address (USOCK_SOCKET (scene.channel));
@@ -1063,7 +1071,7 @@ test_bind_port_taken (UsockTest     *test,
 
   scene_start (&scene);
   from = g_inet_socket_address_new_from_string ("127.0.0.1", scene.port);
-  usock_stream_set_bind_address (USOCK_STREAM (scene.channel), from);
+  scene_bind (&scene, from);
   g_assert_false (scene_connect (&scene, "127.0.0.1", &failure));
   assert_error_code (failure, G_IO_ERROR_ADDRESS_IN_USE);
   usock_stream_set_bind_address (USOCK_STREAM (scene.channel), NULL);

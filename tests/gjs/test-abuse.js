@@ -32,8 +32,8 @@ const GIVES_FD = ['take_fd', 'dup_pidfd', 'dup_peer_pidfd', 'new_reuse_port_fd']
 
 // The mistakes of a program of which there is no error to tell; test_abuse.py has the reasons.
 const MISUSE = ['usock_operation_propagate', 'usock_packet_address_new',
-    'usock_packet_address_new_for_interface', 'usock_stream_set_bind_address',
-    'usock_message_append_bytes', 'usock_message_set_credentials'];
+    'usock_packet_address_new_for_interface', 'usock_message_append_bytes',
+    'usock_message_set_credentials'];
 const CRITICAL = /Usock-CRITICAL \*\*: [\d:.]+: (\w+): assertion /;
 const COMPLAINT = /(CRITICAL|WARNING) \*\*|^\d+ FAILED|runtime error|ERROR: /;
 // Of a property that was set, GObject says so itself; of numbers that GJS rounds, GJS.
@@ -87,6 +87,7 @@ function valueFor(stage, name, type) {
         'GLib.Bytes': () => stage.data(), 'GLib.Variant': () => stage.variant(),
         'Message': () => stage.message(),
         'Gio.Credentials': () => new Gio.Credentials(), 'Gio.SocketAddress': () => stage.address(),
+        'Gio.InetSocketAddress': () => stage.address(),
         'Gio.SocketConnectable': () => stage.address(), 'gboolean': () => chance.below(2) === 1,
         'Gio.AsyncResult': () => chance.choice([...stage.results, null]),
         'Gio.SocketType': () => chance.below(4),

@@ -130,7 +130,7 @@ stream_begin (UsockStream  *self,
     return FALSE;
   if (self->bind_address != NULL)
     {
-      local = usock_name_new_for_address (self->bind_address, error);
+      local = usock_name_new_for_address (G_SOCKET_ADDRESS (self->bind_address), error);
       if (local == NULL)
         return FALSE;
     }

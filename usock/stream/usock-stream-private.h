@@ -23,7 +23,7 @@ struct _UsockStream
   gboolean no_delay;
   gboolean keep_alive;
   guint keep_alive_delay;
-  GSocketAddress *bind_address;
+  GInetSocketAddress *bind_address;
 
   /* Connecting by TCP */
   UsockConnector *connector;

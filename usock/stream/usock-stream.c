@@ -623,7 +623,7 @@ usock_stream_set_keep_alive_delay (UsockStream *self,
  *
  * Since: 1.0
  */
-GSocketAddress *
+GInetSocketAddress *
 usock_stream_get_bind_address (UsockStream *self)
 {
   g_return_val_if_fail (USOCK_IS_STREAM (self), NULL);
@@ -644,8 +644,8 @@ usock_stream_get_bind_address (UsockStream *self)
  * Since: 1.0
  */
 void
-usock_stream_set_bind_address (UsockStream    *self,
-                               GSocketAddress *address)
+usock_stream_set_bind_address (UsockStream        *self,
+                               GInetSocketAddress *address)
 {
   g_return_if_fail (USOCK_IS_STREAM (self));
   g_return_if_fail (address == NULL || G_IS_INET_SOCKET_ADDRESS (address));

@@ -129,10 +129,10 @@ USOCK_AVAILABLE_IN_1_0
 void          usock_stream_set_keep_alive_delay   (UsockStream          *self,
                                                    guint                 keep_alive_delay);
 USOCK_AVAILABLE_IN_1_0
-GSocketAddress *
+GInetSocketAddress *
               usock_stream_get_bind_address       (UsockStream          *self);
 USOCK_AVAILABLE_IN_1_0
 void          usock_stream_set_bind_address       (UsockStream          *self,
-                                                   GSocketAddress       *address);
+                                                   GInetSocketAddress   *address);
 
 G_END_DECLS
