@@ -123,6 +123,14 @@ def _asyncio_loop():
     return events._get_running_loop() if events else None
 
 
+def _iterate(context):
+    # Newer PyGObjects look for a loop of asyncio first, which takes longer than all the rest.
+    if _asyncio_loop() is None:
+        super(GLib.MainContext, context).iteration(True)
+    else:
+        context.iteration(True)
+
+
 class _Awaitable:
     """Something to wait for: `_begin(wake)`, then once awake `_end()`, or else `_abandon()`."""
 
@@ -149,7 +157,7 @@ class _Awaitable:
         try:
             self._begin(lambda: awake.append(True))
             while not awake:
-                context.iteration(True)
+                _iterate(context)
         except BaseException:
             self._abandon()
             raise
@@ -1228,4 +1236,4 @@ def run_until_closed(context=None):
     # Where the loop is in C, no exception can end it.
     context = context or GLib.MainContext.default()
     while Usock.count_held(context) > 0:
-        context.iteration(True)
+        _iterate(context)
