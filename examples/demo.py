@@ -33,10 +33,11 @@ def example(language, name):
 def wait_until_listening(path, process):
     deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline and process.poll() is None:
-        with open('/proc/net/unix', encoding='utf-8') as table:
+        # The names of other programs need not be text.
+        with open('/proc/net/unix', 'rb') as table:
             # Field 3 holds the flags: 0x10000 says that connections are accepted.
-            if any(words[-1] == path and int(words[3], 16) & 0x10000
-                   for words in map(str.split, table)):
+            if any(words[-1] == os.fsencode(path) and int(words[3], 16) & 0x10000
+                   for words in map(bytes.split, table)):
                 return
         time.sleep(0.005)
     raise RuntimeError(f'nobody listens on {path}')

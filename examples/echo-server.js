@@ -1,7 +1,6 @@
 #!/usr/bin/gjs -m
 // SPDX-FileCopyrightText: 2026 The usock developers
 // SPDX-License-Identifier: LGPL-2.1-or-later
-import GLib from 'gi://GLib';
 import System from 'system';
 import Usock from 'gi://Usock?version=1';
 
@@ -13,5 +12,4 @@ async function echo(channel) {
 const server = new Usock.Server();
 server.connect('connection', (_server, channel) => void echo(channel).catch(logError));
 server.listen(System.programArgs[0]);
-GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, 2 /* SIGINT */, () => server.close());
 Usock.run_until_closed();

@@ -4,7 +4,7 @@
 
 // Waits for one open file, tells who sent it, and prints what is in it: receive-fd.js PATH
 
-import Gio from 'gi://Gio';
+import GLib from 'gi://GLib';
 import System from 'system';
 import Usock from 'gi://Usock?version=1';
 
@@ -20,8 +20,9 @@ async function receive(path) {
 
 const message = await receive(System.programArgs[0]);
 const sender = message.get_credentials();
-const stream = new Gio.UnixInputStream({fd: message.take_fd(0), close_fd: true});
-const contents = new Gio.DataInputStream({base_stream: stream});
-const [line] = contents.read_upto('', 0, null);
-contents.close(null);
-print(`from user ${sender.get_unix_user()}, process ${sender.get_unix_pid()}: ${line.trimEnd()}`);
+// Every GLib has this one; Gio.UnixInputStream has moved to GioUnix.
+const file = GLib.IOChannel.unix_new(message.take_fd(0));
+const [, contents] = file.read_to_end();
+file.shutdown(false);
+const line = new TextDecoder().decode(contents).trimEnd();
+print(`from user ${sender.get_unix_user()}, process ${sender.get_unix_pid()}: ${line}`);

@@ -2,7 +2,6 @@
 // SPDX-FileCopyrightText: 2026 The usock developers
 // SPDX-License-Identifier: LGPL-2.1-or-later
 import Gio from 'gi://Gio';
-import GLib from 'gi://GLib';
 import System from 'system';
 import Usock from 'gi://Usock?version=1';
 
@@ -14,5 +13,4 @@ async function echo(stream) {
 const server = new Usock.Server({socket_type: Gio.SocketType.STREAM});
 server.connect('connection', (_server, stream) => void echo(stream).catch(logError));
 server.listen(System.programArgs[0]);
-GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, 2 /* SIGINT */, () => server.close());
 Usock.run_until_closed();

@@ -5,7 +5,6 @@
 // Returns by TCP what it is sent: tcp-echo-server.js HOST [PORT], says where it listens
 
 import Gio from 'gi://Gio';
-import GLib from 'gi://GLib';
 import System from 'system';
 import Usock from 'gi://Usock?version=1';
 
@@ -19,5 +18,4 @@ const server = Usock.Server.new(Gio.SocketType.STREAM);
 server.connect('connection', (_server, channel) => void echo(channel).catch(logError));
 server.listen_on_host(host, Number(port ?? 0));
 print(Usock.address_to_string(server.local_address));
-GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, 2 /* SIGINT */, () => server.close());
 Usock.run_until_closed();

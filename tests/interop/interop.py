@@ -70,10 +70,11 @@ def wait_for_socket(path, matches):
     """Connecting would be seen by the program; the kernel's table is not."""
     deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), open('/proc/net/unix', encoding='utf-8') as table:
+        # The names of other programs need not be text.
+        with contextlib.suppress(OSError), open('/proc/net/unix', 'rb') as table:
             for line in table:
                 words = line.split()
-                if words[-1] == path and matches(words):
+                if words[-1] == os.fsencode(path) and matches(words):
                     return
         time.sleep(0.005)
     raise AssertionError(f'nobody is on {path}')
