@@ -316,9 +316,10 @@ test_into (UsockTest *test, gconstpointer data)
   g_autoptr (UsockMessage) message = NULL;
   g_autoptr (UsockMessage) cut = NULL;
   g_autoptr (GError) none = NULL;
-  guint8 buffer[16] = "................";
+  guint8 buffer[16];
   gsize length = 7;
 
+  memset (buffer, '.', sizeof buffer);
   make_pair (SOCK_SEQPACKET, &first, &second);
   send_message (first, sent);
   send_text (first, "0123456789", 0);

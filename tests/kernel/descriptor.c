@@ -74,8 +74,8 @@ test_cut_by_buffer (void)
   received = take_message (p.b, CMSG_SPACE (sizeof (int)), MSG_CMSG_CLOEXEC);
   g_assert_cmphex (received.flags & MSG_CTRUNC, ==, MSG_CTRUNC);
   g_assert_cmpint (received.length, ==, 5);
-  /* The padding holds one more than was asked for. */
-  g_assert_cmpint (received.n_fds, ==, 2);
+  /* Where a pointer has 64 bits there is padding, which holds one more than was asked for. */
+  g_assert_cmpint (received.n_fds, ==, (CMSG_SPACE (sizeof (int)) - CMSG_LEN (0)) / sizeof (int));
   close_received (&received);
 
   put_fds (p.a, 5, fds, 3);

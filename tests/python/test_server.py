@@ -79,7 +79,7 @@ class TestAuthorize(TestServer):
         wait_for(lambda: self.log)
         self.assertEqual(self.log, [('drop', os.getuid())])
         # The interpreter keeps what failed last, and the server with it.
-        sys.last_value = sys.last_traceback = None
+        sys.last_value = sys.last_traceback = sys.last_exc = None
 
     def test_what_is_known_of_a_peer(self):
         server = self.start()

@@ -351,7 +351,7 @@ class TestFlow(fixture.Case):
         self.assertEqual(log.names(), ['data', 'data', 'end', 'close'])
         self.assertEqual([error.args for error in seen], [(b'one',), (b'two',)])
         # Python keeps the last traceback, and with it the channel.
-        sys.last_type = sys.last_value = sys.last_traceback = None
+        sys.last_type = sys.last_value = sys.last_traceback = sys.last_exc = None
 
     def test_handlers_that_close(self):
         for victim in ('self', 'neighbour'):

@@ -320,18 +320,19 @@ typedef struct
 {
   UsockChannel *channel;
   guint n_left;
-  guint8 *stack;
+  const guint8 *stack;
 } Chain;
 
 static void
 assert_flat (Chain *chain)
 {
-  guint8 here;
+  /* Compilers warn of the address of a variable that is kept after the variable is gone. */
+  const guint8 *here = __builtin_frame_address (0);
   gssize depth;
 
   if (chain->stack == NULL)
-    chain->stack = &here;
-  depth = chain->stack - &here;
+    chain->stack = here;
+  depth = chain->stack - here;
   g_assert_cmpint (ABS (depth), <, 64 * 1024);
 }
 
