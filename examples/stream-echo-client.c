@@ -1,23 +1,33 @@
 /* SPDX-FileCopyrightText: 2026 The usock developers
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A program without a main loop: it blocks, on GIO's streams over ours. */
+/* Asks one question after the other: each waits for its answer. */
 
 #include <locale.h>
 #include <stdio.h>
-#include <string.h>
 #include <usock/usock.h>
 
+static void
+answered_cb (GObject *stream, GAsyncResult *result, gpointer answer)
+{
+  g_set_object ((GAsyncResult **) answer, result);
+}
+
 static gboolean
-ask (GOutputStream *output, GDataInputStream *input, const char *question, GError **error)
+ask (UsockStream *stream, const char *question, GError **error)
 {
   g_autofree char *line = g_strconcat (question, "\n", NULL);
   g_autofree char *answer = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
 
-  if (!g_output_stream_write_all (output, line, strlen (line), NULL, NULL, error))
+  if (!usock_channel_send_text (USOCK_CHANNEL (stream), line, error))
     return FALSE;
 
-  answer = g_data_input_stream_read_line_utf8 (input, NULL, NULL, error);
+  usock_stream_receive_line_async (stream, NULL, answered_cb, &result);
+  while (result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+
+  answer = usock_stream_receive_line_finish (stream, result, error);
   if (answer != NULL)
     puts (answer);
   else if (*error == NULL)
@@ -29,9 +39,6 @@ int
 main (int argc, char **argv)
 {
   g_autoptr (UsockStream) stream = usock_stream_new ();
-  g_autoptr (GIOStream) view = usock_stream_create_io_stream (stream);
-  g_autoptr (GDataInputStream) input
-      = g_data_input_stream_new (g_io_stream_get_input_stream (view));
   g_autoptr (GError) error = NULL;
 
   setlocale (LC_ALL, "");
@@ -41,10 +48,10 @@ main (int argc, char **argv)
   else
     usock_channel_connect_to_path (USOCK_CHANNEL (stream), argv[1], &error);
   for (int i = 2; i < argc && error == NULL; i++)
-    ask (g_io_stream_get_output_stream (view), input, argv[i], &error);
+    ask (stream, argv[i], &error);
 
-  if (error == NULL)
-    g_io_stream_close (view, NULL, &error);
+  usock_socket_close (USOCK_SOCKET (stream));
+  usock_run_until_closed (NULL);
   if (error != NULL)
     g_printerr ("%s\n", error->message);
   return error != NULL;

@@ -36,6 +36,7 @@ ROOMS = {
     'address': ['address-service', 'address', 'address-packet'],
     'path': ['activation path', 'path-take-over'],
     'socket': ['poll socket-option socket-peer', 'socket', 'connector waiter notify'],
+    'stream': ['stream', 'stream-connect stream-receive'],
     'handle': ['handle-connect handle-transfer', 'handle'],
     'seqpacket': ['seqpacket'],
 }

@@ -285,40 +285,6 @@ test_last_words_without_memory (UsockTest     *test,
   stream_scene_stop (&scene);
 }
 
-/* Who reads there and then is told to come again, instead of waiting for memory in a circle. */
-static void
-test_view_without_memory (UsockTest     *test,
-                          gconstpointer  unused)
-{
-  const gsize size = 1024 * 1024;
-  g_autofree guint8 *data = g_malloc0 (size);
-  g_autoptr (GIOStream) view = NULL;
-  GPollableInputStream *input;
-  GError *failure = NULL;
-  char buffer[10];
-  StreamScene scene;
-
-  stream_scene_start_raw (&scene, "");
-  view = usock_stream_create_io_stream (scene.stream);
-  input = G_POLLABLE_INPUT_STREAM (g_io_stream_get_input_stream (view));
-  usock_test_no_error (usock_channel_send (scene.channel, data, size, &error));
-  scene_send (scene.peer, "final");
-  shutdown (scene.peer, SHUT_RD);
-  usock_channel_pause (scene.channel);
-  usock_test_wait_until (usock_channel_get_queued_bytes (scene.channel) == 0);
-
-  usock_io_fault_add (USOCK_IO_RECEIVE, ENOMEM, 1, 1);
-  g_assert_cmpint (
-      g_pollable_input_stream_read_nonblocking (input, buffer, sizeof buffer, NULL, &failure), ==,
-      -1);
-  assert_error_code (failure, G_IO_ERROR_WOULD_BLOCK);
-  usock_io_fault_clear ();
-  g_assert_cmpint (
-      g_pollable_input_stream_read_nonblocking (input, buffer, sizeof buffer, NULL, &failure), ==,
-      5);
-  stream_scene_stop (&scene);
-}
-
 /* A queued message that the peer refuses is told, and costs the stream only if nobody waits. */
 static void
 test_queued_message_fails (UsockTest     *test,
@@ -384,7 +350,6 @@ main (int    argc,
   usock_test_add ("/usock/stream/faults/read-fails", test_read_fails);
   usock_test_add ("/usock/stream/faults/last-words-without-memory",
                   test_last_words_without_memory);
-  usock_test_add ("/usock/stream/faults/view-without-memory", test_view_without_memory);
   usock_test_add ("/usock/stream/faults/queued-message-fails", test_queued_message_fails);
   usock_test_add ("/usock/stream/faults/half-a-message-fails", test_half_a_message_fails);
 

@@ -1,10 +1,9 @@
 // SPDX-FileCopyrightText: 2026 The usock developers
 // SPDX-License-Identifier: LGPL-2.1-or-later
 
-// Streams as JavaScript's own: pieces, lines and frames, awaited and iterated, and GIO's streams.
+// Streams as JavaScript's own: pieces, lines and frames, awaited and iterated.
 
 import Gio from 'gi://Gio';
-import GLib from 'gi://GLib';
 import Usock from 'gi://Usock?version=1';
 
 import {equal, ok, rejects, run, throws} from './tap.js';
@@ -16,18 +15,6 @@ function pair(fixture, properties = {}) {
     const ends = Usock.Stream.pair().map(end => fixture.keep(end));
     Object.assign(ends[1], properties);
     return ends;
-}
-
-function async_(object, start, finish, ...args) {
-    return new Promise((resolve, reject) => {
-        object[start](...args, (_object, result) => {
-            try {
-                resolve(object[finish](result));
-            } catch (error) {
-                reject(error);
-            }
-        });
-    });
 }
 
 testSocket('exactly', async fixture => {
@@ -168,109 +155,9 @@ testSocket('descriptors in both directions', async fixture => {
     stream.close(null);
 });
 
-testSocket('descriptors through a view', async fixture => {
-    const [first, second] = pair(fixture, {max_fds: 2});
-    const input = second.create_io_stream().get_input_stream();
-    const output = first.create_io_stream().get_output_stream();
-    const stream = nullFd();
-    first.append_fd(stream);
-    first.append_fd(stream.get_fd());
-    stream.close(null);
-    output.write_bytes(GLib.Bytes.new(bytes('two')), null);
-    equal(text(input.read_bytes(100, null).toArray()), 'two');
-    const fds = second.take_fds();
-    equal(fds.length, 2);
-    fds.forEach(closeFd);
-    equal(second.take_fds(), []);
-    throws(() => first.append_fd(-1), Code, Code.INVALID_ARGUMENT);
-    for (const fd of [null, 'x', 2 ** 40, {}])
-        throws(() => first.append_fd(fd), RangeError);
-});
-
-testSocket('nobody takes the descriptors', async fixture => {
-    const [first, second] = pair(fixture, {max_fds: 1});
-    const input = second.create_io_stream().get_input_stream();
-    const log = new Log(second, 'error', 'close');
-    throws(() => {
-        for (let i = 0; i < 300; i++) {
-            first.send('x', {fds: [0]});
-            input.read_bytes(1, null);
-        }
-    }, Code, Code.MESSAGE_TOO_LARGE);
-    await log.wait('close');
-});
-
-testSocket('blocking calls of a view', async fixture => {
-    const [first, second] = pair(fixture);
-    const views = [first, second].map(end => end.create_io_stream());
-    views[0].get_output_stream().write_all(bytes('one\ntwo\n'), null);
-    const lines = Gio.DataInputStream.new(views[1].get_input_stream());
-    equal(lines.read_line_utf8(null)[0], 'one');
-    equal(lines.read_line_utf8(null)[0], 'two');
-    views[0].close(null);
-    equal(lines.read_line_utf8(null)[0], null);
-    throws(() => views[0].get_output_stream().write_all(bytes('x'), null), Code, Code.CLOSED);
-});
-
-testSocket('asynchronous calls of a view', async fixture => {
-    const [first, second] = pair(fixture);
-    const lines = Gio.DataInputStream.new(second.create_io_stream().get_input_stream());
-    const output = first.create_io_stream().get_output_stream();
-    const read = () => async_(lines, 'read_line_async', 'read_line_finish_utf8', 0, null);
-    const waiting = read();
-    await async_(output, 'write_bytes_async', 'write_bytes_finish',
-        GLib.Bytes.new(bytes('one\ntwo')), 0, null);
-    equal((await waiting)[0], 'one');
-    await async_(output, 'close_async', 'close_finish', 0, null);
-    equal((await read())[0], 'two');
-    equal((await read())[0], null);
-});
-
-testSocket('splice', async fixture => {
-    const [first, second] = pair(fixture);
-    const data = GLib.Bytes.new(new Uint8Array(3_000_000).map((_, i) => i * i));
-    const target = Gio.MemoryOutputStream.new_resizable();
-    const flags = Gio.OutputStreamSpliceFlags.CLOSE_TARGET;
-    await Promise.all([
-        async_(first.create_io_stream().get_output_stream(), 'splice_async', 'splice_finish',
-            Gio.MemoryInputStream.new_from_bytes(data), flags, 0, null),
-        async_(target, 'splice_async', 'splice_finish',
-            second.create_io_stream().get_input_stream(), flags, 0, null),
-    ]);
-    ok(target.steal_as_bytes().equal(data), 'every byte');
-});
-
-testSocket('polling', async fixture => {
-    const [first, second] = pair(fixture);
-    const input = second.create_io_stream().get_input_stream();
-    equal(input.is_readable(), false);
-    first.send('polled');
-    ok(input.is_readable(), 'readable');
-    equal(text(input.read_bytes(100, null).toArray()), 'polled');
-});
-
-testSocket('a view among other readers', async fixture => {
-    const [first, second] = pair(fixture);
-    const input = second.create_io_stream().get_input_stream();
-    first.send('head\nbody and more');
-    equal(await second.receive_line(), 'head');
-    equal(text(input.read_bytes(4, null).toArray()), 'body');
-    const log = new Log(second, 'data');
-    await log.wait('data');
-    equal(text(log[0][1]), ' and more');
-    const waiting = second.receive_line();
-    throws(() => input.read_bytes(1, null), Code, Code.PENDING);
-    first.send('line\n');
-    equal(await waiting, 'line');
-});
-
 testSocket('never connected', async () => {
     const stream = new Usock.Stream();
-    const view = stream.create_io_stream();
-    throws(() => view.get_input_stream().read_bytes(1, null), Code, Code.NOT_CONNECTED);
-    throws(() => view.get_output_stream().write_all(bytes('x'), null), Code, Code.NOT_CONNECTED);
     await rejects(stream.receive_line(), Code, Code.NOT_CONNECTED);
-    view.close(null);
 });
 
 testSocket('many lines hear of everything', async fixture => {

@@ -1,16 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The usock developers
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-"""Streams as Python's own: pieces, lines and frames, awaited and iterated, and GIO's streams."""
+"""Streams as Python's own: pieces, lines and frames, awaited and iterated."""
 
 import asyncio
 import os
-import socket
 import tempfile
 
 import fixture
 import tap
-from fixture import Gio, GLib, Log, Usock, wait_for
+from fixture import Gio, Log, Usock, wait_for
 
 Code = Gio.IOErrorEnum
 
@@ -253,150 +252,6 @@ class TestDescriptors(StreamCase):
                     os.close(fd)
         with self.raises(Code.INVALID_ARGUMENT):
             first.send(b'', fds=[0])
-
-    def test_through_a_view(self):
-        first, second = self.pair(max_fds=2)
-        input = second.create_io_stream().get_input_stream()
-        output = first.create_io_stream().get_output_stream()
-        with tempfile.TemporaryFile() as file:
-            first.append_fd(file)
-            first.append_fd(file.fileno())
-            output.write(b'two')
-        self.assertEqual(input.read_bytes(100).get_data(), b'two')
-        fds = second.take_fds()
-        self.assertEqual(len(fds), 2)
-        for fd in fds:
-            os.close(fd)
-        self.assertEqual(second.take_fds(), [])
-        with self.raises(Code.INVALID_ARGUMENT):
-            first.append_fd(-1)
-
-    def test_too_many_are_not_the_end_of_the_process(self):
-        first, second = self.pair(max_fds=1)
-        input = second.create_io_stream().get_input_stream()
-        log = Log(second, 'error', 'close')
-        with self.raises(Code.MESSAGE_TOO_LARGE):
-            for _ in range(300):
-                first.send(b'x', fds=[0])
-                input.read_bytes(1)
-        log.wait('close')
-
-
-class TestView(StreamCase):
-    def test_blocking(self):
-        ours, theirs = socket.socketpair()
-        stream = self.keep(Usock.Stream.new_from_fd(ours.detach()))
-        view = stream.create_io_stream()
-        with theirs:
-            view.get_output_stream().write_all(b'question\n')
-            self.assertEqual(theirs.recv(100), b'question\n')
-            theirs.send(b'one\ntwo\n')
-            lines = Gio.DataInputStream.new(view.get_input_stream())
-            self.assertEqual([lines.read_line_utf8()[0] for _ in range(2)], ['one', 'two'])
-            theirs.shutdown(socket.SHUT_WR)
-            self.assertIsNone(lines.read_line_utf8()[0])
-        view.close()
-        with self.raises(Code.CLOSED):
-            view.get_output_stream().write(b'x')
-
-    def test_asynchronous(self):
-        first, second = self.pair()
-        lines = Gio.DataInputStream.new(second.create_io_stream().get_input_stream())
-        got = []
-
-        def read(lines, result):
-            got.append(lines.read_line_finish_utf8(result)[0])
-            if got[-1] is not None:
-                lines.read_line_async(0, None, read)
-
-        lines.read_line_async(0, None, read)
-        first.send(b'one\ntwo')
-        wait_for(lambda: got)
-        first.end()
-        wait_for(lambda: len(got) == 3)
-        self.assertEqual(got, ['one', 'two', None])
-
-    def test_splice(self):
-        first, second = self.pair()
-        data = bytes(range(256)) * 10000
-        source = Gio.MemoryInputStream.new_from_bytes(GLib.Bytes.new(data))
-        target = Gio.MemoryOutputStream.new_resizable()
-        done = []
-        first.create_io_stream().get_output_stream().splice_async(
-            source, Gio.OutputStreamSpliceFlags.CLOSE_TARGET, 0, None,
-            lambda stream, result: done.append(stream.splice_finish(result)))
-        target.splice_async(
-            second.create_io_stream().get_input_stream(),
-            Gio.OutputStreamSpliceFlags.CLOSE_TARGET, 0, None,
-            lambda stream, result: done.append(stream.splice_finish(result)))
-        wait_for(lambda: len(done) == 2)
-        self.assertEqual(target.steal_as_bytes().get_data(), data)
-
-    def test_polling(self):
-        first, second = self.pair()
-        input = second.create_io_stream().get_input_stream()
-        self.assertFalse(input.is_readable())
-        seen = []
-        source = input.create_source(None)
-        source.set_callback(lambda *_: seen.append(input.read_bytes(100).get_data()) or True)
-        source.attach(GLib.MainContext.ref_thread_default())
-        first.send(b'polled')
-        wait_for(lambda: seen)
-        self.assertEqual(seen, [b'polled'])
-        source.destroy()
-
-    def test_mixed(self):
-        first, second = self.pair()
-        input = second.create_io_stream().get_input_stream()
-        first.send(b'head\nbody and more')
-        self.assertEqual(Usock.run(second.receive_line()), 'head')
-        self.assertEqual(input.read_bytes(4).get_data(), b'body')
-        log = Log(second, 'data')
-        log.wait('data')
-        self.assertEqual(log, [('data', b' and more')])
-
-    def test_a_read_while_others_wait(self):
-        first, second = self.pair()
-        input = second.create_io_stream().get_input_stream()
-        waiting = Usock.spawn(second.receive_line())
-        with self.raises(Code.PENDING):
-            input.read_bytes(1)
-        first.send(b'line\n')
-        wait_for(waiting.done)
-        self.assertEqual(waiting.result(), 'line')
-
-    def test_tcp(self):
-        with socket.create_server(('127.0.0.1', 0)) as server:
-            stream = self.keep(Usock.Stream())
-            call = stream.open_host('localhost', server.getsockname()[1])
-            self.assertIs(Usock.run(call), stream)
-            peer, _ = server.accept()
-            with peer:
-                view = stream.create_io_stream()
-                view.get_output_stream().write_all(b'question')
-                self.assertEqual(peer.recv(100), b'question')
-                peer.send(b'answer')
-                self.assertEqual(view.get_input_stream().read_bytes(6).get_data(), b'answer')
-                with self.raises(Code.NOT_SUPPORTED):
-                    stream.append_fd(0)
-                view.close()
-                self.assertEqual(peer.recv(100), b'')
-
-    def test_not_connected(self):
-        stream = Usock.Stream()
-        view = stream.create_io_stream()
-        with self.raises(Code.NOT_CONNECTED):
-            view.get_input_stream().read_bytes(1)
-        with self.raises(Code.NOT_CONNECTED):
-            view.get_output_stream().write(b'x')
-        view.close()
-
-    def test_a_dropped_view_closes_nothing(self):
-        first, second = self.pair()
-        for _ in range(3):
-            Gio.BufferedInputStream.new(second.create_io_stream().get_input_stream())
-        first.send(b'still open')
-        self.assertEqual(Usock.run(second.receive()).data, b'still open')
 
 
 tap.main()

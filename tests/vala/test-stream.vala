@@ -60,41 +60,6 @@ void test_receive () throws Error {
     wait_for (() => done);
 }
 
-async void look_through () throws Error {
-    Usock.Stream first;
-    Usock.Stream second;
-    Usock.Stream.new_pair (out first, out second);
-    second.max_fds = 1;
-    var output = first.create_io_stream ().output_stream;
-    var lines = new DataInputStream (second.create_io_stream ().input_stream);
-
-    first.append_fd (0);
-    yield output.write_all_async ("one\ntwo\n".data, Priority.DEFAULT, null, null);
-    assert_cmpstr (yield lines.read_line_async (), CompareOperator.EQ, "one");
-    assert_cmpstr (lines.read_line (), CompareOperator.EQ, "two");
-    int[] fds = second.take_fds ();
-    assert_cmpint (fds.length, CompareOperator.EQ, 1);
-    Posix.close (fds[0]);
-
-    yield output.close_async ();
-    assert_null (yield lines.read_line_async ());
-    first.close ();
-}
-
-void test_view () throws Error {
-    var done = false;
-    look_through.begin ((source, result) => {
-        try {
-            look_through.end (result);
-        } catch (Error error) {
-            Test.message ("%s", error.message);
-            Test.fail ();
-        }
-        done = true;
-    });
-    wait_for (() => done);
-}
-
 delegate void Body () throws Error;
 
 void add (string name, owned Body body) {
@@ -111,6 +76,5 @@ void add (string name, owned Body body) {
 int main (string[] args) {
     Test.init (ref args);
     add ("receive", test_receive);
-    add ("view", test_view);
     return Test.run ();
 }

@@ -17,9 +17,9 @@ channel_mark_route (UsockChannel *self,
 }
 
 /* Takes the operation over. */
-void
-usock_channel_start_flush (UsockChannel   *self,
-                           UsockOperation *operation)
+static void
+channel_start_flush (UsockChannel   *self,
+                     UsockOperation *operation)
 {
   if (self->lost != NULL)
     {
@@ -57,8 +57,8 @@ usock_channel_flush_async (UsockChannel        *self,
 {
   g_return_if_fail (USOCK_IS_CHANNEL (self));
 
-  usock_channel_start_flush (self, usock_channel_new_operation (self, usock_channel_flush_async,
-                                                                cancellable, callback, user_data));
+  channel_start_flush (self, usock_channel_new_operation (self, usock_channel_flush_async,
+                                                          cancellable, callback, user_data));
 }
 
 /**

@@ -302,10 +302,6 @@ void     usock_channel_deliver        (UsockChannel   *self,
 gboolean usock_channel_is_wanted      (UsockChannel   *self);
 void     usock_channel_read           (UsockChannel   *self);
 void     usock_channel_stow           (UsockChannel   *self);
-gssize   usock_channel_pull           (UsockChannel   *self,
-                                       gpointer        buffer,
-                                       gsize           length,
-                                       GArray         *fds);
 void     usock_channel_start_receiver (UsockChannel   *self,
                                        UsockOperation *operation);
 
@@ -382,8 +378,6 @@ void     usock_channel_move_queued    (UsockChannel   *self,
 gboolean usock_channel_shutdown       (UsockSocket    *socket,
                                        UsockShut       how,
                                        GError        **error);
-void     usock_channel_start_flush    (UsockChannel   *self,
-                                       UsockOperation *operation);
 void     usock_channel_start_end      (UsockChannel   *self,
                                        UsockOperation *operation);
 

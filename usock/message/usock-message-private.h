@@ -66,8 +66,6 @@ UsockMessage           *usock_message_new_received     (gconstpointer           
                                                         gsize                   length,
                                                         gsize                   full_length);
 UsockMessage           *usock_message_new_assembled    (GBytes                 *bytes);
-UsockMessage           *usock_message_new_rest         (UsockMessage           *message,
-                                                        gsize                   offset);
 UsockMessage           *usock_message_new_taken        (gpointer                data,
                                                         gsize                   length,
                                                         gsize                   full_length);

@@ -109,21 +109,6 @@ usock_message_new_assembled (GBytes *bytes)
   return self;
 }
 
-/* What was received, from @offset on, without the descriptors. The bytes are shared. */
-UsockMessage *
-usock_message_new_rest (UsockMessage *message,
-                        gsize         offset)
-{
-  GBytes *bytes = usock_message_get_bytes (message);
-  UsockMessage *self = usock_message_new_assembled (
-      g_bytes_new_from_bytes (bytes, offset, g_bytes_get_size (bytes) - offset));
-
-  self->flags = message->flags;
-  self->timestamp = message->timestamp;
-  g_set_object (&self->credentials, message->credentials);
-  return self;
-}
-
 /* The address is made when somebody asks: few do. */
 void
 usock_message_receive_sender (UsockMessage          *self,

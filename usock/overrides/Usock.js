@@ -453,7 +453,7 @@ function patchEnding(Usock) {
 // Bytes without borders: each receive waits in the same line as receive().
 function patchStreams(Usock) {
     const {prototype} = Usock.Stream;
-    const {append_fd, connect_to_host, create_io_stream} = prototype;
+    const {connect_to_host} = prototype;
     promisify(prototype, 'connect_to_host', 3);
     promisify(prototype, 'connect_to_connectable', 1);
     const asHost = host => refuseNul(host, 'Could not connect to');
@@ -519,14 +519,6 @@ function patchStreams(Usock) {
         } finally {
             this.uncork();
         }
-    };
-
-    prototype.append_fd = function (fd) {
-        return append_fd.call(this, asFd(fd));
-    };
-    prototype.create_io_stream = function () {
-        passed(1, 0);
-        return create_io_stream.call(this);
     };
 }
 

@@ -931,9 +931,6 @@ class Stream(Usock.Stream):
         Usock.Stream.cork(self)
         return _Cork(self)
 
-    def append_fd(self, fd):
-        return Usock.Stream.append_fd(self, *_as_fds([fd]))
-
 
 for _name, *_prepare in (('connect_to_host', _as_host, _same, _same),
                          ('connect_to_connectable', _same),

@@ -68,11 +68,6 @@ struct _UsockWatch
   UsockWatch *interrupted_next;
 };
 
-/* Whether there is something at hand. If not, *@fd is what to poll, or stays -1 where the reactor
- * brings about what is waited for. Must not run foreign code. */
-typedef gboolean (*UsockReadyFunc) (gpointer owner,
-                                    int     *fd);
-
 UsockReactor *usock_reactor_acquire       (void);
 UsockReactor *usock_reactor_ref           (UsockReactor          *self);
 void          usock_reactor_unref         (UsockReactor          *self);
@@ -113,11 +108,6 @@ void          usock_reactor_run_until_idle (GMainContext         *context);
 void          usock_reactor_call_later    (GSourceFunc            callback,
                                            gpointer               data,
                                            GDestroyNotify         free_data);
-
-GSource      *usock_reactor_new_source    (UsockReadyFunc         ready,
-                                           GIOCondition           condition,
-                                           gpointer               owner,
-                                           GDestroyNotify         release);
 
 UsockIoBatch *usock_reactor_take_batch    (UsockReactor          *self,
                                            gsize                  slot_size);

@@ -22,6 +22,32 @@ struct _UsockStreamLookup
   GError *error;
 };
 
+static guint lookup_signal;
+
+/* When the class is made. */
+void
+usock_stream_add_lookup (void)
+{
+  /**
+   * UsockStream::lookup:
+   * @self: the stream
+   * @error: (nullable): why the host was not found, or %NULL
+   * @address: (nullable): an address of the host, without the port; %NULL with @error
+   * @family: of which family the address is
+   * @host: the host that is looked up
+   *
+   * Emitted for each address of a host that is found, before it is tried; or
+   * once, if looking it up fails. A handler that does not like the address may
+   * close the stream. Not emitted for a host that is an address itself.
+   *
+   * Since: 1.0
+   */
+  lookup_signal
+      = g_signal_new ("lookup", USOCK_TYPE_STREAM, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                      G_TYPE_NONE, 4, G_TYPE_ERROR, G_TYPE_STRING, G_TYPE_SOCKET_FAMILY,
+                      G_TYPE_STRING);
+}
+
 static void
 lookup_free (UsockStreamLookup *self)
 {
@@ -285,7 +311,7 @@ stream_emit_lookup (UsockStream    *self,
   if (address != NULL)
     family = g_socket_address_get_family (address);
 
-  g_signal_emit (self, usock_stream_lookup_signal, 0, error, text, family, host);
+  g_signal_emit (self, lookup_signal, 0, error, text, family, host);
 }
 
 /* A handler may close the stream, or cancel and connect again. */

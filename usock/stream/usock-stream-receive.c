@@ -227,8 +227,7 @@ void
 usock_stream_give_back (UsockChannel   *channel,
                         UsockOperation *operation)
 {
-  Receiver *receiver = usock_stream_is_read (operation) ? NULL
-                                                        : usock_operation_get_data (operation);
+  Receiver *receiver = usock_operation_get_data (operation);
   g_autoptr (GBytes) all = NULL;
 
   if (receiver == NULL)
@@ -446,8 +445,6 @@ usock_stream_assemble (UsockChannel   *channel,
   UsockQueueItem item;
   GError *error;
 
-  if (usock_stream_is_read (operation))
-    return usock_stream_assemble_read (channel, operation, last);
   if (receiver_decide_by_first (receiver, channel, operation)
       || receiver_decide (receiver, channel, operation))
     return TRUE;

@@ -43,11 +43,6 @@
  * [property@Usock.Channel:max-fds] allows, the stream fails with
  * `G_IO_ERROR_MESSAGE_TOO_LARGE`: the rest could not be told apart.
  *
- * ## GIO's streams
- *
- * [method@Usock.Stream.create_io_stream] makes a [class@Gio.IOStream] that
- * takes from the same bytes.
- *
  * ## Bytes that are out of band
  *
  * `MSG_OOB` of the peer is taken in line, as `SO_OOBINLINE` has it.
@@ -70,7 +65,6 @@ typedef enum
 } UsockStreamProperty;
 
 static GParamSpec *properties[PROP_BIND_ADDRESS + 1];
-guint usock_stream_lookup_signal;
 
 /* What the socket cannot do it need not be told; who asks for it knows that it is TCP. The kernel
  * counts the delay in seconds. */
@@ -110,10 +104,6 @@ usock_stream_finalize (GObject *object)
 
   usock_stream_stop_connecting (USOCK_CHANNEL (self));
   g_clear_object (&self->bind_address);
-  for (guint i = 0; i < self->fds->len; i++)
-    usock_io_close_foreign (g_array_index (self->fds, int, i));
-  g_array_unref (self->fds);
-  g_clear_pointer (&self->next, usock_message_unref);
 
   G_OBJECT_CLASS (usock_stream_parent_class)->finalize (object);
 }
@@ -236,24 +226,7 @@ usock_stream_class_init (UsockStreamClass *class)
 
   g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
 
-  /**
-   * UsockStream::lookup:
-   * @self: the stream
-   * @error: (nullable): why the host was not found, or %NULL
-   * @address: (nullable): an address of the host, without the port; %NULL with @error
-   * @family: of which family the address is
-   * @host: the host that is looked up
-   *
-   * Emitted for each address of a host that is found, before it is tried; or
-   * once, if looking it up fails. A handler that does not like the address may
-   * close the stream. Not emitted for a host that is an address itself.
-   *
-   * Since: 1.0
-   */
-  usock_stream_lookup_signal
-      = g_signal_new ("lookup", USOCK_TYPE_STREAM, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                      G_TYPE_NONE, 4, G_TYPE_ERROR, G_TYPE_STRING, G_TYPE_SOCKET_FAMILY,
-                      G_TYPE_STRING);
+  usock_stream_add_lookup ();
 }
 
 static void
@@ -263,7 +236,6 @@ usock_stream_init (UsockStream *self)
 
   socket->family = AF_UNIX;
   socket->type = SOCK_STREAM;
-  self->fds = g_array_new (FALSE, FALSE, sizeof (int));
 }
 
 /**

@@ -97,16 +97,6 @@ gboolean      usock_stream_unread                 (UsockStream          *self,
                                                    GError              **error);
 
 USOCK_AVAILABLE_IN_1_0
-GIOStream    *usock_stream_create_io_stream       (UsockStream          *self);
-USOCK_AVAILABLE_IN_1_0
-gint         *usock_stream_take_fds               (UsockStream          *self,
-                                                   gsize                *n_fds);
-USOCK_AVAILABLE_IN_1_0
-gboolean      usock_stream_append_fd              (UsockStream          *self,
-                                                   gint                  fd,
-                                                   GError              **error);
-
-USOCK_AVAILABLE_IN_1_0
 void          usock_stream_cork                   (UsockStream          *self);
 USOCK_AVAILABLE_IN_1_0
 void          usock_stream_uncork                 (UsockStream          *self);
