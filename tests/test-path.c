@@ -17,8 +17,63 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Somebody who may write to the directory does something at the worst moment: directly after
+ * bind(), before a file is moved, or before the lock is taken. Once. */
+static void (*after_bind) (void);
+static void (*before_rename) (void);
+static void (*before_lock) (void);
+static int rename_errno;
+
+static void
+run_hook (void (**hook) (void))
+{
+  void (*function) (void) = *hook;
+
+  *hook = NULL;
+  if (function != NULL)
+    function ();
+}
+
+int
+bind (int fd, const struct sockaddr *address, socklen_t length)
+{
+  int result = syscall (SYS_bind, fd, address, length);
+
+  if (result == 0)
+    run_hook (&after_bind);
+  return result;
+}
+
+int
+renameat2 (int old_fd, const char *old_name, int new_fd, const char *new_name, unsigned int flags)
+{
+  run_hook (&before_rename);
+  if (rename_errno == 0)
+    return syscall (SYS_renameat2, old_fd, old_name, new_fd, new_name, flags);
+
+  errno = rename_errno;
+  return -1;
+}
+
+int
+fcntl (int fd, int command, ...)
+{
+  va_list arguments;
+  long argument;
+
+  va_start (arguments, command);
+  argument = va_arg (arguments, long);
+  va_end (arguments);
+
+  if (command == F_OFD_SETLK)
+    run_hook (&before_lock);
+  return syscall (SYS_fcntl, fd, command, argument);
+}
 
 static int
 open_socket (int type)
@@ -58,12 +113,17 @@ exists (const char *path)
   return lstat (path, &info) == 0;
 }
 
+/* What we make beside a socket is hidden, and says whose it is. */
 static void
-assert_no_lock (const char *path)
+assert_no_trace (const char *path)
 {
-  g_autofree char *lock = g_strconcat (path, ".lock", NULL);
+  g_autofree char *parent = g_path_get_dirname (path);
+  GDir *directory = g_dir_open (parent, 0, NULL);
+  const char *entry;
 
-  g_assert_false (exists (lock));
+  while ((entry = g_dir_read_name (directory)) != NULL)
+    g_assert_null (strstr (entry, ".usock"));
+  g_dir_close (directory);
 }
 
 static void
@@ -97,7 +157,7 @@ test_fresh (UsockTest *test, gconstpointer data)
   g_autofree char *path = usock_test_path (test, "x");
 
   assert_taken_over (path, SOCK_SEQPACKET);
-  assert_no_lock (path);
+  assert_no_trace (path);
   g_assert_false (exists (path));
 }
 
@@ -154,7 +214,7 @@ test_stale (UsockTest *test, gconstpointer data)
       {
         make_stale (path, types[i]);
         assert_taken_over (path, types[j]);
-        assert_no_lock (path);
+        assert_no_trace (path);
       }
 }
 
@@ -217,7 +277,7 @@ test_live (UsockTest *test, gconstpointer data)
           g_assert_cmpint (usock_io_accept (fd), ==, -EAGAIN);
         g_assert_cmpint (lstat (path, &after), ==, 0);
         g_assert_cmpuint (after.st_ino, ==, before.st_ino);
-        assert_no_lock (path);
+        assert_no_trace (path);
         usock_path_release (claimed);
         close (fd);
       }
@@ -276,7 +336,7 @@ test_no_socket (UsockTest *test, gconstpointer data)
   g_assert_true (exists (stale));
   target = g_file_read_link (path, NULL);
   g_assert_cmpstr (target, ==, stale);
-  assert_no_lock (path);
+  assert_no_trace (path);
 }
 
 static void
@@ -304,22 +364,31 @@ test_cannot_ask (UsockTest *test, gconstpointer data)
       usock_io_fault_add (USOCK_IO_CONNECT, EACCES, nth, 0);
       g_assert_cmpint (claim (fd, path, 0600, &claimed), ==, -EADDRINUSE);
       g_assert_true (exists (path));
-      assert_no_lock (path);
+      assert_no_trace (path);
       close (fd);
     }
   usock_io_fault_clear ();
   assert_taken_over (path, SOCK_SEQPACKET);
 }
 
+static int
+make_lock (const char *path)
+{
+  struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+  int lock = open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+  g_assert_no_errno (fcntl (lock, F_OFD_SETLK, &whole));
+  return lock;
+}
+
 static void
 test_locked (UsockTest *test, gconstpointer data)
 {
   g_autofree char *path = usock_test_path (test, "x");
-  g_autofree char *lock_path = usock_test_path (test, "x.lock");
-  int lock = open (lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  g_autofree char *lock_path = usock_test_path (test, ".x.usock-lock");
+  int lock = make_lock (lock_path);
 
   make_stale (path, SOCK_SEQPACKET);
-  g_assert_cmpint (flock (lock, LOCK_EX | LOCK_NB), ==, 0);
   assert_refused (path, SOCK_SEQPACKET, EADDRINUSE);
   g_assert_true (exists (lock_path));
   g_assert_true (exists (path));
@@ -327,30 +396,297 @@ test_locked (UsockTest *test, gconstpointer data)
   /* One that a killed process left is in nobody's way. */
   close (lock);
   assert_taken_over (path, SOCK_SEQPACKET);
-  assert_no_lock (path);
+  assert_no_trace (path);
 }
 
-/* A file of that name may be another program's. */
+/* A lock that many programs have has a file of that name: it is not ours, empty or not, locked or
+ * not. */
 static void
 test_foreign_lock_file (UsockTest *test, gconstpointer data)
 {
+  static const char *const contents[] = { "", "precious" };
   g_autofree char *path = usock_test_path (test, "x");
   g_autofree char *lock_path = usock_test_path (test, "x.lock");
+  struct stat before, after;
+
+  for (guint i = 0; i < G_N_ELEMENTS (contents); i++)
+    {
+      g_autofree char *content = NULL;
+      int lock;
+
+      usock_test_no_error (g_file_set_contents (lock_path, contents[i], -1, &error));
+      lock = make_lock (lock_path);
+      g_assert_no_errno (flock (lock, LOCK_EX | LOCK_NB));
+      g_assert_no_errno (fstat (lock, &before));
+      make_stale (path, SOCK_SEQPACKET);
+      assert_taken_over (path, SOCK_SEQPACKET);
+      g_assert_no_errno (lstat (lock_path, &after));
+      g_assert_cmpuint (after.st_ino, ==, before.st_ino);
+      usock_test_no_error (g_file_get_contents (lock_path, &content, NULL, &error));
+      g_assert_cmpstr (content, ==, contents[i]);
+      close (lock);
+    }
+}
+
+/* Even what has our own name for it, and is no lock, stays and keeps nobody away. */
+static void
+test_foreign_at_our_name (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "x");
+  g_autofree char *lock_path = usock_test_path (test, ".x.usock-lock");
+  g_autofree char *linked = usock_test_path (test, "linked");
   g_autofree char *target = usock_test_path (test, "target");
-  g_autofree char *content = NULL;
 
-  make_stale (path, SOCK_SEQPACKET);
-  usock_test_no_error (g_file_set_contents (lock_path, "precious", -1, &error));
-  assert_taken_over (path, SOCK_SEQPACKET);
-  usock_test_no_error (g_file_get_contents (lock_path, &content, NULL, &error));
-  g_assert_cmpstr (content, ==, "precious");
-  g_assert_cmpint (unlink (lock_path), ==, 0);
+  for (guint kind = 0; kind < 5; kind++)
+    {
+      struct stat before, after;
 
-  make_stale (path, SOCK_SEQPACKET);
-  g_assert_cmpint (symlink (target, lock_path), ==, 0);
-  assert_refused (path, SOCK_SEQPACKET, ELOOP);
-  g_assert_false (exists (target));
-  g_assert_true (exists (path));
+      make_stale (path, SOCK_SEQPACKET);
+      if (kind == 0)
+        g_assert_true (g_file_set_contents (lock_path, "precious", -1, NULL));
+      else if (kind == 1)
+        g_assert_no_errno (symlink (target, lock_path));
+      else if (kind == 2)
+        g_assert_no_errno (mkdir (lock_path, 0700));
+      else if (kind == 3)
+        make_stale (lock_path, SOCK_SEQPACKET);
+      else
+        {
+          g_assert_true (g_file_set_contents (linked, "", -1, NULL));
+          g_assert_no_errno (link (linked, lock_path));
+        }
+      g_assert_no_errno (lstat (lock_path, &before));
+
+      assert_taken_over (path, SOCK_SEQPACKET);
+      g_assert_false (exists (target));
+      g_assert_no_errno (lstat (lock_path, &after));
+      g_assert_cmpuint (after.st_ino, ==, before.st_ino);
+      g_assert_no_errno (remove (lock_path));
+      assert_no_trace (path);
+    }
+}
+
+/* What the hooks below change, and whose socket they put in its place. */
+static struct
+{
+  char *path;
+  char *other;
+  guint kind;
+  int fd;
+} scene;
+
+static void
+scene_start (UsockTest *test)
+{
+  scene.path = usock_test_path (test, "x");
+  scene.other = usock_test_path (test, "other");
+  scene.fd = -1;
+}
+
+static void
+scene_stop (void)
+{
+  if (scene.fd != -1)
+    close (scene.fd);
+  g_free (scene.path);
+  g_free (scene.other);
+}
+
+enum
+{
+  PUT_FILE,
+  PUT_DIRECTORY,
+  PUT_SYMLINK,
+  PUT_STALE,
+  PUT_LIVING_OF_TYPE,
+  PUT_LIVING_OF_ANOTHER,
+  PUT_NOTHING,
+  N_PUTS,
+};
+
+static void
+put_another (void)
+{
+  g_assert_no_errno (unlink (scene.path));
+  if (scene.kind == PUT_FILE)
+    g_assert_true (g_file_set_contents (scene.path, "precious", -1, NULL));
+  else if (scene.kind == PUT_DIRECTORY)
+    g_assert_no_errno (mkdir (scene.path, 0700));
+  else if (scene.kind == PUT_SYMLINK)
+    g_assert_no_errno (symlink (scene.other, scene.path));
+  else if (scene.kind == PUT_STALE)
+    make_stale (scene.path, SOCK_SEQPACKET);
+  else if (scene.kind != PUT_NOTHING)
+    {
+      int type = scene.kind == PUT_LIVING_OF_TYPE ? SOCK_SEQPACKET : SOCK_STREAM;
+      g_autoptr (UsockName) name = usock_name_new_for_path (scene.path, NULL);
+
+      scene.fd = open_socket (type);
+      g_assert_cmpint (usock_io_bind (scene.fd, name), ==, 0);
+      g_assert_cmpint (usock_io_listen (scene.fd, 0), ==, 0);
+    }
+}
+
+static void
+assert_untouched (guint kind, const char *path)
+{
+  struct stat info;
+
+  g_assert_cmpint (lstat (path, &info) == 0, ==, kind != PUT_NOTHING);
+  if (kind == PUT_FILE)
+    g_assert_cmpint (info.st_size, ==, 8);
+}
+
+/* Whatever came in its place directly after bind(), it is not ours, and stays. */
+static void
+test_swapped_after_bind (UsockTest *test, gconstpointer data)
+{
+  static const mode_t masks[] = { 0000, 0077 };
+  mode_t before = umask (0);
+
+  scene_start (test);
+  for (guint i = 0; i < G_N_ELEMENTS (masks); i++)
+    for (scene.kind = 0; scene.kind < N_PUTS; scene.kind++)
+      {
+        UsockPath *claimed = (gpointer) -1;
+        int fd = open_socket (SOCK_SEQPACKET);
+
+        umask (masks[i]);
+        after_bind = put_another;
+        g_assert_cmpint (claim (fd, scene.path, 0644, &claimed), ==, -EADDRINUSE);
+        g_assert_null (claimed);
+        assert_untouched (scene.kind, scene.path);
+        assert_no_trace (scene.path);
+        remove (scene.path);
+        close (fd);
+        if (scene.fd != -1)
+          close (scene.fd);
+        scene.fd = -1;
+      }
+  umask (before);
+  scene_stop ();
+}
+
+static void
+link_it (void)
+{
+  g_assert_no_errno (link (scene.path, scene.other));
+}
+
+/* Who links to a file from elsewhere gets no more rights to it. */
+static void
+test_linked_after_bind (UsockTest *test, gconstpointer data)
+{
+  mode_t before = umask (0077);
+  int fd = open_socket (SOCK_SEQPACKET);
+  UsockPath *claimed;
+  struct stat info;
+
+  scene_start (test);
+  after_bind = link_it;
+  g_assert_cmpint (claim (fd, scene.path, 0666, &claimed), ==, -EADDRINUSE);
+  g_assert_no_errno (lstat (scene.other, &info));
+  g_assert_cmphex (info.st_mode & 07777, ==, 0600);
+  g_assert_false (exists (scene.path));
+  close (fd);
+  umask (before);
+  scene_stop ();
+}
+
+/* On release, between the look at the file and the call that removes it. */
+static void
+test_swapped_before_removal (UsockTest *test, gconstpointer data)
+{
+  scene_start (test);
+  for (scene.kind = 0; scene.kind < N_PUTS; scene.kind++)
+    {
+      UsockPath *claimed;
+      int fd = open_socket (SOCK_SEQPACKET);
+
+      g_assert_cmpint (claim (fd, scene.path, 0600, &claimed), ==, 0);
+      before_rename = put_another;
+      usock_path_release (claimed);
+      close (fd);
+      assert_untouched (scene.kind, scene.path);
+      assert_no_trace (scene.path);
+      remove (scene.path);
+      if (scene.fd != -1)
+        close (scene.fd);
+      scene.fd = -1;
+    }
+  scene_stop ();
+}
+
+/* One that knows nothing of our lock takes the stale path over at the same time. */
+static void
+test_swapped_while_taking_over (UsockTest *test, gconstpointer data)
+{
+  void (**const hooks[]) (void) = { &before_lock, &before_rename };
+
+  scene_start (test);
+  scene.kind = PUT_LIVING_OF_TYPE;
+  for (guint i = 0; i < G_N_ELEMENTS (hooks); i++)
+    {
+      make_stale (scene.path, SOCK_SEQPACKET);
+      *hooks[i] = put_another;
+      assert_refused (scene.path, SOCK_SEQPACKET, EADDRINUSE);
+      assert_untouched (scene.kind, scene.path);
+      assert_no_trace (scene.path);
+      g_assert_no_errno (unlink (scene.path));
+      close (g_steal_fd (&scene.fd));
+    }
+  scene_stop ();
+}
+
+static void
+lock_anew (void)
+{
+  g_assert_no_errno (unlink (scene.other));
+  scene.fd = make_lock (scene.other);
+}
+
+/* Who was before us removed the file with the lock, and the next one has a new one: a lock on the
+ * old file is none. */
+static void
+test_lock_replaced (UsockTest *test, gconstpointer data)
+{
+  scene_start (test);
+  g_free (scene.other);
+  scene.other = usock_test_path (test, ".x.usock-lock");
+  make_stale (scene.path, SOCK_SEQPACKET);
+  before_lock = lock_anew;
+  assert_refused (scene.path, SOCK_SEQPACKET, EADDRINUSE);
+  g_assert_true (exists (scene.other));
+  g_assert_true (exists (scene.path));
+  close (g_steal_fd (&scene.fd));
+  assert_taken_over (scene.path, SOCK_SEQPACKET);
+  assert_no_trace (scene.path);
+  scene_stop ();
+}
+
+/* Not every file system, and no kernel before 3.15, can rename without replacing. */
+static void
+test_without_noreplace (UsockTest *test, gconstpointer data)
+{
+  static const int errnums[] = { EINVAL, ENOSYS };
+  g_autofree char *entry = g_strnfill (NAME_MAX, 'x');
+  g_autofree char *long_path = usock_test_path (test, entry);
+  g_autofree char *short_path = usock_test_path (test, "x");
+  const char *paths[] = { short_path, long_path };
+
+  for (guint i = 0; i < G_N_ELEMENTS (errnums); i++)
+    for (guint j = 0; j < G_N_ELEMENTS (paths); j++)
+      {
+        rename_errno = errnums[i];
+        assert_taken_over (paths[j], SOCK_SEQPACKET);
+        make_stale (paths[j], SOCK_SEQPACKET);
+        assert_taken_over (paths[j], SOCK_SEQPACKET);
+        g_assert_no_errno (mkdir (paths[j], 0700));
+        assert_refused (paths[j], SOCK_SEQPACKET, EADDRINUSE);
+        assert_no_trace (paths[j]);
+        g_assert_no_errno (rmdir (paths[j]));
+      }
+  rename_errno = 0;
 }
 
 static void
@@ -709,7 +1045,7 @@ run_race (UsockTest *test, gint n_racers, gint n_rounds, gboolean lock_is_left)
         }
     }
 
-  lock = g_strconcat (path, ".lock", NULL);
+  lock = usock_test_path (test, ".x.usock-lock");
   for (gint round = 1; round <= n_rounds; round++)
     {
       race_round (race, round, lock, deadline);
@@ -730,7 +1066,7 @@ run_race (UsockTest *test, gint n_racers, gint n_rounds, gboolean lock_is_left)
       g_assert_cmpint (status, ==, 0);
     }
   if (!lock_is_left)
-    assert_no_lock (path);
+    assert_no_trace (path);
   munmap (race, sizeof *race);
 }
 
@@ -769,6 +1105,13 @@ main (int argc, char **argv)
   usock_test_add ("/usock/path/cannot-ask", test_cannot_ask);
   usock_test_add ("/usock/path/locked", test_locked);
   usock_test_add ("/usock/path/foreign-lock-file", test_foreign_lock_file);
+  usock_test_add ("/usock/path/foreign-at-our-name", test_foreign_at_our_name);
+  usock_test_add ("/usock/path/swapped-after-bind", test_swapped_after_bind);
+  usock_test_add ("/usock/path/linked-after-bind", test_linked_after_bind);
+  usock_test_add ("/usock/path/swapped-before-removal", test_swapped_before_removal);
+  usock_test_add ("/usock/path/swapped-while-taking-over", test_swapped_while_taking_over);
+  usock_test_add ("/usock/path/lock-replaced", test_lock_replaced);
+  usock_test_add ("/usock/path/without-noreplace", test_without_noreplace);
   usock_test_add ("/usock/path/release-replaced", test_release_replaced);
   usock_test_add ("/usock/path/release-gone", test_release_gone);
   usock_test_add ("/usock/path/exit", test_exit);

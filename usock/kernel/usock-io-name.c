@@ -46,6 +46,22 @@ name_below (int                 fd,
   return length < (int) sizeof native->sun_path ? 0 : -ENAMETOOLONG;
 }
 
+/* Never in the place of anything. A file system, or a kernel, that can not rename so can link. */
+int
+usock_io_rename_new (int         directory,
+                     const char *from,
+                     const char *to)
+{
+  if (renameat2 (directory, from, directory, to, RENAME_NOREPLACE) == 0)
+    return 0;
+  if (errno != EINVAL && errno != ENOSYS)
+    return -errno;
+
+  if (linkat (directory, from, directory, to, 0) == -1)
+    return -errno;
+  return unlinkat (directory, from, 0) == -1 ? -errno : 0;
+}
+
 /* A socket is bound under a short name and then renamed, where its own name is too long to stand
  * behind “/proc/self/fd/N/”. Nobody can connect meanwhile: it does not listen yet. */
 static int
@@ -68,12 +84,10 @@ bind_renamed (int         fd,
   if (result < 0)
     return result;
 
-  if (renameat2 (directory, temporary, directory, entry, RENAME_NOREPLACE) == 0)
-    return 0;
-
-  result = errno == EEXIST ? -EADDRINUSE : -errno;
-  unlinkat (directory, temporary, 0);
-  return result;
+  result = usock_io_rename_new (directory, temporary, entry);
+  if (result < 0)
+    unlinkat (directory, temporary, 0);
+  return result == -EEXIST ? -EADDRINUSE : result;
 }
 
 static int

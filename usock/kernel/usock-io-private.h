@@ -128,6 +128,9 @@ int              usock_io_pair              (int                    type,
                                              int                    fds[2]);
 int              usock_io_bind              (int                    fd,
                                              const UsockName       *name);
+int              usock_io_rename_new        (int                    directory,
+                                             const char            *from,
+                                             const char            *to);
 int              usock_io_connect           (int                    fd,
                                              const UsockName       *name);
 int              usock_io_listen            (int                    fd,

@@ -6,9 +6,14 @@
  * Binds with the mode set before anybody can connect, takes over a path whose owner is gone and
  * never one that is alive or no socket at all, and removes the path only while it is still ours:
  * when it is released, or else when the process exits. Of a process that is killed the path stays,
- * until the next takes it over. */
+ * until the next takes it over.
+ *
+ * What one owns is in usock-path.c. It is taken from who is gone in -take-over.c, under the lock
+ * of -lock.c, and a file is told from others, and removed, in -file.c. */
 
 #pragma once
+
+#include <sys/stat.h>
 
 #include "usock-address-private.h"
 
@@ -29,5 +34,26 @@ int         usock_path_make_parents (const UsockName  *name);
 /* usock-path-take-over.c: binds to a path that is taken, if it is stale. */
 int         usock_path_take_over    (int               fd,
                                      const UsockName  *name);
+
+/* usock-path-lock.c: one taker at a time. */
+typedef struct
+{
+  int directory;
+  char *entry;
+  int fd;
+  gboolean ours;
+} UsockPathLock;
+
+int         usock_path_lock         (UsockPathLock     *self,
+                                     const char        *path);
+void        usock_path_unlock       (UsockPathLock     *self);
+
+/* usock-path-file.c: one file, whatever comes in its place. */
+int         usock_path_pin          (const char        *path,
+                                     struct stat       *info);
+gboolean    usock_path_is_same_file (const struct stat *one,
+                                     const struct stat *other);
+int         usock_path_remove       (const char        *path,
+                                     const struct stat *file);
 
 G_END_DECLS

@@ -6,12 +6,6 @@
 #include "usock-path-private.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/limits.h>
-#include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "usock-compat-private.h"
 #include "usock-io-private.h"
@@ -20,28 +14,13 @@
  * microseconds; who was stopped meanwhile is not waited for. */
 #define ATTEMPTS 100
 
-/* Returns a descriptor by which the file can be told from another that came in its place: as long
- * as it is open, the number of its inode is not given again. */
-static int
-path_pin (const UsockName *name)
-{
-  g_autofd int file = open (name->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  struct stat info;
-
-  if (file == -1 || fstat (file, &info) == -1)
-    return -errno;
-
-  return S_ISSOCK (info.st_mode) ? g_steal_fd (&file) : -EADDRINUSE;
-}
-
 static gboolean
-path_is_pinned (const UsockName *name,
-                int              file)
+path_is_still (const UsockName   *name,
+               const struct stat *file)
 {
-  struct stat here, pinned;
+  struct stat here;
 
-  return lstat (name->path, &here) == 0 && fstat (file, &pinned) == 0
-         && here.st_ino == pinned.st_ino && here.st_dev == pinned.st_dev;
+  return lstat (name->path, &here) == 0 && usock_path_is_same_file (&here, file);
 }
 
 /* Returns 0 if the path is stale. A datagram socket that connects tells what is there without
@@ -64,87 +43,21 @@ path_probe (const UsockName *name)
   return result == -ECONNREFUSED ? 0 : -EADDRINUSE;
 }
 
-/* A directory and a name in it, since the path of the lock may be longer than a path may be. */
-typedef struct
-{
-  char *entry;
-  int directory;
-  int fd;
-  gboolean ours;
-} PathLock;
-
-/* bind(2) makes the file first, and only then can it be found that a socket has it: until then a
- * living one looks stale. Meanwhile the kernel lets nobody else change the directory. To ask it
- * for a new file, which O_EXCL does also where there is one, waits until that is over. */
-static int
-path_lock_open (PathLock   *self,
-                const char *path)
-{
-  const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
-  g_autofree char *parent = g_path_get_dirname (path);
-  const char *entry = strrchr (path, '/') + 1;
-
-  self->fd = -1;
-  self->directory = open (parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (self->directory == -1)
-    return -errno;
-
-  self->entry = g_strdup_printf ("%.*s.lock", NAME_MAX - (int) strlen (".lock"), entry);
-  self->fd = openat (self->directory, self->entry, flags | O_CREAT | O_EXCL, 0600);
-  if (self->fd == -1 && errno == EEXIST)
-    {
-      self->fd = openat (self->directory, self->entry, flags);
-      if (self->fd == -1 && errno == ENOENT)
-        return -EAGAIN;
-    }
-
-  return self->fd == -1 ? -errno : 0;
-}
-
-/* Who holds the lock removes the file with it. One who opened it before holds a lock on nothing
- * then, and has to start again. What has a content is another program's file. */
-static int
-path_lock_hold (PathLock *self)
-{
-  struct stat ours, theirs;
-
-  if (flock (self->fd, LOCK_EX | LOCK_NB) == -1 || fstat (self->fd, &ours) == -1
-      || fstatat (self->directory, self->entry, &theirs, AT_SYMLINK_NOFOLLOW) == -1
-      || ours.st_ino != theirs.st_ino || ours.st_dev != theirs.st_dev)
-    return -EAGAIN;
-
-  self->ours = S_ISREG (ours.st_mode) && ours.st_size == 0;
-  return 0;
-}
-
-static void
-path_lock_release (PathLock *self)
-{
-  if (self->ours)
-    unlinkat (self->directory, self->entry, 0);
-  if (self->fd != -1)
-    close (self->fd);
-  if (self->directory != -1)
-    close (self->directory);
-  g_free (self->entry);
-}
-
 /* With the lock: what was true before may be so no more. */
 static int
-path_replace (int              fd,
-              const UsockName *name,
-              int              file)
+path_replace (int                fd,
+              const UsockName   *name,
+              const struct stat *file)
 {
   int result = path_probe (name);
 
   if (result < 0)
     return result;
-  if (!path_is_pinned (name, file))
+  if (!path_is_still (name, file))
     return -EAGAIN;
-  if (unlink (name->path) == -1)
-    return -errno;
 
-  return usock_io_bind (fd, name);
+  result = usock_path_remove (name->path, file);
+  return result < 0 ? result : usock_io_bind (fd, name);
 }
 
 /* Two that find the same stale path would both remove it, and the second the first one's new
@@ -153,8 +66,9 @@ static int
 path_try (int              fd,
           const UsockName *name)
 {
-  PathLock lock = { .directory = -1, .fd = -1 };
-  g_autofd int file = path_pin (name);
+  UsockPathLock lock;
+  struct stat info;
+  g_autofd int file = usock_path_pin (name->path, &info);
   int result;
 
   if (file == -ENOENT)
@@ -166,13 +80,11 @@ path_try (int              fd,
   if (result < 0)
     return result;
 
-  result = path_lock_open (&lock, name->path);
+  result = usock_path_lock (&lock, name->path);
   if (result == 0)
-    result = path_lock_hold (&lock);
-  if (result == 0)
-    result = path_replace (fd, name, file);
+    result = path_replace (fd, name, &info);
 
-  path_lock_release (&lock);
+  usock_path_unlock (&lock);
   return result;
 }
 

@@ -6,12 +6,9 @@
 #include "usock-path-private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "usock-compat-private.h"
@@ -21,8 +18,7 @@ struct _UsockPath
 {
   GList link;
   char *path;
-  dev_t device;
-  ino_t inode;
+  struct stat file;
   pid_t pid;
   gboolean unlink;
 };
@@ -42,11 +38,8 @@ path_forked_child (void)
 static void
 path_remove (UsockPath *self)
 {
-  struct stat info;
-
-  if (self->unlink && lstat (self->path, &info) == 0 && S_ISSOCK (info.st_mode)
-      && info.st_dev == self->device && info.st_ino == self->inode)
-    unlink (self->path);
+  if (self->unlink)
+    usock_path_remove (self->path, &self->file);
 }
 
 /* Another thread that is at it right now must not keep the process from exiting. */
@@ -78,19 +71,55 @@ path_remember (UsockPath *self)
   g_mutex_unlock (&claims_lock);
 }
 
-/* Only a socket's file that nobody linked to from elsewhere, and by its descriptor: in a directory
- * that others may write to, something else may stand in its place already. */
+/* What connect(2) says of the file that @file holds. */
 static int
-path_add_mode (const char *path,
-               guint       mode)
+path_ask (int file,
+          int type)
 {
-  g_autofd int file = open (path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  char name[32];
-  struct stat info;
+  g_autofree char *link = g_strdup_printf ("/proc/self/fd/%d", file);
+  g_autoptr (UsockName) name = usock_name_new_for_path (link, NULL);
+  g_autofd int probe = usock_io_socket (AF_UNIX, type, 0);
 
-  if (file == -1 || fstat (file, &info) == -1)
-    return -errno;
-  if (!S_ISSOCK (info.st_mode) || info.st_nlink != 1)
+  return probe < 0 ? probe : usock_io_connect (probe, name);
+}
+
+/* Whether @file is what @fd was bound to, and not what somebody put in its place since, who may
+ * write to the directory. A socket of another type is told that a living one is there, and one of
+ * the same type that it does not listen: together that is true of hardly any other in the world.
+ * Where the system does not answer, it has to be ours by its owner. */
+static gboolean
+path_is_bound (int                fd,
+               int                file,
+               const struct stat *info)
+{
+  const gboolean plain = info->st_uid == geteuid () && info->st_nlink == 1;
+  int type = 0;
+  int living, same;
+
+  if (usock_io_get_option (fd, SOL_SOCKET, SO_TYPE, &type) < 0)
+    return plain;
+
+  living = path_ask (file, type == SOCK_DGRAM ? SOCK_SEQPACKET : SOCK_DGRAM);
+  if (living != -EPROTOTYPE)
+    return living != -ECONNREFUSED && living != 0 && plain;
+  if (type == SOCK_DGRAM)
+    return plain;
+
+  same = path_ask (file, type);
+  return same == -ECONNREFUSED || (same != 0 && same != -EAGAIN && same != -EPROTOTYPE && plain);
+}
+
+/* By the descriptor, for by now the path may be another's. */
+static int
+path_set_mode (int                file,
+               const struct stat *info,
+               guint              mode)
+{
+  char name[32];
+
+  if ((info->st_mode & 07777) == mode)
+    return 0;
+  if (info->st_nlink != 1)
     return -EADDRINUSE;
 
   g_snprintf (name, sizeof name, "/proc/self/fd/%d", file);
@@ -98,6 +127,47 @@ path_add_mode (const char *path,
     return 0;
 
   return errno == ENOENT ? -EOPNOTSUPP : -errno;
+}
+
+static UsockPath *
+path_new (const UsockName   *name,
+          const struct stat *info)
+{
+  UsockPath *self = g_new (UsockPath, 1);
+
+  *self = (UsockPath) {
+    .link = { .data = self },
+    .path = g_strdup (name->path),
+    .file = *info,
+    .pid = getpid (),
+    .unlink = TRUE,
+  };
+  path_remember (self);
+  return self;
+}
+
+/* What was found in its place is left alone. */
+static int
+path_settle (int               fd,
+             const UsockName  *name,
+             guint             mode,
+             UsockPath       **path)
+{
+  struct stat info;
+  g_autofd int file = usock_path_pin (name->path, &info);
+  int result;
+
+  if (file < 0)
+    return file == -ENOENT ? -EADDRINUSE : file;
+  if (!path_is_bound (fd, file, &info))
+    return -EADDRINUSE;
+
+  result = path_set_mode (file, &info, mode);
+  if (result == 0)
+    *path = path_new (name, &info);
+  else
+    usock_path_remove (name->path, &info);
+  return result;
 }
 
 /* The file gets the mode of the socket's inode, less the umask: fchmod() before bind() is safe
@@ -109,8 +179,6 @@ usock_path_claim (int               fd,
                   guint             mode,
                   UsockPath       **path)
 {
-  UsockPath *self;
-  struct stat info;
   int result;
 
   *path = NULL;
@@ -120,31 +188,8 @@ usock_path_claim (int               fd,
   result = usock_io_bind (fd, name);
   if (result == -EADDRINUSE)
     result = usock_path_take_over (fd, name);
-  if (result < 0)
-    return result;
 
-  if (lstat (name->path, &info) == -1)
-    return -errno;
-  if ((info.st_mode & 07777) != mode)
-    result = path_add_mode (name->path, mode);
-  if (result < 0)
-    {
-      unlink (name->path);
-      return result;
-    }
-
-  self = g_new (UsockPath, 1);
-  *self = (UsockPath) {
-    .link = { .data = self },
-    .path = g_strdup (name->path),
-    .device = info.st_dev,
-    .inode = info.st_ino,
-    .pid = getpid (),
-    .unlink = TRUE,
-  };
-  path_remember (self);
-  *path = self;
-  return 0;
+  return result < 0 ? result : path_settle (fd, name, mode, path);
 }
 
 /* Whether the path is removed when it is released, or else when the process exits. */
