@@ -34,11 +34,14 @@ ROOMS = {
     'base': ['error fork operation version'],
     'message': ['queue message-control', 'message', 'message-fd', 'message-tally control'],
     'address': ['address-service', 'address', 'address-packet'],
-    'path': ['activation path', 'path-take-over'],
+    'path': ['activation path', 'path-take-over', 'path-lock', 'path-file'],
     'socket': ['poll socket-option socket-peer', 'socket', 'connector waiter notify'],
     'stream': ['stream', 'stream-connect stream-receive'],
     'handle': ['handle-connect handle-transfer', 'handle'],
     'seqpacket': ['seqpacket'],
+    'server': ['server', 'server-host server-name', 'server-adopt', 'server-listen',
+               'server-accept server-broadcast server-close', 'server-model',
+               'server-channel server-inet server-policy', 'server-signal'],
 }
 
 # Which rooms may include these headers.

@@ -62,6 +62,8 @@ test_allowed_users (UsockTest     *test,
     { USOCK_ALLOWED_USERS_SAME_USER, 0, 0, "connection" },
     { USOCK_ALLOWED_USERS_SAME_USER, 0, SCENE_USER, "drop:61001" },
     { USOCK_ALLOWED_USERS_SAME_USER, 0, NOBODY, "drop:unknown" },
+    { USOCK_ALLOWED_USERS_SAME_USER, NOBODY - 1, NOBODY - 1, "connection" },
+    { USOCK_ALLOWED_USERS_SAME_USER, NOBODY + 1, NOBODY + 1, "connection" },
     { USOCK_ALLOWED_USERS_SAME_USER, SCENE_USER, SCENE_USER, "connection" },
     { USOCK_ALLOWED_USERS_SAME_USER, SCENE_USER, SCENE_OTHER_USER, "drop:61002" },
     { USOCK_ALLOWED_USERS_SAME_USER, SCENE_USER, 0, "drop:0" },
@@ -371,6 +373,65 @@ test_max_connections_per_user (UsockTest     *test,
   server_scene_stop (&scene);
 }
 
+static void
+take_first_cb (UsockChannel  *channel,
+               UsockMessage  *message,
+               UsockMessage **taken)
+{
+  if (*taken == NULL)
+    *taken = usock_message_ref (message);
+}
+
+static void
+listen_to_messages_cb (UsockServer   *server,
+                       UsockChannel  *channel,
+                       UsockMessage **taken)
+{
+  g_signal_connect (channel, "message", G_CALLBACK (take_first_cb), taken);
+}
+
+/* What is set while a server listens holds for those who come, and for what they send before they
+ * are accepted: the kernel asks the listener's descriptor. */
+static void
+test_settings_while_listening (UsockTest     *test,
+                               gconstpointer  unused)
+{
+  ServerScene scene;
+  UsockMessage *taken = NULL;
+  g_autoptr (UsockMessage) sent = usock_message_new_from_text ("early");
+  UsockChannel *client = USOCK_CHANNEL (usock_seqpacket_new ());
+  int fd = dup (0);
+
+  server_scene_start (&scene, test, "drop error");
+  usock_server_set_max_fds (scene.server, 1);
+  usock_server_set_pass_credentials (scene.server, TRUE);
+  usock_test_no_error (usock_channel_connect_to_path (client, scene.path, &error));
+  usock_test_no_error (usock_message_append_fd (sent, fd, &error));
+  usock_test_no_error (usock_channel_send_message (client, sent, &error));
+  close (fd);
+
+  g_signal_connect (scene.server, "connection", G_CALLBACK (listen_to_messages_cb), &taken);
+  usock_test_wait_until (taken != NULL);
+  g_assert_cmpuint (usock_message_get_n_fds (taken), ==, 1);
+  g_assert_cmpint (usock_message_get_flags (taken), ==, 0);
+  g_assert_nonnull (usock_message_get_credentials (taken));
+  witness_assert (&scene.witness, "");
+  g_clear_pointer (&taken, usock_message_unref);
+
+  /* And back: who sends a descriptor now is told so, where the kernel can. */
+  usock_server_set_max_fds (scene.server, 0);
+  usock_server_set_pass_credentials (scene.server, FALSE);
+  scene_close (client);
+  client = USOCK_CHANNEL (usock_seqpacket_new ());
+  usock_test_no_error (usock_channel_connect_to_path (client, scene.path, &error));
+  usock_test_no_error (usock_channel_send_text (client, "plain", &error));
+  usock_test_wait_until (taken != NULL);
+  g_assert_null (usock_message_get_credentials (taken));
+  g_clear_pointer (&taken, usock_message_unref);
+  scene_close (client);
+  server_scene_stop (&scene);
+}
+
 /* A handler that runs the loop lets others come: they count as well. */
 static void
 test_limit_in_nested_loop (UsockTest     *test,
@@ -588,6 +649,52 @@ test_peer_groups (UsockTest     *test,
   server_scene_stop (&scene);
 }
 
+static void
+connect_with_groups (ServerScene *scene,
+                     guint        n)
+{
+  g_autofree gid_t *groups = g_new (gid_t, n + 1);
+  pid_t child = fork ();
+
+  if (child == 0)
+    {
+      for (guint i = 0; i < n; i++)
+        groups[i] = 62000 + i;
+      g_assert_no_errno (setgroups (n, groups));
+      server_scene_connect (scene);
+      _exit (0);
+    }
+  g_assert_cmpint (waitpid (child, NULL, 0), ==, child);
+}
+
+/* Around the room that is made for them at first, and later. */
+static void
+test_numbers_of_peer_groups (UsockTest     *test,
+                             gconstpointer  unused)
+{
+  static const guint numbers[] = { 0, 1, 31, 32, 33, 63, 64, 65 };
+  ServerScene scene;
+
+  if (server_scene_skip_users ())
+    return;
+
+  server_scene_start (&scene, test, "error");
+  server_scene_accept (&scene);
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    {
+      g_autofree guint *groups = NULL;
+      gsize n_groups = 1000;
+
+      connect_with_groups (&scene, numbers[i]);
+      usock_test_no_error (groups = usock_socket_get_peer_groups (
+                               USOCK_SOCKET (server_scene_take (&scene, i)), &n_groups, &error));
+      g_assert_cmpuint (n_groups, ==, numbers[i]);
+      for (guint j = 0; j < n_groups; j++)
+        g_assert_cmpuint (groups[j], ==, 62000 + j);
+    }
+  server_scene_stop (&scene);
+}
+
 /* There is no security module in most places where this runs. */
 static void
 test_peer_security_label (UsockTest     *test,
@@ -647,6 +754,7 @@ main (int   argc,
   add ("close-waits-for-refused", test_close_waits_for_refused);
   add ("max-connections", test_max_connections);
   add ("max-connections-per-user", test_max_connections_per_user);
+  add ("settings-while-listening", test_settings_while_listening);
   add ("limit-in-nested-loop", test_limit_in_nested_loop);
   add ("pause", test_pause);
   add ("pause-in-handler", test_pause_in_handler);
@@ -654,6 +762,7 @@ main (int   argc,
   add ("peer-is-gone", test_peer_is_gone);
   add ("pidfd-of-the-living", test_pidfd_of_the_living);
   add ("peer-groups", test_peer_groups);
+  add ("numbers-of-peer-groups", test_numbers_of_peer_groups);
   add ("peer-security-label", test_peer_security_label);
   add ("no-peer", test_no_peer);
 

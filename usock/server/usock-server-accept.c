@@ -9,8 +9,6 @@
 #include <unistd.h>
 
 #include "usock-compat-private.h"
-#include "usock-seqpacket.h"
-#include "usock-stream.h"
 
 /* How many connections one turn takes. Then it is the others' turn. */
 #define TURN_ACCEPTS 64
@@ -22,44 +20,6 @@
 /* After how long without it the next time is another one, in us. */
 #define EXHAUSTED_EPISODE (10 * G_USEC_PER_SEC)
 
-/* Also one that was refused. With its descriptor there may be room for another. */
-void
-usock_server_channel_closed (UsockServer *self)
-{
-  UsockSocket *socket = USOCK_SOCKET (self);
-
-  self->n_unclosed--;
-  if (self->retry_delay > 0)
-    socket->watch.ready |= USOCK_READY_IN;
-  usock_watch_wake (&socket->watch);
-}
-
-static void
-server_refused_closed (UsockSocket *channel,
-                       gpointer     self)
-{
-  usock_server_channel_closed (self);
-}
-
-static UsockChannel *
-server_new_channel (UsockServer *self)
-{
-  UsockSocket *socket = USOCK_SOCKET (self);
-  UsockChannel *channel = socket->type == SOCK_STREAM ? USOCK_CHANNEL (usock_stream_new ())
-                                                      : USOCK_CHANNEL (usock_seqpacket_new ());
-
-  USOCK_SOCKET (channel)->family = socket->family;
-  usock_channel_set_max_fds (channel, self->max_fds);
-  usock_channel_set_max_held_fds (channel, self->max_held_fds);
-  usock_channel_set_pass_credentials (channel, self->pass_credentials);
-  usock_channel_set_pass_pidfd (channel, self->pass_pidfd);
-  usock_channel_set_allow_half_open (channel, self->allow_half_open);
-  usock_channel_set_read_buffer_size (channel, self->read_buffer_size);
-  usock_channel_set_queue_limit (channel, self->queue_limit);
-  channel->paused = self->pause_on_connect;
-  return channel;
-}
-
 /* Takes the descriptor over in any case. Nothing is delivered yet. */
 static UsockChannel *
 server_open_channel (UsockServer  *self,
@@ -67,7 +27,7 @@ server_open_channel (UsockServer  *self,
                      GError      **error)
 {
   UsockSocket *socket = USOCK_SOCKET (self);
-  g_autoptr (UsockChannel) channel = server_new_channel (self);
+  g_autoptr (UsockChannel) channel = usock_server_new_channel (self);
   g_autofd int owned = fd;
 
   usock_socket_join (USOCK_SOCKET (channel), socket);
@@ -77,8 +37,7 @@ server_open_channel (UsockServer  *self,
 
   owned = -1;
   channel->withheld = TRUE;
-  self->n_unclosed++;
-  usock_socket_set_closed (USOCK_SOCKET (channel), server_refused_closed, self);
+  usock_server_note_opened (self, channel);
   return g_steal_pointer (&channel);
 }
 
@@ -279,45 +238,4 @@ usock_server_get_paused (UsockServer *self)
   g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
 
   return self->paused;
-}
-
-/**
- * usock_server_get_pause_on_connect: (get-property pause-on-connect)
- * @self: a server
- *
- * Gets whether connections are paused at first.
- *
- * Returns: whether they are
- *
- * Since: 1.0
- */
-gboolean
-usock_server_get_pause_on_connect (UsockServer *self)
-{
-  g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
-
-  return self->pause_on_connect;
-}
-
-/**
- * usock_server_set_pause_on_connect: (set-property pause-on-connect)
- * @self: a server
- * @pause_on_connect: whether they are
- *
- * Sets whether connections are paused at first, of the connections that come.
- *
- * Since: 1.0
- */
-void
-usock_server_set_pause_on_connect (UsockServer *self,
-                                   gboolean     pause_on_connect)
-{
-  g_return_if_fail (USOCK_IS_SERVER (self));
-
-  pause_on_connect = !!pause_on_connect;
-  if (self->pause_on_connect == pause_on_connect)
-    return;
-
-  self->pause_on_connect = pause_on_connect;
-  g_object_notify (G_OBJECT (self), "pause-on-connect");
 }

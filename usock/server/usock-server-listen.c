@@ -7,22 +7,6 @@
 
 #include <errno.h>
 
-/* What a connection sends before it is accepted is subject to the listener's options. */
-int
-usock_server_prepare_fd (UsockServer *self,
-                         int          fd)
-{
-  int result;
-
-  if (USOCK_SOCKET (self)->family != AF_UNIX)
-    return 0;
-
-  result = usock_io_refuse_fds (fd, self->max_fds == 0);
-  if (result == 0)
-    result = usock_io_set_credentials (fd, self->pass_credentials);
-  return result < 0 ? result : usock_io_set_pidfds (fd, self->pass_pidfd);
-}
-
 void
 usock_server_release_path (UsockServer *self)
 {
@@ -101,7 +85,8 @@ server_bind (UsockServer     *self,
   *call = USOCK_IO_SET_OPTION;
   result = usock_server_prepare_fd (self, socket->fd);
   if (result == 0 && socket->family != AF_UNIX)
-    result = usock_server_prepare_inet (self, socket->fd);
+    result = usock_server_prepare_inet (socket->fd, socket->family, self->reuse_port,
+                                        self->ipv6_only);
   if (result < 0)
     return result;
 

@@ -35,6 +35,34 @@ server_is_observed (UsockServer *self)
   return g_signal_has_handler_pending (self, signal, 0, FALSE);
 }
 
+/* Also one that was refused. With its descriptor there may be room for another. */
+static void
+server_note_closed (UsockServer *self)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+
+  self->n_unclosed--;
+  if (self->retry_delay > 0)
+    socket->watch.ready |= USOCK_READY_IN;
+  usock_watch_wake (&socket->watch);
+}
+
+static void
+stranger_closed (UsockSocket *channel,
+                 gpointer     self)
+{
+  server_note_closed (self);
+}
+
+/* One that may still be refused: the server waits for its end, too. */
+void
+usock_server_note_opened (UsockServer  *self,
+                          UsockChannel *channel)
+{
+  self->n_unclosed++;
+  usock_socket_set_closed (USOCK_SOCKET (channel), stranger_closed, self);
+}
+
 static void
 member_closed (UsockSocket *channel,
                gpointer     data)
@@ -48,7 +76,7 @@ member_closed (UsockSocket *channel,
   g_sequence_remove (self->place);
   if (observed)
     g_list_model_items_changed (G_LIST_MODEL (server), position, 1, 0);
-  usock_server_channel_closed (server);
+  server_note_closed (server);
 }
 
 /* In the main context, as everything that changes the list. */

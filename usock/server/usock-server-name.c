@@ -97,7 +97,7 @@ usock_server_new_for_name (const char  *name,
 
   g_return_val_if_fail (name != NULL, NULL);
 
-  self = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
+  self = g_object_new (USOCK_TYPE_SERVER, NULL);
   usock_server_set_allowed_users (self, USOCK_ALLOWED_USERS_SAME_USER);
   if (!usock_server_listen_on_name (self, name, 0, error))
     return NULL;

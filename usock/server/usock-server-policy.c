@@ -79,19 +79,6 @@ usock_server_authorizes (UsockServer  *self,
   return verdict == USOCK_VERDICT_ALLOW;
 }
 
-/* Whoever refuses decides. */
-gboolean
-usock_server_accumulate (GSignalInvocationHint *hint,
-                         GValue                *verdict,
-                         const GValue          *opinion,
-                         gpointer               unused)
-{
-  gboolean allowed = g_value_get_enum (opinion) == USOCK_VERDICT_ALLOW;
-
-  g_value_set_enum (verdict, allowed ? USOCK_VERDICT_ALLOW : USOCK_VERDICT_REFUSE);
-  return allowed;
-}
-
 void
 usock_server_drop (UsockServer     *self,
                    const UsockPeer *peer)

@@ -12,10 +12,12 @@ G_BEGIN_DECLS
 
 /* usock-server: listens, accepts, and keeps what it accepted.
  *
- * The class is in usock-server.c, how it comes to listen in -listen.c, on what it is given in
- * -adopt.c, by name in -name.c and by TCP in -inet.c, how connections come to it in -accept.c and
- * who may in in -policy.c, the list of those that are open in -model.c, what all of them are sent
- * in -broadcast.c, and the end in -close.c. */
+ * The files stand here as they call each other, from the top down. The class is in usock-server.c.
+ * It comes to listen by name in -name.c, by TCP in -host.c, on what it is given in -adopt.c, and
+ * anywhere in -listen.c. What then comes in turns is led by -accept.c: connections come, are
+ * judged, and handed out; -close.c leads the end, and -broadcast.c sends to all. The parts below
+ * do not know each other: the list of the open connections in -model.c, who may in in -policy.c,
+ * what a new channel is like in -channel.c, TCP's own in -inet.c, and the signals. */
 
 /* Who a connection is from, if the system knows it. */
 typedef struct
@@ -77,11 +79,12 @@ typedef enum
   USOCK_SERVER_N_SIGNALS,
 } UsockServerSignal;
 
+/* usock-server-signal.c */
 extern guint usock_server_signals[USOCK_SERVER_N_SIGNALS];
 
+void     usock_server_install_signals (void);
+
 /* usock-server-listen.c */
-int      usock_server_prepare_fd   (UsockServer *self,
-                                    int          fd);
 void     usock_server_release_path (UsockServer *self);
 gboolean usock_server_check        (UsockServer *self,
                                     const char  *label,
@@ -96,14 +99,26 @@ gboolean usock_server_listen       (UsockServer *self,
                                     GError     **error);
 
 /* usock-server-inet.c */
-int      usock_server_prepare_inet (UsockServer *self,
-                                    int          fd);
+int      usock_server_prepare_inet (int          fd,
+                                    int          family,
+                                    gboolean     reuse_port,
+                                    gboolean     ipv6_only);
 gboolean usock_server_may_accept_again (int      errnum);
+GPtrArray *
+         usock_server_find_names   (const char  *host,
+                                    guint        port,
+                                    gboolean     ipv6_only,
+                                    GError     **error);
+
+/* usock-server-channel.c */
+int      usock_server_prepare_fd   (UsockServer *self,
+                                    int          fd);
+UsockChannel *
+         usock_server_new_channel  (UsockServer *self);
 
 /* usock-server-accept.c */
 gboolean usock_server_wanted       (UsockSocket *socket);
 void     usock_server_accept       (UsockServer *self);
-void     usock_server_channel_closed (UsockServer *self);
 
 /* usock-server-policy.c */
 gboolean usock_server_admits       (UsockServer *self,
@@ -115,13 +130,11 @@ gboolean usock_server_authorizes   (UsockServer *self,
                                     UsockChannel *channel);
 void     usock_server_drop         (UsockServer *self,
                                     const UsockPeer *peer);
-gboolean usock_server_accumulate   (GSignalInvocationHint *hint,
-                                    GValue       *verdict,
-                                    const GValue *opinion,
-                                    gpointer      unused);
 
 /* usock-server-model.c */
 void     usock_server_model_init   (GListModelInterface *iface);
+void     usock_server_note_opened  (UsockServer *self,
+                                    UsockChannel *channel);
 void     usock_server_enter        (UsockServer *self,
                                     UsockChannel *channel,
                                     const UsockPeer *peer);

@@ -1,0 +1,378 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "usock-server-private.h"
+
+#include "usock-seqpacket.h"
+#include "usock-stream.h"
+
+/* What a connection sends before it is accepted is subject to the listener's options. */
+int
+usock_server_prepare_fd (UsockServer *self,
+                         int          fd)
+{
+  int result;
+
+  if (USOCK_SOCKET (self)->family != AF_UNIX)
+    return 0;
+
+  result = usock_io_refuse_fds (fd, self->max_fds == 0);
+  if (result == 0)
+    result = usock_io_set_credentials (fd, self->pass_credentials);
+  return result < 0 ? result : usock_io_set_pidfds (fd, self->pass_pidfd);
+}
+
+/* As the server says, and where it runs; it has no descriptor yet. */
+UsockChannel *
+usock_server_new_channel (UsockServer *self)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+  UsockChannel *channel = socket->type == SOCK_STREAM ? USOCK_CHANNEL (usock_stream_new ())
+                                                      : USOCK_CHANNEL (usock_seqpacket_new ());
+
+  USOCK_SOCKET (channel)->family = socket->family;
+  usock_channel_set_max_fds (channel, self->max_fds);
+  usock_channel_set_max_held_fds (channel, self->max_held_fds);
+  usock_channel_set_pass_credentials (channel, self->pass_credentials);
+  usock_channel_set_pass_pidfd (channel, self->pass_pidfd);
+  usock_channel_set_allow_half_open (channel, self->allow_half_open);
+  usock_channel_set_read_buffer_size (channel, self->read_buffer_size);
+  usock_channel_set_queue_limit (channel, self->queue_limit);
+  channel->paused = self->pause_on_connect;
+  return channel;
+}
+
+/**
+ * usock_server_get_pause_on_connect: (get-property pause-on-connect)
+ * @self: a server
+ *
+ * Gets whether connections are paused at first.
+ *
+ * Returns: whether they are
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_server_get_pause_on_connect (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
+
+  return self->pause_on_connect;
+}
+
+/**
+ * usock_server_set_pause_on_connect: (set-property pause-on-connect)
+ * @self: a server
+ * @pause_on_connect: whether they are
+ *
+ * Sets whether connections are paused at first, of the connections that come.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_pause_on_connect (UsockServer *self,
+                                   gboolean     pause_on_connect)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  pause_on_connect = !!pause_on_connect;
+  if (self->pause_on_connect == pause_on_connect)
+    return;
+
+  self->pause_on_connect = pause_on_connect;
+  g_object_notify (G_OBJECT (self), "pause-on-connect");
+}
+
+/**
+ * usock_server_get_max_fds: (get-property max-fds)
+ * @self: a server
+ *
+ * Gets how many descriptors a message of a connection may have.
+ *
+ * Returns: how many; 0 if they are refused
+ *
+ * Since: 1.0
+ */
+guint
+usock_server_get_max_fds (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), 0);
+
+  return self->max_fds;
+}
+
+/**
+ * usock_server_set_max_fds: (set-property max-fds)
+ * @self: a server
+ * @max_fds: how many; 0 if they are refused
+ *
+ * Sets how many descriptors a message of a connection may have, of the connections that come.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_max_fds (UsockServer *self,
+                          guint        max_fds)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  if (self->max_fds == max_fds)
+    return;
+
+  self->max_fds = max_fds;
+  if (self->parent_instance.fd != -1)
+    usock_server_prepare_fd (self, self->parent_instance.fd);
+  g_object_notify (G_OBJECT (self), "max-fds");
+}
+
+/**
+ * usock_server_get_max_held_fds: (get-property max-held-fds)
+ * @self: a server
+ *
+ * Gets how many descriptors the messages of a connection may hold together.
+ *
+ * Returns: how many; 0 if there is no limit
+ *
+ * Since: 1.0
+ */
+guint
+usock_server_get_max_held_fds (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), 0);
+
+  return self->max_held_fds;
+}
+
+/**
+ * usock_server_set_max_held_fds: (set-property max-held-fds)
+ * @self: a server
+ * @max_held_fds: how many; 0 for no limit
+ *
+ * Sets how many descriptors the messages of a connection may hold together, of
+ * the connections that come.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_max_held_fds (UsockServer *self,
+                               guint        max_held_fds)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  if (self->max_held_fds == max_held_fds)
+    return;
+
+  self->max_held_fds = max_held_fds;
+  g_object_notify (G_OBJECT (self), "max-held-fds");
+}
+
+/**
+ * usock_server_get_pass_credentials: (get-property pass-credentials)
+ * @self: a server
+ *
+ * Gets whether messages carry the credentials of their senders.
+ *
+ * Returns: whether they do
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_server_get_pass_credentials (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), 0);
+
+  return self->pass_credentials;
+}
+
+/**
+ * usock_server_set_pass_credentials: (set-property pass-credentials)
+ * @self: a server
+ * @pass_credentials: whether they do
+ *
+ * Sets whether messages carry the credentials of their senders, of the connections that come.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_pass_credentials (UsockServer *self,
+                                   gboolean     pass_credentials)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  pass_credentials = !!pass_credentials;
+  if (self->pass_credentials == pass_credentials)
+    return;
+
+  self->pass_credentials = pass_credentials;
+  if (self->parent_instance.fd != -1)
+    usock_server_prepare_fd (self, self->parent_instance.fd);
+  g_object_notify (G_OBJECT (self), "pass-credentials");
+}
+
+/**
+ * usock_server_get_pass_pidfd: (get-property pass-pidfd)
+ * @self: a server
+ *
+ * Gets whether messages carry a descriptor of the process that sent them.
+ *
+ * Returns: whether they do
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_server_get_pass_pidfd (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), 0);
+
+  return self->pass_pidfd;
+}
+
+/**
+ * usock_server_set_pass_pidfd: (set-property pass-pidfd)
+ * @self: a server
+ * @pass_pidfd: whether they do
+ *
+ * Sets whether messages carry a descriptor of the process that sent them, of
+ * the connections that come.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_pass_pidfd (UsockServer *self,
+                             gboolean     pass_pidfd)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  pass_pidfd = !!pass_pidfd;
+  if (self->pass_pidfd == pass_pidfd)
+    return;
+
+  self->pass_pidfd = pass_pidfd;
+  if (self->parent_instance.fd != -1)
+    usock_server_prepare_fd (self, self->parent_instance.fd);
+  g_object_notify (G_OBJECT (self), "pass-pidfd");
+}
+
+/**
+ * usock_server_get_allow_half_open: (get-property allow-half-open)
+ * @self: a server
+ *
+ * Gets whether a connection stays open when its peer ends.
+ *
+ * Returns: whether it does
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_server_get_allow_half_open (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), 0);
+
+  return self->allow_half_open;
+}
+
+/**
+ * usock_server_set_allow_half_open: (set-property allow-half-open)
+ * @self: a server
+ * @allow_half_open: whether it does
+ *
+ * Sets whether a connection stays open when its peer ends, of the connections that come.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_allow_half_open (UsockServer *self,
+                                  gboolean     allow_half_open)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  allow_half_open = !!allow_half_open;
+  if (self->allow_half_open == allow_half_open)
+    return;
+
+  self->allow_half_open = allow_half_open;
+  g_object_notify (G_OBJECT (self), "allow-half-open");
+}
+
+/**
+ * usock_server_get_read_buffer_size: (get-property read-buffer-size)
+ * @self: a server
+ *
+ * Gets the length of the longest message that is received whole.
+ *
+ * Returns: bytes
+ *
+ * Since: 1.0
+ */
+guint
+usock_server_get_read_buffer_size (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), 0);
+
+  return self->read_buffer_size;
+}
+
+/**
+ * usock_server_set_read_buffer_size: (set-property read-buffer-size)
+ * @self: a server
+ * @read_buffer_size: bytes
+ *
+ * Sets the length of the longest message that is received whole, of the connections that come.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_read_buffer_size (UsockServer *self,
+                                   guint        read_buffer_size)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  read_buffer_size = CLAMP (read_buffer_size, 1, 64 * 1024 * 1024);
+  if (self->read_buffer_size == read_buffer_size)
+    return;
+
+  self->read_buffer_size = read_buffer_size;
+  g_object_notify (G_OBJECT (self), "read-buffer-size");
+}
+
+/**
+ * usock_server_get_queue_limit: (get-property queue-limit)
+ * @self: a server
+ *
+ * Gets how much a connection may queue.
+ *
+ * Returns: bytes; 0 to queue nothing
+ *
+ * Since: 1.0
+ */
+guint64
+usock_server_get_queue_limit (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), 0);
+
+  return self->queue_limit;
+}
+
+/**
+ * usock_server_set_queue_limit: (set-property queue-limit)
+ * @self: a server
+ * @queue_limit: bytes; 0 to queue nothing
+ *
+ * Sets how much a connection may queue, of the connections that come.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_queue_limit (UsockServer *self,
+                              guint64      queue_limit)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+
+  if (self->queue_limit == queue_limit)
+    return;
+
+  self->queue_limit = queue_limit;
+  g_object_notify (G_OBJECT (self), "queue-limit");
+}
