@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "usock-error-private.h"
+#include "usock-fork-private.h"
 #include "usock-io-private.h"
 
 #define FIRST_FD 3
@@ -37,6 +38,37 @@ passed_clear (Passed *self)
   g_clear_pointer (&self->names, g_strfreev);
   g_clear_pointer (&self->taken, g_free);
   self->n_fds = self->n_names = 0;
+}
+
+static void
+activation_fork_lock (void)
+{
+  g_mutex_lock (&lock);
+}
+
+static void
+activation_fork_unlock (void)
+{
+  g_mutex_unlock (&lock);
+}
+
+static const UsockForkFuncs activation_fork_funcs = {
+  .lock = activation_fork_lock,
+  .unlock = activation_fork_unlock,
+};
+
+static void
+activation_lock (void)
+{
+  static gsize registered = 0;
+
+  if (g_once_init_enter (&registered))
+    {
+      usock_fork_register (&activation_fork_funcs);
+      g_once_init_leave (&registered, 1);
+    }
+
+  g_mutex_lock (&lock);
 }
 
 /* What is there for this process: a child inherits the variables, and must not believe them. */
@@ -114,7 +146,7 @@ usock_activation_take (const char           *name,
   gboolean found = FALSE;
   int fd = -1;
 
-  g_mutex_lock (&lock);
+  activation_lock ();
   passed_read (&passed);
   for (guint i = 0; i < passed.n_fds && fd == -1; i++)
     {
@@ -166,7 +198,7 @@ usock_activation_settle (int      fd,
   if (fd == -1)
     return;
 
-  g_mutex_lock (&lock);
+  activation_lock ();
   if (!used && (guint) fd - FIRST_FD < passed.n_fds)
     passed.taken[fd - FIRST_FD] = FALSE;
   else if (used && passed_is_over (&passed))

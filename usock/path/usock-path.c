@@ -7,11 +7,11 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "usock-compat-private.h"
+#include "usock-fork-private.h"
 #include "usock-io-private.h"
 
 struct _UsockPath
@@ -27,13 +27,30 @@ struct _UsockPath
 static GMutex claims_lock;
 static GQueue claims = G_QUEUE_INIT;
 
-/* A forked child has nothing to remove, and another thread may have held the lock. */
 static void
-path_forked_child (void)
+path_fork_lock (void)
 {
-  g_mutex_init (&claims_lock);
+  g_mutex_lock (&claims_lock);
+}
+
+/* A forked child has nothing to remove. */
+static void
+path_fork_forget (void)
+{
   g_queue_init (&claims);
 }
+
+static void
+path_fork_unlock (void)
+{
+  g_mutex_unlock (&claims_lock);
+}
+
+static const UsockForkFuncs path_fork_funcs = {
+  .lock = path_fork_lock,
+  .forget = path_fork_forget,
+  .unlock = path_fork_unlock,
+};
 
 static void
 path_remove (UsockPath *self)
@@ -61,7 +78,7 @@ path_remember (UsockPath *self)
 
   if (g_once_init_enter (&registered))
     {
-      pthread_atfork (NULL, NULL, path_forked_child);
+      usock_fork_register (&path_fork_funcs);
       atexit (path_exiting);
       g_once_init_leave (&registered, 1);
     }
