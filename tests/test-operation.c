@@ -177,6 +177,102 @@ test_cancellable (UsockTest *test, gconstpointer data)
   g_assert_cmpuint (G_OBJECT (cancellable)->ref_count, ==, 3);
 }
 
+static void
+decide_cb (GCancellable *cancellable, UsockOperation **operations)
+{
+  usock_operation_return_pointer (operations[0], NULL, NULL);
+  usock_operation_return_pointer (operations[1], NULL, NULL);
+}
+
+/* What else the cancellable calls may decide operations: before them, or after. */
+static void
+test_cancelled_decides (UsockTest *test, gconstpointer data)
+{
+  guint n_cancelled = 0;
+  g_autoptr (GObject) source = g_object_new (G_TYPE_OBJECT, NULL);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (UsockOperation) before = usock_operation_new (source, NULL, NULL, NULL);
+  g_autoptr (UsockOperation) after = usock_operation_new (source, NULL, NULL, NULL);
+  UsockOperation *operations[] = { before, after };
+
+  g_object_set_data (source, "n", &n_cancelled);
+  usock_operation_set_cancellable (before, cancellable, G_CALLBACK (cancelled_cb));
+  g_cancellable_connect (cancellable, G_CALLBACK (decide_cb), operations, NULL);
+  usock_operation_set_cancellable (after, cancellable, G_CALLBACK (cancelled_cb));
+  g_cancellable_cancel (cancellable);
+
+  g_assert_true (usock_operation_is_decided (before));
+  g_assert_true (usock_operation_is_decided (after));
+  g_assert_cmpuint (n_cancelled, ==, 1);
+  g_assert_cmpuint (G_OBJECT (cancellable)->ref_count, ==, 1);
+}
+
+typedef struct
+{
+  gint entered;
+  gint decided;
+} Slow;
+
+static void
+slow_cb (GCancellable *cancellable, Slow *slow)
+{
+  gint64 deadline = usock_test_deadline ();
+
+  g_atomic_int_set (&slow->entered, TRUE);
+  while (!g_atomic_int_get (&slow->decided))
+    g_assert_cmpint (g_get_monotonic_time (), <, deadline);
+}
+
+static gpointer
+cancel_in_thread (gpointer cancellable)
+{
+  g_cancellable_cancel (cancellable);
+  return NULL;
+}
+
+/* A handler of somebody else, in another thread, stops nobody here. */
+static void
+test_cancelled_slow (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (GObject) source = g_object_new (G_TYPE_OBJECT, NULL);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  UsockOperation *operation = usock_operation_new (source, NULL, NULL, NULL);
+  Slow slow = { 0 };
+  GThread *thread;
+
+  g_cancellable_connect (cancellable, G_CALLBACK (slow_cb), &slow, NULL);
+  usock_operation_set_cancellable (operation, cancellable, G_CALLBACK (cancelled_cb));
+  thread = g_thread_new ("cancel", cancel_in_thread, cancellable);
+  while (!g_atomic_int_get (&slow.entered))
+    g_thread_yield ();
+  usock_operation_return_pointer (operation, NULL, NULL);
+  g_object_unref (operation);
+  g_atomic_int_set (&slow.decided, TRUE);
+  g_thread_join (thread);
+}
+
+/* Who would be woken may be gone, or go right now. */
+static void
+test_cancelled_gone (UsockTest *test, gconstpointer data)
+{
+  for (guint i = 0; i < 500; i++)
+    {
+      guint n_cancelled = 0;
+      g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+      GObject *source = g_object_new (G_TYPE_OBJECT, NULL);
+      UsockOperation *operation = usock_operation_new (source, NULL, NULL, NULL);
+      GThread *thread;
+
+      g_object_set_data (source, "n", &n_cancelled);
+      usock_operation_set_cancellable (operation, cancellable, G_CALLBACK (cancelled_cb));
+      g_object_unref (source);
+      thread = g_thread_new ("cancel", cancel_in_thread, cancellable);
+      g_object_unref (operation);
+      g_thread_join (thread);
+      g_assert_cmpuint (n_cancelled, <=, 1);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -187,6 +283,9 @@ main (int argc, char **argv)
   usock_test_add ("/usock/operation/unclaimed", test_unclaimed);
   usock_test_add ("/usock/operation/wrong-finish", test_wrong_finish);
   usock_test_add ("/usock/operation/cancellable", test_cancellable);
+  usock_test_add ("/usock/operation/cancelled-decides", test_cancelled_decides);
+  usock_test_add ("/usock/operation/cancelled-slow", test_cancelled_slow);
+  usock_test_add ("/usock/operation/cancelled-gone", test_cancelled_gone);
 
   return g_test_run ();
 }

@@ -30,7 +30,7 @@ gpointer        usock_operation_get_data        (UsockOperation      *self);
 
 void            usock_operation_set_cancellable (UsockOperation      *self,
                                                  GCancellable        *cancellable,
-                                                 GCallback            cancelled);
+                                                 GCallback            wake);
 gboolean        usock_operation_is_cancelled    (UsockOperation      *self);
 
 UsockOperation *usock_operation_mark            (UsockOperation      *self);

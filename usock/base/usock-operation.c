@@ -5,6 +5,17 @@
 
 #include "usock-operation-private.h"
 
+typedef void (*UsockOperationWake) (GCancellable *cancellable,
+                                    gpointer      source);
+
+/* What a GCancellable holds, and calls in whatever thread cancels. It keeps nothing alive, but
+ * while it calls. */
+typedef struct
+{
+  GWeakRef source;
+  UsockOperationWake wake;
+} Alarm;
+
 struct _UsockOperation
 {
   GObject parent_instance;
@@ -17,7 +28,7 @@ struct _UsockOperation
   GDestroyNotify free_data;
 
   GCancellable *cancellable;
-  gulong cancelled_id;
+  gulong handler;
 
   guint n_marks;
   gboolean decided;
@@ -58,11 +69,33 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (UsockOperation, usock_operation, G_TYPE_OBJECT,
                                                       usock_operation_async_result_init))
 
 static void
+alarm_free (gpointer  data,
+            GClosure *closure)
+{
+  Alarm *self = data;
+
+  g_weak_ref_clear (&self->source);
+  g_free (self);
+}
+
+static void
+alarm_cancelled (GCancellable *cancellable,
+                 Alarm        *self)
+{
+  g_autoptr (GObject) source = g_weak_ref_get (&self->source);
+
+  if (source != NULL)
+    self->wake (cancellable, source);
+}
+
+/* Not by g_cancellable_disconnect(): that waits until whatever the cancellable calls has returned.
+ * It may take its time, or be what brought us here. So one call may still come afterwards. */
+static void
 operation_forget_cancellable (UsockOperation *self)
 {
-  if (self->cancelled_id != 0)
-    g_cancellable_disconnect (self->cancellable, self->cancelled_id);
-  self->cancelled_id = 0;
+  if (self->handler != 0)
+    g_signal_handler_disconnect (self->cancellable, self->handler);
+  self->handler = 0;
   g_clear_object (&self->cancellable);
 }
 
@@ -127,20 +160,28 @@ usock_operation_get_data (UsockOperation *self)
   return self->data;
 }
 
-/* The callback gets the source object, in whatever thread cancels. It may only wake the loop:
- * g_cancellable_disconnect() waits for it. */
+/* @wake gets the source object, in whatever thread cancels, and perhaps once more than needed: it
+ * may only wake the loop. */
 void
 usock_operation_set_cancellable (UsockOperation *self,
                                  GCancellable   *cancellable,
-                                 GCallback       cancelled)
+                                 GCallback       wake)
 {
+  Alarm *alarm;
+
   g_assert (self->cancellable == NULL);
 
   if (cancellable == NULL)
     return;
 
+  alarm = g_new0 (Alarm, 1);
+  g_weak_ref_init (&alarm->source, self->source);
+  alarm->wake = (UsockOperationWake) wake;
   self->cancellable = g_object_ref (cancellable);
-  self->cancelled_id = g_cancellable_connect (cancellable, cancelled, self->source, NULL);
+  self->handler = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (alarm_cancelled),
+                                         alarm, alarm_free, 0);
+  if (g_cancellable_is_cancelled (cancellable))
+    alarm_cancelled (cancellable, alarm);
 }
 
 gboolean
