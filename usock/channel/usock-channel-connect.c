@@ -439,6 +439,9 @@ usock_channel_connect_to_path (UsockChannel  *self,
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
   g_return_val_if_fail (path != NULL, FALSE);
 
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return FALSE;
+
   return channel_connect (self, usock_name_new_for_path (path, error), error);
 }
 
@@ -462,6 +465,9 @@ usock_channel_connect_to_address (UsockChannel    *self,
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
   g_return_val_if_fail (G_IS_SOCKET_ADDRESS (address), FALSE);
+
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return FALSE;
 
   return channel_connect (self, usock_name_new_for_address (address, error), error);
 }
@@ -493,6 +499,9 @@ usock_channel_connect_to_name (UsockChannel  *self,
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
   g_return_val_if_fail (name != NULL, FALSE);
+
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return FALSE;
 
   return channel_connect (self, usock_name_new_for_service (name, error), error);
 }
@@ -561,6 +570,10 @@ usock_channel_connect_to_path_async (UsockChannel        *self,
   g_return_if_fail (USOCK_IS_CHANNEL (self));
   g_return_if_fail (path != NULL);
 
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_channel_connect_async, callback,
+                                 user_data))
+    return;
+
   target = usock_name_new_for_path (path, &error);
   channel_connect_async (self, target, error, cancellable, callback, user_data);
 }
@@ -622,6 +635,10 @@ usock_channel_connect_when_available_async (UsockChannel        *self,
 
   g_return_if_fail (USOCK_IS_CHANNEL (self));
   g_return_if_fail (path != NULL);
+
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_channel_connect_async, callback,
+                                 user_data))
+    return;
 
   target = usock_name_new_for_path (path, &error);
   if (target != NULL && USOCK_CHANNEL_GET_CLASS (self)->connectionless)
@@ -689,6 +706,10 @@ usock_channel_connect_async (UsockChannel        *self,
 
   g_return_if_fail (USOCK_IS_CHANNEL (self));
   g_return_if_fail (G_IS_SOCKET_ADDRESS (address));
+
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_channel_connect_async, callback,
+                                 user_data))
+    return;
 
   target = usock_name_new_for_address (address, &error);
   channel_connect_async (self, target, error, cancellable, callback, user_data);

@@ -57,6 +57,10 @@ usock_channel_flush_async (UsockChannel        *self,
 {
   g_return_if_fail (USOCK_IS_CHANNEL (self));
 
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_channel_flush_async, callback,
+                                 user_data))
+    return;
+
   channel_start_flush (self, usock_channel_new_operation (self, usock_channel_flush_async,
                                                           cancellable, callback, user_data));
 }
@@ -98,6 +102,7 @@ usock_channel_end (UsockChannel *self)
   UsockSocket *socket;
 
   g_return_if_fail (USOCK_IS_CHANNEL (self));
+  usock_socket_return_if_not_ours (self);
 
   socket = usock_channel_socket (self);
   if (self->ending || socket->state == USOCK_STATE_NEW || socket->state == USOCK_STATE_CLOSED
@@ -243,6 +248,9 @@ usock_channel_end_async (UsockChannel        *self,
 {
   g_return_if_fail (USOCK_IS_CHANNEL (self));
 
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_channel_end_async, callback, user_data))
+    return;
+
   usock_channel_start_end (self, usock_channel_new_operation (self, usock_channel_end_async,
                                                               cancellable, callback, user_data));
 }
@@ -297,6 +305,10 @@ usock_channel_close_gracefully_async (UsockChannel        *self,
   GError *error = NULL;
 
   g_return_if_fail (USOCK_IS_CHANNEL (self));
+
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_channel_close_gracefully_async, callback,
+                                 user_data))
+    return;
 
   socket = usock_channel_socket (self);
   operation = usock_channel_new_operation (self, usock_channel_close_gracefully_async, cancellable,

@@ -351,6 +351,10 @@ usock_channel_receive_async (UsockChannel        *self,
 {
   g_return_if_fail (USOCK_IS_CHANNEL (self));
 
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_channel_receive_async, callback,
+                                 user_data))
+    return;
+
   usock_channel_start_receiver (
       self, usock_channel_new_operation (self, usock_channel_receive_async, cancellable, callback,
                                          user_data));

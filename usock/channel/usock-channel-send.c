@@ -20,6 +20,8 @@ channel_check_sendable (UsockChannel  *self,
                 && !self->ending))
     return usock_socket_check (socket, error);
 
+  if (!usock_socket_check_thread (socket, error))
+    return FALSE;
   if (socket->state == USOCK_STATE_NEW)
     g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
                          _("Could not send: the channel is not connected"));
@@ -553,6 +555,10 @@ usock_channel_send_message_async (UsockChannel        *self,
 
   g_return_if_fail (USOCK_IS_CHANNEL (self));
   g_return_if_fail (message != NULL);
+
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_channel_send_message_async, callback,
+                                 user_data))
+    return;
 
   operation = usock_channel_new_operation (self, usock_channel_send_message_async, cancellable,
                                            callback, user_data);

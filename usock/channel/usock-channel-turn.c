@@ -455,7 +455,14 @@ channel_clear_route (UsockChannel *self,
                      UsockRoute   *route,
                      gpointer      user_data)
 {
-  usock_queue_clear (&route->queue);
+  UsockQueueItem item;
+
+  while (usock_queue_pop (&route->queue, &item))
+    {
+      if (item.message != NULL)
+        usock_message_unpin_fds (item.message);
+      usock_queue_item_clear (&item);
+    }
 }
 
 /* Nobody is left to call back. */

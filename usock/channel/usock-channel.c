@@ -562,6 +562,7 @@ void
 usock_channel_pause (UsockChannel *self)
 {
   g_return_if_fail (USOCK_IS_CHANNEL (self));
+  usock_socket_return_if_not_ours (self);
 
   if (self->paused)
     return;
@@ -582,6 +583,7 @@ void
 usock_channel_resume (UsockChannel *self)
 {
   g_return_if_fail (USOCK_IS_CHANNEL (self));
+  usock_socket_return_if_not_ours (self);
 
   if (!self->paused)
     return;
@@ -736,6 +738,7 @@ usock_channel_set_high_water_mark (UsockChannel *self,
                                    guint64       high_water_mark)
 {
   g_return_if_fail (USOCK_IS_CHANNEL (self));
+  usock_socket_return_if_not_ours (self);
 
   if (self->high_water_mark == high_water_mark)
     return;
@@ -776,6 +779,7 @@ usock_channel_set_queue_limit (UsockChannel *self,
                                guint64       queue_limit)
 {
   g_return_if_fail (USOCK_IS_CHANNEL (self));
+  usock_socket_return_if_not_ours (self);
 
   if (self->queue_limit == queue_limit)
     return;
@@ -816,6 +820,7 @@ usock_channel_set_read_buffer_size (UsockChannel *self,
                                     guint         read_buffer_size)
 {
   g_return_if_fail (USOCK_IS_CHANNEL (self));
+  usock_socket_return_if_not_ours (self);
 
   read_buffer_size = CLAMP (read_buffer_size, 1, READ_BUFFER_MAX);
   if (self->read_buffer_size == read_buffer_size)
@@ -858,6 +863,7 @@ usock_channel_set_idle_timeout (UsockChannel *self,
                                 guint         idle_timeout)
 {
   g_return_if_fail (USOCK_IS_CHANNEL (self));
+  usock_socket_return_if_not_ours (self);
 
   if (self->idle_timeout == idle_timeout)
     return;
@@ -902,6 +908,7 @@ usock_channel_set_send_timeout (UsockChannel *self,
                                 guint         send_timeout)
 {
   g_return_if_fail (USOCK_IS_CHANNEL (self));
+  usock_socket_return_if_not_ours (self);
 
   if (self->send_timeout == send_timeout)
     return;
@@ -944,6 +951,7 @@ usock_channel_set_connect_timeout (UsockChannel *self,
                                    guint         connect_timeout)
 {
   g_return_if_fail (USOCK_IS_CHANNEL (self));
+  usock_socket_return_if_not_ours (self);
 
   if (self->connect_timeout == connect_timeout)
     return;
@@ -984,6 +992,7 @@ usock_channel_set_pass_credentials (UsockChannel *self,
                                     gboolean      pass_credentials)
 {
   g_return_if_fail (USOCK_IS_CHANNEL (self));
+  usock_socket_return_if_not_ours (self);
 
   pass_credentials = !!pass_credentials;
   if (self->pass_credentials == pass_credentials)
@@ -1029,6 +1038,7 @@ usock_channel_set_pass_pidfd (UsockChannel *self,
                               gboolean      pass_pidfd)
 {
   g_return_if_fail (USOCK_IS_CHANNEL (self));
+  usock_socket_return_if_not_ours (self);
 
   pass_pidfd = !!pass_pidfd;
   if (self->pass_pidfd == pass_pidfd)
@@ -1072,6 +1082,7 @@ usock_channel_set_max_fds (UsockChannel *self,
                            guint         max_fds)
 {
   g_return_if_fail (USOCK_IS_CHANNEL (self));
+  usock_socket_return_if_not_ours (self);
 
   if (self->max_fds == max_fds)
     return;
@@ -1117,6 +1128,7 @@ usock_channel_set_max_held_fds (UsockChannel *self,
   UsockWatch *watch;
 
   g_return_if_fail (USOCK_IS_CHANNEL (self));
+  usock_socket_return_if_not_ours (self);
 
   if (self->max_held_fds == max_held_fds)
     return;
@@ -1162,6 +1174,7 @@ usock_channel_set_allow_half_open (UsockChannel *self,
                                    gboolean      allow_half_open)
 {
   g_return_if_fail (USOCK_IS_CHANNEL (self));
+  usock_socket_return_if_not_ours (self);
 
   allow_half_open = !!allow_half_open;
   if (self->allow_half_open == allow_half_open)

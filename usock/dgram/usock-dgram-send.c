@@ -87,6 +87,9 @@ usock_dgram_send_to (UsockDgram    *self,
   g_return_val_if_fail (data != NULL || length == 0, FALSE);
   g_return_val_if_fail (destination != NULL, FALSE);
 
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return FALSE;
+
   route = dgram_route_for_text (self, destination, error);
   return route != NULL && dgram_send_on (self, route, NULL, data, length, NULL, error);
 }
@@ -139,6 +142,9 @@ usock_dgram_send_message_to (UsockDgram      *self,
   g_return_val_if_fail (message != NULL, FALSE);
   g_return_val_if_fail (G_IS_SOCKET_ADDRESS (destination), FALSE);
 
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return FALSE;
+
   route = dgram_route_for_address (self, destination, error);
   return route != NULL
          && dgram_send_on (self, route, message, NULL, usock_message_get_length (message), NULL,
@@ -170,6 +176,9 @@ usock_dgram_send_message_to_all (UsockDgram          *self,
 
   g_return_val_if_fail (USOCK_IS_DGRAM (self), 0);
   g_return_val_if_fail (message != NULL && destinations != NULL, 0);
+
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return 0;
 
   for (gsize i = 0; destinations[i] != NULL; i++)
     {
@@ -232,6 +241,10 @@ usock_dgram_send_to_async (UsockDgram          *self,
   g_return_if_fail (message != NULL);
   g_return_if_fail (destination != NULL);
 
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_dgram_send_to_async, callback,
+                                 user_data))
+    return;
+
   operation = usock_channel_new_operation (USOCK_CHANNEL (self), usock_dgram_send_to_async,
                                            cancellable, callback, user_data);
   route = dgram_route_for_text (self, destination, &error);
@@ -289,6 +302,10 @@ usock_dgram_send_message_to_async (UsockDgram          *self,
   g_return_if_fail (USOCK_IS_DGRAM (self));
   g_return_if_fail (message != NULL);
   g_return_if_fail (G_IS_SOCKET_ADDRESS (destination));
+
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_dgram_send_message_to_async, callback,
+                                 user_data))
+    return;
 
   operation = usock_channel_new_operation (USOCK_CHANNEL (self),
                                            usock_dgram_send_message_to_async, cancellable,

@@ -672,6 +672,9 @@ usock_dgram_bind_to_path (UsockDgram  *self,
   g_return_val_if_fail (USOCK_IS_DGRAM (self), FALSE);
   g_return_val_if_fail (path != NULL, FALSE);
 
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return FALSE;
+
   return dgram_bind (self, usock_name_new_for_path (path, error), error);
 }
 
@@ -697,6 +700,9 @@ usock_dgram_bind_to_address (UsockDgram      *self,
   g_return_val_if_fail (USOCK_IS_DGRAM (self), FALSE);
   g_return_val_if_fail (G_IS_SOCKET_ADDRESS (address), FALSE);
 
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return FALSE;
+
   return dgram_bind (self, usock_name_new_for_address (address, error), error);
 }
 
@@ -720,6 +726,9 @@ usock_dgram_autobind (UsockDgram  *self,
   UsockName *name;
 
   g_return_val_if_fail (USOCK_IS_DGRAM (self), FALSE);
+
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return FALSE;
 
   /* An address of nothing but its family, see unix(7). */
   name = g_new0 (UsockName, 1);
@@ -761,6 +770,7 @@ usock_dgram_set_mode (UsockDgram *self,
                       guint       mode)
 {
   g_return_if_fail (USOCK_IS_DGRAM (self));
+  usock_socket_return_if_not_ours (self);
 
   mode &= 07777;
   if (self->mode == mode)
@@ -802,6 +812,7 @@ usock_dgram_set_unlink_on_close (UsockDgram *self,
                                  gboolean    unlink_on_close)
 {
   g_return_if_fail (USOCK_IS_DGRAM (self));
+  usock_socket_return_if_not_ours (self);
 
   unlink_on_close = !!unlink_on_close;
   if (self->unlink_on_close == unlink_on_close)
@@ -852,6 +863,7 @@ usock_dgram_set_receive_buffer_size (UsockDgram *self,
                                      guint       receive_buffer_size)
 {
   g_return_if_fail (USOCK_IS_DGRAM (self));
+  usock_socket_return_if_not_ours (self);
 
   self->receive_buffer_size = MIN (receive_buffer_size, G_MAXINT);
   dgram_apply_buffer_sizes (self);
@@ -897,6 +909,7 @@ usock_dgram_set_send_buffer_size (UsockDgram *self,
                                   guint       send_buffer_size)
 {
   g_return_if_fail (USOCK_IS_DGRAM (self));
+  usock_socket_return_if_not_ours (self);
 
   self->send_buffer_size = MIN (send_buffer_size, G_MAXINT);
   dgram_apply_buffer_sizes (self);

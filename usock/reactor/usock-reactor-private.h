@@ -13,7 +13,9 @@
  * way to be woken for each message. After some turns in which a watch was the only one with a
  * descriptor, the source polls that itself, until another comes or the peer hangs up.
  *
- * All calls but usock_reactor_interrupt() are for the thread that runs the context. */
+ * Who runs the context owns the reactor: all calls are for that thread, and usock_reactor_get_access()
+ * tells whether this is the one. But from any thread a watch may be interrupted, a reactor acquired
+ * and released, and a watch that is not attached may go. */
 
 #pragma once
 
@@ -35,6 +37,15 @@ typedef enum
   USOCK_READY_INTERRUPT = 1 << 4,
   USOCK_READY_URGENT = 1 << 5, /* there is out-of-band data */
 } UsockReady;
+
+/* What this thread may do with what belongs to a reactor. */
+typedef enum
+{
+  USOCK_ACCESS_GRANTED,
+  USOCK_ACCESS_ELSEWHERE, /* nothing: it is another thread's */
+  USOCK_ACCESS_GONE,      /* only close it: the main context is gone */
+  USOCK_ACCESS_INHERITED, /* only close it: it is the parent's, and this is a forked child */
+} UsockAccess;
 
 typedef struct
 {
@@ -71,6 +82,7 @@ struct _UsockWatch
 UsockReactor *usock_reactor_acquire       (void);
 UsockReactor *usock_reactor_ref           (UsockReactor          *self);
 void          usock_reactor_unref         (UsockReactor          *self);
+UsockAccess   usock_reactor_get_access    (UsockReactor          *self);
 gboolean      usock_reactor_is_usable     (UsockReactor          *self);
 gboolean      usock_reactor_is_inherited  (UsockReactor          *self);
 

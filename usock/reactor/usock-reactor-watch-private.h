@@ -3,6 +3,8 @@
 
 #pragma once
 
+#include <sys/types.h>
+
 #include "usock-reactor-private.h"
 
 G_BEGIN_DECLS
@@ -20,14 +22,17 @@ typedef struct _UsockFrame
 
 struct _UsockReactor
 {
-  gatomicrefcount ref_count;
   guint generation;
+  gsize owner; /* the thread that runs the context; atomic */
+  gsize maker; /* the thread that owns it while nobody does */
+  pid_t maker_tid;
 
-  GMutex lock; /* guards source and interrupted, which other threads use */
-  GSource *source;
+  /* Other threads use these, under usock_reactors_lock. */
+  guint ref_count;
+  GSource *source; /* NULL once the context is gone */
   UsockWatch *interrupted;
 
-  GMainContext *context; /* as a key only: the source must not keep it alive */
+  GMainContext *context; /* it lives as long as there is a source, which does not keep it alive */
   int epoll_fd;
   gpointer poll_tag;
   int n_held;
@@ -46,6 +51,10 @@ struct _UsockReactor
   GPtrArray *batches;
   GHashTable *ghosts; /* of UsockWatch that is gone, where epoll may not know; NULL for none */
 };
+
+/* Guards what more than one thread uses, of all reactors. Nothing blocks under it, and no foreign
+ * code runs. */
+extern GMutex usock_reactors_lock;
 
 /* The first deadline; there has to be one. */
 static inline UsockWatch *

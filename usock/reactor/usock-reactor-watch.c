@@ -236,7 +236,7 @@ reactor_forget_interrupt (UsockWatch *watch)
 {
   UsockReactor *self = watch->reactor;
 
-  g_mutex_lock (&self->lock);
+  g_mutex_lock (&usock_reactors_lock);
   for (UsockWatch **link = &self->interrupted; watch->interrupted && *link != NULL;)
     if (*link == watch)
       {
@@ -245,7 +245,7 @@ reactor_forget_interrupt (UsockWatch *watch)
       }
     else
       link = &(*link)->interrupted_next;
-  g_mutex_unlock (&self->lock);
+  g_mutex_unlock (&usock_reactors_lock);
 }
 
 /* Also right before the owner of a watch goes that was never attached. */
@@ -438,13 +438,13 @@ usock_watch_interrupt (UsockWatch *watch)
 {
   UsockReactor *self = watch->reactor;
 
-  g_mutex_lock (&self->lock);
-  if (self->source != NULL && !watch->interrupted)
+  g_mutex_lock (&usock_reactors_lock);
+  if (self->source != NULL && !watch->interrupted && !usock_reactor_is_inherited (self))
     {
       watch->interrupted = TRUE;
       watch->interrupted_next = self->interrupted;
       self->interrupted = watch;
       g_source_set_ready_time (self->source, 0);
     }
-  g_mutex_unlock (&self->lock);
+  g_mutex_unlock (&usock_reactors_lock);
 }

@@ -6,7 +6,9 @@
 #include "usock-reactor-watch-private.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "usock-fork-private.h"
@@ -24,13 +26,13 @@ typedef struct
   UsockReactor *reactor;
 } ReactorSource;
 
-static GMutex reactors_lock;
+GMutex usock_reactors_lock;
 static GHashTable *reactors; /* GMainContext → UsockReactor, neither referenced */
 
 static void
 reactors_fork_lock (void)
 {
-  g_mutex_lock (&reactors_lock);
+  g_mutex_lock (&usock_reactors_lock);
 }
 
 /* A forked child shares the epoll with its parent: what it removes there is gone for the parent,
@@ -46,7 +48,7 @@ reactors_fork_forget (void)
 static void
 reactors_fork_unlock (void)
 {
-  g_mutex_unlock (&reactors_lock);
+  g_mutex_unlock (&usock_reactors_lock);
 }
 
 static const UsockForkFuncs reactors_fork_funcs = {
@@ -54,6 +56,26 @@ static const UsockForkFuncs reactors_fork_funcs = {
   .forget = reactors_fork_forget,
   .unlock = reactors_fork_unlock,
 };
+
+/* Under the lock: the next who asks for a reactor of that context makes one. */
+static void
+reactors_remove (UsockReactor *self)
+{
+  if (g_hash_table_lookup (reactors, self->context) == self)
+    g_hash_table_remove (reactors, self->context);
+}
+
+static gsize
+this_thread (void)
+{
+  return (gsize) pthread_self ();
+}
+
+static pid_t
+current_tid (void)
+{
+  return (pid_t) syscall (SYS_gettid);
+}
 
 static void
 reactor_sample (UsockReactor *self)
@@ -84,6 +106,16 @@ reactor_resume_frames (UsockReactor *self)
       usock_reactor_queue (g_steal_pointer (&frame->watch));
 }
 
+/* In a forked child, where the epoll is the parent's. Each change wakes the context, so it is made
+ * once. */
+static void
+reactor_stop_polling (UsockReactor *self)
+{
+  usock_reactor_forget_direct (self);
+  if (self->poll_tag != NULL)
+    g_source_remove_unix_fd (self->source, g_steal_pointer (&self->poll_tag));
+}
+
 static gboolean
 reactor_prepare (GSource *source,
                  gint    *timeout)
@@ -93,11 +125,13 @@ reactor_prepare (GSource *source,
   *timeout = -1;
   if (!usock_reactor_is_usable (self))
     {
-      usock_reactor_forget_direct (self);
-      if (self->poll_tag != NULL)
-        g_source_modify_unix_fd (source, self->poll_tag, 0);
+      reactor_stop_polling (self);
       return FALSE;
     }
+
+  /* Who is about to poll for the context runs it. */
+  if (g_atomic_pointer_get (&self->owner) != this_thread ())
+    g_atomic_pointer_set (&self->owner, this_thread ());
 
   if (self->direct != NULL)
     usock_reactor_prepare_direct (self);
@@ -173,12 +207,16 @@ reactor_collect_deadlines (UsockReactor *self,
     }
 }
 
-static void
+/* Returns whether another thread was the last that used the reactor: it could not destroy the
+ * source, which this thread runs, and no more is asked for by that context's name. */
+static gboolean
 reactor_collect_interrupts (UsockReactor *self)
 {
+  gboolean left;
+
   g_source_set_ready_time (self->source, -1);
 
-  g_mutex_lock (&self->lock);
+  g_mutex_lock (&usock_reactors_lock);
   while (self->interrupted != NULL)
     {
       UsockWatch *watch = self->interrupted;
@@ -188,7 +226,12 @@ reactor_collect_interrupts (UsockReactor *self)
       watch->ready |= USOCK_READY_INTERRUPT;
       usock_reactor_queue (watch);
     }
-  g_mutex_unlock (&self->lock);
+  left = self->ref_count == 1;
+  if (left)
+    reactors_remove (self);
+  g_mutex_unlock (&usock_reactors_lock);
+
+  return left;
 }
 
 static void
@@ -211,6 +254,7 @@ reactor_dispatch (GSource     *source,
                   gpointer     user_data)
 {
   UsockReactor *self = ((ReactorSource *) source)->reactor;
+  gboolean left = FALSE;
   guint n;
 
   /* Another source may have forked after this one was found ready. */
@@ -220,7 +264,6 @@ reactor_dispatch (GSource     *source,
       return G_SOURCE_CONTINUE;
     }
 
-  usock_reactor_ref (self);
   if (self->direct != NULL)
     usock_reactor_collect_direct (self);
   else if (g_source_query_unix_fd (source, self->poll_tag) != 0)
@@ -228,30 +271,28 @@ reactor_dispatch (GSource     *source,
   if (self->heap->len > 0)
     reactor_collect_deadlines (self, g_source_get_time (source));
   if (g_source_get_ready_time (source) != -1)
-    reactor_collect_interrupts (self);
+    left = reactor_collect_interrupts (self);
 
   n = self->ready.length;
   while (n-- > 0 && self->ready.length > 0 && usock_reactor_is_usable (self))
     reactor_dispatch_first (self);
 
-  usock_reactor_unref (self);
-  return G_SOURCE_CONTINUE;
+  return left ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+}
+
+/* Until here the reactor was in use by the source, whoever destroyed that. */
+static void
+reactor_source_finalize (GSource *source)
+{
+  usock_reactor_unref (((ReactorSource *) source)->reactor);
 }
 
 static GSourceFuncs reactor_source_funcs = {
   .prepare = reactor_prepare,
   .check = reactor_check,
   .dispatch = reactor_dispatch,
+  .finalize = reactor_source_finalize,
 };
-
-static void
-reactor_forget (UsockReactor *self)
-{
-  g_mutex_lock (&reactors_lock);
-  if (g_hash_table_lookup (reactors, self->context) == self)
-    g_hash_table_remove (reactors, self->context);
-  g_mutex_unlock (&reactors_lock);
-}
 
 /* GLib calls this when the source is destroyed: with its context, or because the last watch is
  * gone. References to the source do not hinder it, as they would its finalization. */
@@ -261,11 +302,10 @@ reactor_source_destroyed (gpointer data)
   UsockReactor *self = data;
   GSource *source;
 
-  reactor_forget (self);
-
-  g_mutex_lock (&self->lock);
+  g_mutex_lock (&usock_reactors_lock);
+  reactors_remove (self);
   source = g_steal_pointer (&self->source);
-  g_mutex_unlock (&self->lock);
+  g_mutex_unlock (&usock_reactors_lock);
 
   while (self->attached.head != NULL)
     {
@@ -276,7 +316,6 @@ reactor_source_destroyed (gpointer data)
     }
 
   g_clear_pointer (&source, g_source_unref);
-  usock_reactor_unref (self);
 }
 
 static gboolean
@@ -295,9 +334,10 @@ reactor_new (GMainContext *context)
     return NULL;
 
   self = g_new0 (UsockReactor, 1);
-  g_atomic_ref_count_init (&self->ref_count);
-  g_mutex_init (&self->lock);
+  self->ref_count = 2; /* the caller's, and the source's */
   self->generation = usock_fork_get_generation ();
+  self->owner = self->maker = this_thread ();
+  self->maker_tid = current_tid ();
   self->context = context;
   self->epoll_fd = epoll_fd;
   self->heap = g_ptr_array_new ();
@@ -308,8 +348,8 @@ reactor_new (GMainContext *context)
   self->poll_tag = g_source_add_unix_fd (self->source, epoll_fd, G_IO_IN);
   g_source_set_can_recurse (self->source, TRUE);
   g_source_set_static_name (self->source, "usock");
-  g_source_set_callback (self->source, reactor_source_callback, usock_reactor_ref (self),
-                         reactor_source_destroyed);
+  g_source_set_callback (self->source, reactor_source_callback, self, reactor_source_destroyed);
+  g_source_attach (self->source, context);
 
   return self;
 }
@@ -329,23 +369,20 @@ usock_reactor_acquire (void)
       g_once_init_leave (&forks_watched, 1);
     }
 
-  g_mutex_lock (&reactors_lock);
+  g_mutex_lock (&usock_reactors_lock);
   if (reactors == NULL)
     reactors = g_hash_table_new (NULL, NULL);
 
   self = g_hash_table_lookup (reactors, context);
-  if (self != NULL && usock_reactor_is_usable (self))
-    usock_reactor_ref (self);
+  if (self != NULL)
+    self->ref_count++;
   else
     {
       self = reactor_new (context);
       if (self != NULL)
         g_hash_table_insert (reactors, context, self);
     }
-  g_mutex_unlock (&reactors_lock);
-
-  if (self != NULL && g_source_get_context (self->source) == NULL)
-    g_source_attach (self->source, context);
+  g_mutex_unlock (&usock_reactors_lock);
 
   return self;
 }
@@ -353,7 +390,9 @@ usock_reactor_acquire (void)
 UsockReactor *
 usock_reactor_ref (UsockReactor *self)
 {
-  g_atomic_ref_count_inc (&self->ref_count);
+  g_mutex_lock (&usock_reactors_lock);
+  self->ref_count++;
+  g_mutex_unlock (&usock_reactors_lock);
   return self;
 }
 
@@ -366,32 +405,99 @@ reactor_free (UsockReactor *self)
   g_ptr_array_unref (self->heap);
   g_ptr_array_unref (self->batches);
   g_clear_pointer (&self->ghosts, g_hash_table_unref);
-  g_mutex_clear (&self->lock);
   g_free (self);
 }
 
-/* The source's own reference is the last but one: when nobody else is left, the source goes. */
+static gboolean
+thread_is_gone (pid_t tid)
+{
+  return syscall (SYS_tgkill, getpid (), tid, 0) == -1 && errno == ESRCH;
+}
+
+/* Under the lock. Where nobody runs the context, the reactor is its maker's, and if that thread is
+ * gone, whoever comes first. */
+static UsockAccess
+reactor_find_access (UsockReactor *self)
+{
+  if (self->source == NULL)
+    return USOCK_ACCESS_GONE;
+
+  if (!g_main_context_is_owner (self->context))
+    {
+      if (self->maker != this_thread () && !thread_is_gone (self->maker_tid))
+        return USOCK_ACCESS_ELSEWHERE;
+      if (!g_main_context_acquire (self->context))
+        return USOCK_ACCESS_ELSEWHERE;
+      g_main_context_release (self->context);
+      self->maker = this_thread ();
+      self->maker_tid = current_tid ();
+    }
+
+  g_atomic_pointer_set (&self->owner, this_thread ());
+  return USOCK_ACCESS_GRANTED;
+}
+
+static UsockAccess
+reactor_get_access_locked (UsockReactor *self)
+{
+  if (usock_reactor_is_inherited (self))
+    return USOCK_ACCESS_INHERITED;
+  if (g_atomic_pointer_get (&self->owner) == this_thread ())
+    return self->source != NULL ? USOCK_ACCESS_GRANTED : USOCK_ACCESS_GONE;
+
+  return reactor_find_access (self);
+}
+
+/* Costs a comparison in the thread that ran the context last. */
+UsockAccess
+usock_reactor_get_access (UsockReactor *self)
+{
+  UsockAccess access;
+
+  if (G_LIKELY (g_atomic_pointer_get (&self->owner) == this_thread ()
+                && usock_reactor_is_usable (self)))
+    return USOCK_ACCESS_GRANTED;
+
+  g_mutex_lock (&usock_reactors_lock);
+  access = reactor_get_access_locked (self);
+  g_mutex_unlock (&usock_reactors_lock);
+  return access;
+}
+
+/* Under the lock, when nobody but the source is left. Returns the source if it is to be destroyed;
+ * in another thread than its own it could be in use right now, and is left to that thread. */
+static GSource *
+reactor_retire (UsockReactor *self)
+{
+  if (self->source == NULL)
+    return NULL;
+
+  if (reactor_get_access_locked (self) == USOCK_ACCESS_ELSEWHERE)
+    {
+      g_source_set_ready_time (self->source, 0);
+      return NULL;
+    }
+
+  reactors_remove (self);
+  return g_source_ref (self->source);
+}
+
+/* From any thread. The source's own reference is the last but one: when nobody else is left, the
+ * source goes. */
 void
 usock_reactor_unref (UsockReactor *self)
 {
   GSource *source = NULL;
+  guint left;
 
-  g_mutex_lock (&reactors_lock);
-  if (g_atomic_ref_count_dec (&self->ref_count))
-    {
-      g_mutex_unlock (&reactors_lock);
-      reactor_free (self);
-      return;
-    }
+  g_mutex_lock (&usock_reactors_lock);
+  left = --self->ref_count;
+  if (left == 1)
+    source = reactor_retire (self);
+  g_mutex_unlock (&usock_reactors_lock);
 
-  if (g_atomic_ref_count_compare (&self->ref_count, 1) && self->source != NULL)
-    {
-      if (g_hash_table_lookup (reactors, self->context) == self)
-        g_hash_table_remove (reactors, self->context);
-      source = g_source_ref (self->source);
-    }
-  g_mutex_unlock (&reactors_lock);
-
+  if (left == 0)
+    reactor_free (self);
   if (source != NULL)
     {
       g_source_destroy (source);
@@ -427,7 +533,7 @@ void
 usock_reactor_hold (UsockReactor *self,
                     int           change)
 {
-  self->n_held += change;
+  g_atomic_int_add (&self->n_held, change);
 }
 
 /* Looks the reactor up anew each time: it goes with its last watch, and another may come. */
@@ -437,11 +543,11 @@ usock_reactor_count_held (GMainContext *context)
   UsockReactor *self;
   guint n_held = 0;
 
-  g_mutex_lock (&reactors_lock);
+  g_mutex_lock (&usock_reactors_lock);
   self = reactors != NULL ? g_hash_table_lookup (reactors, context) : NULL;
-  if (self != NULL && usock_reactor_is_usable (self))
-    n_held = MAX (self->n_held, 0);
-  g_mutex_unlock (&reactors_lock);
+  if (self != NULL)
+    n_held = MAX (g_atomic_int_get (&self->n_held), 0);
+  g_mutex_unlock (&usock_reactors_lock);
 
   return n_held;
 }

@@ -30,7 +30,6 @@ server_open_channel (UsockServer  *self,
   g_autoptr (UsockChannel) channel = usock_server_new_channel (self);
   g_autofd int owned = fd;
 
-  usock_socket_join (USOCK_SOCKET (channel), socket);
   usock_socket_set_label (USOCK_SOCKET (channel), socket->label);
   if (!usock_channel_accept (channel, fd, error))
     return NULL;
@@ -193,6 +192,7 @@ void
 usock_server_pause (UsockServer *self)
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
 
   if (self->paused)
     return;
@@ -213,6 +213,7 @@ void
 usock_server_resume (UsockServer *self)
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
 
   if (!self->paused)
     return;

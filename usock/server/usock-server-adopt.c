@@ -179,6 +179,9 @@ usock_server_listen_on_fd (UsockServer  *self,
 {
   g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
 
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return FALSE;
+
   return server_adopt (self, fd, backlog, error);
 }
 
@@ -217,6 +220,9 @@ usock_server_listen_activated (UsockServer  *self,
   int fd;
 
   g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
+
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return FALSE;
 
   fd = usock_activation_take (name, USOCK_SOCKET (self)->type, USOCK_ACTIVATION_LISTENER, error);
   if (fd == -1)

@@ -56,6 +56,7 @@ usock_server_broadcast (UsockServer  *self,
 
   g_return_val_if_fail (USOCK_IS_SERVER (self), 0);
   g_return_val_if_fail (message != NULL, 0);
+  usock_socket_return_val_if_not_ours (self, 0);
 
   usock_message_freeze (message);
   channels = usock_server_list_channels (self);
@@ -121,6 +122,7 @@ usock_server_set_slow_readers (UsockServer      *self,
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
   g_return_if_fail (slow_readers <= USOCK_SLOW_READERS_CLOSE);
+  usock_socket_return_if_not_ours (self);
 
   if (self->slow_readers == slow_readers)
     return;

@@ -32,6 +32,7 @@ usock_server_new_channel (UsockServer *self)
   UsockChannel *channel = socket->type == SOCK_STREAM ? USOCK_CHANNEL (usock_stream_new ())
                                                       : USOCK_CHANNEL (usock_seqpacket_new ());
 
+  usock_socket_join (USOCK_SOCKET (channel), socket);
   USOCK_SOCKET (channel)->family = socket->family;
   usock_channel_set_max_fds (channel, self->max_fds);
   usock_channel_set_max_held_fds (channel, self->max_held_fds);
@@ -76,6 +77,7 @@ usock_server_set_pause_on_connect (UsockServer *self,
                                    gboolean     pause_on_connect)
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
 
   pause_on_connect = !!pause_on_connect;
   if (self->pause_on_connect == pause_on_connect)
@@ -117,6 +119,7 @@ usock_server_set_max_fds (UsockServer *self,
                           guint        max_fds)
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
 
   if (self->max_fds == max_fds)
     return;
@@ -160,6 +163,7 @@ usock_server_set_max_held_fds (UsockServer *self,
                                guint        max_held_fds)
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
 
   if (self->max_held_fds == max_held_fds)
     return;
@@ -200,6 +204,7 @@ usock_server_set_pass_credentials (UsockServer *self,
                                    gboolean     pass_credentials)
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
 
   pass_credentials = !!pass_credentials;
   if (self->pass_credentials == pass_credentials)
@@ -244,6 +249,7 @@ usock_server_set_pass_pidfd (UsockServer *self,
                              gboolean     pass_pidfd)
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
 
   pass_pidfd = !!pass_pidfd;
   if (self->pass_pidfd == pass_pidfd)
@@ -287,6 +293,7 @@ usock_server_set_allow_half_open (UsockServer *self,
                                   gboolean     allow_half_open)
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
 
   allow_half_open = !!allow_half_open;
   if (self->allow_half_open == allow_half_open)
@@ -328,6 +335,7 @@ usock_server_set_read_buffer_size (UsockServer *self,
                                    guint        read_buffer_size)
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
 
   read_buffer_size = CLAMP (read_buffer_size, 1, 64 * 1024 * 1024);
   if (self->read_buffer_size == read_buffer_size)
@@ -369,6 +377,7 @@ usock_server_set_queue_limit (UsockServer *self,
                               guint64      queue_limit)
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
 
   if (self->queue_limit == queue_limit)
     return;

@@ -148,6 +148,10 @@ usock_server_close_gracefully_async (UsockServer         *self,
 
   g_return_if_fail (USOCK_IS_SERVER (self));
 
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_server_close_gracefully_async, callback,
+                                 user_data))
+    return;
+
   socket = USOCK_SOCKET (self);
   operation = usock_operation_new (self, usock_server_close_gracefully_async, callback, user_data);
   if (!server_check_closable (self, &error))

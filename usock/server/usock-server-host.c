@@ -57,6 +57,9 @@ usock_server_listen_on_host (UsockServer  *self,
 
   g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
 
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return FALSE;
+
   socket = USOCK_SOCKET (self);
   names = usock_server_find_names (host, port, self->ipv6_only, &failure);
   while (names != NULL && names->len > 0)
@@ -173,6 +176,7 @@ usock_server_set_reuse_port (UsockServer *self,
                              gboolean     reuse_port)
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
 
   reuse_port = !!reuse_port;
   if (self->reuse_port == reuse_port)
@@ -215,6 +219,7 @@ usock_server_set_ipv6_only (UsockServer *self,
                             gboolean     ipv6_only)
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
 
   ipv6_only = !!ipv6_only;
   if (self->ipv6_only == ipv6_only)

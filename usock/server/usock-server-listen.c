@@ -175,6 +175,9 @@ usock_server_listen_on_path (UsockServer  *self,
   g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
   g_return_val_if_fail (path != NULL, FALSE);
 
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return FALSE;
+
   return usock_server_listen (self, usock_name_new_for_path (path, error), backlog, error);
 }
 
@@ -202,6 +205,9 @@ usock_server_listen_on_address (UsockServer     *self,
 {
   g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
   g_return_val_if_fail (G_IS_SOCKET_ADDRESS (address), FALSE);
+
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return FALSE;
 
   return usock_server_listen (self, usock_name_new_for_address (address, error), backlog, error);
 }

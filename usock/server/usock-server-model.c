@@ -148,6 +148,8 @@ usock_server_get_item (GListModel *model,
 {
   Member *member;
 
+  usock_socket_return_val_if_not_ours (model, NULL);
+
   if (position >= usock_server_get_n_items (model))
     return NULL;
 

@@ -57,6 +57,9 @@ usock_server_listen_on_name (UsockServer  *self,
   g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
   g_return_val_if_fail (name != NULL, FALSE);
 
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return FALSE;
+
   if (server_listen_passed (self, name, &failure))
     return TRUE;
   if (!g_error_matches (failure, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))

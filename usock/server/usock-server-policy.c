@@ -131,6 +131,7 @@ usock_server_set_allowed_users (UsockServer       *self,
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
   g_return_if_fail (allowed_users <= USOCK_ALLOWED_USERS_SAME_USER_OR_ROOT);
+  usock_socket_return_if_not_ours (self);
 
   if (self->allowed_users == allowed_users)
     return;
@@ -171,6 +172,7 @@ usock_server_set_max_connections (UsockServer *self,
                                   guint        max_connections)
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
 
   if (self->max_connections == max_connections)
     return;
@@ -212,6 +214,7 @@ usock_server_set_max_connections_per_user (UsockServer *self,
                                            guint        max_connections_per_user)
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
 
   if (self->max_connections_per_user == max_connections_per_user)
     return;

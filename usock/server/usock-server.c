@@ -693,6 +693,7 @@ usock_server_set_mode (UsockServer *self,
                        guint        mode)
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
 
   mode &= 07777;
   if (self->mode == mode)
@@ -735,6 +736,7 @@ usock_server_set_make_parents (UsockServer *self,
                                gboolean     make_parents)
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
 
   make_parents = !!make_parents;
   if (self->make_parents == make_parents)
@@ -776,6 +778,7 @@ usock_server_set_unlink_on_close (UsockServer *self,
                                   gboolean     unlink_on_close)
 {
   g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
 
   unlink_on_close = !!unlink_on_close;
   if (self->unlink_on_close == unlink_on_close)

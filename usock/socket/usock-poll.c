@@ -92,7 +92,11 @@ usock_poll (UsockSocket   **sockets,
 
   *n_ready = 0;
   for (gsize i = 0; i < n_sockets; i++)
-    g_return_val_if_fail (USOCK_IS_SOCKET (sockets[i]), NULL);
+    {
+      g_return_val_if_fail (USOCK_IS_SOCKET (sockets[i]), NULL);
+      if (!usock_socket_check_thread (sockets[i], error))
+        return NULL;
+    }
   if (n_conditions > 0 && n_conditions != n_sockets)
     {
       usock_error_set_errno (error, EINVAL, _("Could not wait for %zu sockets"), n_sockets);

@@ -54,6 +54,9 @@ usock_socket_get_option (UsockSocket  *self,
 
   g_return_val_if_fail (USOCK_IS_SOCKET (self), NULL);
 
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return NULL;
+
   if (!socket_has_fd (self, error))
     return NULL;
   if (USOCK_SOCKET_GET_CLASS (self)->manages_options
@@ -107,6 +110,9 @@ usock_socket_set_option (UsockSocket  *self,
   gboolean done;
 
   g_return_val_if_fail (USOCK_IS_SOCKET (self), FALSE);
+
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return FALSE;
 
   if (sunk != NULL && g_variant_is_of_type (sunk, G_VARIANT_TYPE_VARIANT))
     {

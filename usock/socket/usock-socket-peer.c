@@ -79,6 +79,9 @@ usock_socket_get_peer_credentials (UsockSocket  *self,
 
   g_return_val_if_fail (USOCK_IS_SOCKET (self), NULL);
 
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return NULL;
+
   if (!peer_check (self, error))
     return NULL;
 
@@ -121,6 +124,9 @@ usock_socket_dup_peer_pidfd (UsockSocket  *self,
 
   g_return_val_if_fail (USOCK_IS_SOCKET (self), -1);
 
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return -1;
+
   if (!peer_check (self, error))
     return -1;
 
@@ -161,6 +167,9 @@ usock_socket_get_peer_groups (UsockSocket  *self,
 
   g_return_val_if_fail (USOCK_IS_SOCKET (self), NULL);
   g_return_val_if_fail (n_groups != NULL, NULL);
+
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return NULL;
 
   *n_groups = 0;
   if (!peer_check (self, error))
@@ -206,6 +215,9 @@ usock_socket_get_peer_security_label (UsockSocket  *self,
   int result;
 
   g_return_val_if_fail (USOCK_IS_SOCKET (self), NULL);
+
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return NULL;
 
   if (!peer_check (self, error))
     return NULL;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "usock-error-private.h"
+#include "usock-operation-private.h"
 #include "usock-reactor-private.h"
 #include "usock-socket.h"
 
@@ -67,6 +68,33 @@ struct _UsockSocketClass
 #define USOCK_SOCKET_GET_CLASS(instance)                                                           \
   G_TYPE_INSTANCE_GET_CLASS (instance, USOCK_TYPE_SOCKET, UsockSocketClass)
 
+/* A public call is for the thread that owns the main context: of what it is called in another, it
+ * does nothing. Where it has no error to tell that with, it is a mistake of the program. */
+#define usock_socket_return_if_not_ours(self)                                                      \
+  G_STMT_START                                                                                     \
+  {                                                                                                \
+    if (G_UNLIKELY (!usock_socket_is_ours ((UsockSocket *) (self), G_STRFUNC)))                    \
+      return;                                                                                      \
+  }                                                                                                \
+  G_STMT_END
+#define usock_socket_return_val_if_not_ours(self, value)                                           \
+  G_STMT_START                                                                                     \
+  {                                                                                                \
+    if (G_UNLIKELY (!usock_socket_is_ours ((UsockSocket *) (self), G_STRFUNC)))                    \
+      return (value);                                                                              \
+  }                                                                                                \
+  G_STMT_END
+
+gboolean usock_socket_may_close   (UsockSocket       *self,
+                                   const char        *call);
+gboolean usock_socket_is_ours     (UsockSocket       *self,
+                                   const char        *call);
+gboolean usock_socket_check_thread (UsockSocket      *self,
+                                   GError           **error);
+gboolean usock_socket_check_async (UsockSocket       *self,
+                                   gpointer           tag,
+                                   GAsyncReadyCallback callback,
+                                   gpointer           user_data);
 gboolean usock_socket_start       (UsockSocket       *self,
                                    int                fd,
                                    gboolean           watched,

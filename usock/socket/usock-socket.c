@@ -18,16 +18,22 @@
  * credentials, and an end.
  *
  * A socket belongs to the thread-default main context of the thread that made
- * it. It may be used from that thread only, and its signals come only while
- * that context runs: no method emits one.
+ * it. Its signals come only while that context runs: no method emits one.
  *
  * While it is connecting, open or listening, a socket keeps itself alive, so
  * that a program may drop its references and wait for signals. It lets go once
  * [signal@Usock.Socket::close] was emitted. When the main context is destroyed
  * first, its sockets are closed without a signal.
  *
- * A process that was forked may only close the sockets that it inherited; it
- * can make new ones.
+ * It may be used from that thread only: another that runs the context takes it
+ * over, and while nobody does it is the one that made it. What is called from
+ * elsewhere does nothing: it fails with `G_IO_ERROR_NOT_SUPPORTED`, or warns as
+ * wrong use does if it has no error. What only tells a number may be called from
+ * any thread, and any thread may drop the last reference.
+ *
+ * A process that was forked may only close the sockets that it inherited, and
+ * keeps their peers waiting for the end until it does; what else it asks of them
+ * fails or does nothing. It can make new ones.
  *
  * Since: 1.0
  */
@@ -166,6 +172,18 @@ socket_wanted (UsockWatch *watch)
   return USOCK_SOCKET_GET_CLASS (self)->wanted (self);
 }
 
+/* Nobody is left to call back, and the watch is detached. May drop the last reference. */
+static void
+socket_abandon (UsockSocket *self)
+{
+  self->orphaned = TRUE;
+  socket_close_fd (self);
+  self->state = USOCK_STATE_CLOSED;
+  USOCK_SOCKET_GET_CLASS (self)->orphaned (self);
+  self->orphaned = FALSE;
+  socket_release (self);
+}
+
 static void
 socket_orphaned (UsockWatch *watch)
 {
@@ -174,11 +192,7 @@ socket_orphaned (UsockWatch *watch)
   self->orphaned = TRUE;
   if (self->state != USOCK_STATE_CLOSED && !usock_reactor_is_inherited (self->reactor))
     USOCK_SOCKET_GET_CLASS (self)->closing (self);
-  socket_close_fd (self);
-  self->state = USOCK_STATE_CLOSED;
-  USOCK_SOCKET_GET_CLASS (self)->orphaned (self);
-  self->orphaned = FALSE;
-  socket_release (self);
+  socket_abandon (self);
 }
 
 static const UsockWatchFuncs socket_watch_funcs = {
@@ -230,13 +244,20 @@ socket_close_with (UsockSocket *self,
 
   self->failure = error;
   self->had_error = error != NULL;
+  if (!usable && self->watch.attached)
+    {
+      usock_watch_detach (&self->watch);
+      socket_abandon (self);
+      return;
+    }
+
   if (usable)
     USOCK_SOCKET_GET_CLASS (self)->closing (self);
   socket_close_fd (self);
   self->state = USOCK_STATE_CLOSED;
-
   if (!usable)
     return;
+
   socket_attach (self);
   usock_watch_wake (&self->watch);
 }
@@ -541,19 +562,96 @@ usock_socket_watch (UsockSocket  *self,
   return FALSE;
 }
 
+static UsockAccess
+socket_get_access (UsockSocket *self)
+{
+  return self->reactor != NULL ? usock_reactor_get_access (self->reactor) : USOCK_ACCESS_GRANTED;
+}
+
+/* For calls that can fail: whether this thread may make them. What is told of the socket is only
+ * what never changes. */
+gboolean
+usock_socket_check_thread (UsockSocket  *self,
+                           GError      **error)
+{
+  if (G_LIKELY (socket_get_access (self) != USOCK_ACCESS_ELSEWHERE))
+    return TRUE;
+
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+               _("Could not use the %s at %p in this thread: it belongs to the one that runs its "
+                 "main context; from others, only usock_channel_post() can be called"),
+               G_OBJECT_TYPE_NAME (self), self);
+  return FALSE;
+}
+
+static gboolean
+socket_complete_later (gpointer operation)
+{
+  usock_operation_complete (operation);
+  return G_SOURCE_REMOVE;
+}
+
+/* For calls whose failure a callback is told of, in the main context of who made them. */
+gboolean
+usock_socket_check_async (UsockSocket         *self,
+                          gpointer             tag,
+                          GAsyncReadyCallback  callback,
+                          gpointer             user_data)
+{
+  UsockOperation *operation;
+  GError *error = NULL;
+
+  if (usock_socket_check_thread (self, &error))
+    return TRUE;
+
+  operation = usock_operation_new (self, tag, callback, user_data);
+  usock_operation_return_error (operation, error);
+  usock_reactor_call_later (socket_complete_later, operation, g_object_unref);
+  return FALSE;
+}
+
+/* For calls that can not fail: those that close, which a forked child may make as well. */
+gboolean
+usock_socket_may_close (UsockSocket *self,
+                        const char  *call)
+{
+  if (G_LIKELY (socket_get_access (self) != USOCK_ACCESS_ELSEWHERE))
+    return TRUE;
+
+  g_critical ("%s() did nothing: the %s at %p belongs to the thread that runs its main context; "
+              "from others, only usock_channel_post() can be called",
+              call, G_OBJECT_TYPE_NAME (self), self);
+  return FALSE;
+}
+
+/* And all others. */
+gboolean
+usock_socket_is_ours (UsockSocket *self,
+                      const char  *call)
+{
+  return socket_get_access (self) != USOCK_ACCESS_INHERITED
+         && usock_socket_may_close (self, call);
+}
+
 /* Whether anything but closing is allowed here. */
 gboolean
 usock_socket_check (UsockSocket  *self,
                     GError      **error)
 {
+  UsockAccess access;
+
   socket_find_reactor (self);
+  access = socket_get_access (self);
+
+  if (G_UNLIKELY (access == USOCK_ACCESS_ELSEWHERE))
+    return usock_socket_check_thread (self, error);
 
   if (self->state == USOCK_STATE_CLOSED)
     g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CLOSED,
                          _("Could not use a socket: it is closed"));
   else if (self->reactor == NULL)
     usock_error_set_errno (error, EMFILE, _("Could not watch a socket"));
-  else if (!usock_reactor_is_usable (self->reactor))
+  else if (access != USOCK_ACCESS_GRANTED)
     g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
                          _("Could not use a socket: its main context is gone, or it was inherited "
                            "by a forked process, which may only close it"));
@@ -732,6 +830,8 @@ usock_socket_get_local_address (UsockSocket *self)
 {
   g_return_val_if_fail (USOCK_IS_SOCKET (self), NULL);
 
+  if (!usock_socket_may_close (self, G_STRFUNC))
+    return NULL;
   if (self->local_address == NULL && self->fd != -1)
     self->local_address = usock_io_get_local_address (self->fd);
 
@@ -755,6 +855,8 @@ usock_socket_get_remote_address (UsockSocket *self)
 {
   g_return_val_if_fail (USOCK_IS_SOCKET (self), NULL);
 
+  if (!usock_socket_may_close (self, G_STRFUNC))
+    return NULL;
   if (self->remote_address == NULL && self->fd != -1)
     self->remote_address = usock_io_get_remote_address (self->fd);
 
@@ -795,6 +897,7 @@ usock_socket_set_held (UsockSocket *self,
                        gboolean     held)
 {
   g_return_if_fail (USOCK_IS_SOCKET (self));
+  usock_socket_return_if_not_ours (self);
 
   held = !!held;
   if (self->held == held)
@@ -916,6 +1019,9 @@ usock_socket_shutdown (UsockSocket  *self,
 {
   g_return_val_if_fail (USOCK_IS_SOCKET (self), FALSE);
 
+  if (!usock_socket_check_thread (self, error))
+    return FALSE;
+
   if (self->state == USOCK_STATE_CLOSED)
     g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CLOSED,
                          _("Could not shut a socket down: it is closed"));
@@ -945,6 +1051,8 @@ void
 usock_socket_close (UsockSocket *self)
 {
   g_return_if_fail (USOCK_IS_SOCKET (self));
+  if (!usock_socket_may_close (self, G_STRFUNC))
+    return;
 
   socket_close_with (self, NULL);
 }
@@ -965,6 +1073,8 @@ usock_socket_destroy (UsockSocket  *self,
                       const GError *error)
 {
   g_return_if_fail (USOCK_IS_SOCKET (self));
+  if (!usock_socket_may_close (self, G_STRFUNC))
+    return;
 
   socket_close_with (self, error != NULL ? g_error_copy (error) : NULL);
 }

@@ -511,6 +511,9 @@ usock_stream_connect_to_host (UsockStream    *self,
   g_return_val_if_fail (USOCK_IS_STREAM (self), FALSE);
   g_return_val_if_fail (host != NULL, FALSE);
 
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return FALSE;
+
   return stream_connect_to_host (self, host, port, family, error);
 }
 
@@ -577,6 +580,10 @@ usock_stream_connect_to_host_async (UsockStream         *self,
   g_return_if_fail (USOCK_IS_STREAM (self));
   g_return_if_fail (host != NULL);
 
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_channel_connect_async, callback,
+                                 user_data))
+    return;
+
   operation = stream_new_connect (self, cancellable, callback, user_data);
   if (operation == NULL)
     return;
@@ -636,6 +643,10 @@ usock_stream_connect_to_connectable_async (UsockStream         *self,
 
   g_return_if_fail (USOCK_IS_STREAM (self));
   g_return_if_fail (G_IS_SOCKET_CONNECTABLE (connectable));
+
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_channel_connect_async, callback,
+                                 user_data))
+    return;
 
   operation = stream_new_connect (self, cancellable, callback, user_data);
   if (operation == NULL)

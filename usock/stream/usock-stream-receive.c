@@ -535,6 +535,10 @@ usock_stream_receive_exactly_async (UsockStream         *self,
 
   g_return_if_fail (USOCK_IS_STREAM (self));
 
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_stream_receive_exactly_async, callback,
+                                 user_data))
+    return;
+
   receiver = receiver_new (self, WANT_EXACTLY);
   receiver->n_bytes = n_bytes;
   receiver->n_fds = n_fds;
@@ -598,6 +602,10 @@ usock_stream_receive_line_async (UsockStream         *self,
 {
   g_return_if_fail (USOCK_IS_STREAM (self));
 
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_stream_receive_line_async, callback,
+                                 user_data))
+    return;
+
   stream_start_receiver (self, receiver_new (self, WANT_LINE), usock_stream_receive_line_async,
                          cancellable, callback, user_data);
 }
@@ -653,6 +661,10 @@ usock_stream_receive_text_async (UsockStream         *self,
                                  gpointer             user_data)
 {
   g_return_if_fail (USOCK_IS_STREAM (self));
+
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_stream_receive_text_async, callback,
+                                 user_data))
+    return;
 
   stream_start_receiver (self, receiver_new (self, WANT_TEXT), usock_stream_receive_text_async,
                          cancellable, callback, user_data);
@@ -717,6 +729,9 @@ usock_stream_unread (UsockStream   *self,
 
   g_return_val_if_fail (USOCK_IS_STREAM (self), FALSE);
   g_return_val_if_fail (message != NULL, FALSE);
+
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+    return FALSE;
 
   channel = USOCK_CHANNEL (self);
   if (!usock_socket_check (USOCK_SOCKET (self), error))

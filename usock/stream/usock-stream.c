@@ -398,6 +398,7 @@ void
 usock_stream_cork (UsockStream *self)
 {
   g_return_if_fail (USOCK_IS_STREAM (self));
+  usock_socket_return_if_not_ours (self);
 
   if (!USOCK_CHANNEL (self)->ending)
     USOCK_CHANNEL (self)->n_corks++;
@@ -417,6 +418,7 @@ usock_stream_uncork (UsockStream *self)
   UsockChannel *channel;
 
   g_return_if_fail (USOCK_IS_STREAM (self));
+  usock_socket_return_if_not_ours (self);
 
   channel = USOCK_CHANNEL (self);
   if (channel->n_corks == 0 || --channel->n_corks > 0)
@@ -450,6 +452,8 @@ usock_stream_reset (UsockStream *self)
   g_return_if_fail (USOCK_IS_STREAM (self));
 
   socket = USOCK_SOCKET (self);
+  if (!usock_socket_may_close (socket, G_STRFUNC))
+    return;
   if (socket->fd != -1 && usock_socket_check (socket, NULL))
     {
       g_set_error (&error, G_IO_ERROR, G_IO_ERROR_CLOSED,
@@ -494,6 +498,7 @@ usock_stream_set_no_delay (UsockStream *self,
                            gboolean     no_delay)
 {
   g_return_if_fail (USOCK_IS_STREAM (self));
+  usock_socket_return_if_not_ours (self);
 
   no_delay = !!no_delay;
   if (self->no_delay == no_delay)
@@ -536,6 +541,7 @@ usock_stream_set_keep_alive (UsockStream *self,
                              gboolean     keep_alive)
 {
   g_return_if_fail (USOCK_IS_STREAM (self));
+  usock_socket_return_if_not_ours (self);
 
   keep_alive = !!keep_alive;
   if (self->keep_alive == keep_alive)
@@ -577,6 +583,7 @@ usock_stream_set_keep_alive_delay (UsockStream *self,
                                    guint        keep_alive_delay)
 {
   g_return_if_fail (USOCK_IS_STREAM (self));
+  usock_socket_return_if_not_ours (self);
 
   if (self->keep_alive_delay == keep_alive_delay)
     return;
@@ -621,6 +628,7 @@ usock_stream_set_bind_address (UsockStream        *self,
 {
   g_return_if_fail (USOCK_IS_STREAM (self));
   g_return_if_fail (address == NULL || G_IS_INET_SOCKET_ADDRESS (address));
+  usock_socket_return_if_not_ours (self);
 
   if (g_set_object (&self->bind_address, address))
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_BIND_ADDRESS]);
