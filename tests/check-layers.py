@@ -37,6 +37,11 @@ ROOMS = {
     'path': ['activation path', 'path-take-over', 'path-lock', 'path-file'],
     'socket': ['poll socket-option socket-peer', 'socket', 'connector waiter notify'],
     'stream': ['stream', 'stream-connect stream-receive'],
+    'channel': [
+        'channel channel-connect channel-end', 'channel-send channel-receive', 'channel-turn',
+        'channel-open', 'channel-read', 'channel-deliver', 'channel-write', 'channel-life',
+        'channel-signals inlet-take outlet-give pending', 'inlet outlet-write', 'outlet eagerness',
+    ],
     'handle': ['handle-connect handle-transfer', 'handle'],
     'seqpacket': ['seqpacket'],
     'server': ['server', 'server-host server-name', 'server-adopt', 'server-listen',

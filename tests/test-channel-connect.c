@@ -500,7 +500,7 @@ test_timeout (UsockTest     *test,
       scene.channel, message, NULL, witness_done,
       witness_call (&scene.witness, "b", usock_channel_send_message_finish));
   witness_receive (&scene.witness, scene.channel, "c", NULL);
-  witness_expect (&scene.witness, "b:timed-out c:timed-out a:timed-out error:timed-out close");
+  witness_expect (&scene.witness, "a:timed-out b:timed-out c:timed-out error:timed-out close");
   g_assert_cmpint (usock_socket_get_error_number (USOCK_SOCKET (scene.channel)), ==, EAGAIN);
   scene_stop (&scene);
 }

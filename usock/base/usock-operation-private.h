@@ -36,6 +36,7 @@ gboolean        usock_operation_is_cancelled    (UsockOperation      *self);
 UsockOperation *usock_operation_mark            (UsockOperation      *self);
 gboolean        usock_operation_unmark          (UsockOperation      *self);
 gboolean        usock_operation_is_decided      (UsockOperation      *self);
+gboolean        usock_operation_is_empty        (UsockOperation      *self);
 
 void            usock_operation_return_pointer  (UsockOperation      *self,
                                                  gpointer             result,

@@ -216,6 +216,13 @@ usock_operation_is_decided (UsockOperation *self)
   return self->decided;
 }
 
+/* Whether it was decided without a result and without an error. */
+gboolean
+usock_operation_is_empty (UsockOperation *self)
+{
+  return self->decided && self->result == NULL && self->error == NULL;
+}
+
 void
 usock_operation_return_pointer (UsockOperation *self,
                                 gpointer        result,

@@ -7,36 +7,6 @@
 
 #include <errno.h>
 
-static void
-channel_mark_route (UsockChannel *self,
-                    UsockRoute   *route,
-                    gpointer      operation)
-{
-  if (route->queue.length > 0)
-    usock_channel_enqueue (self, route, NULL, usock_operation_mark (operation));
-}
-
-/* Takes the operation over. */
-static void
-channel_start_flush (UsockChannel   *self,
-                     UsockOperation *operation)
-{
-  if (self->lost != NULL)
-    {
-      usock_channel_fail_operation (self, operation, g_error_copy (self->lost));
-      return;
-    }
-  if (self->n_queued > 0)
-    {
-      USOCK_CHANNEL_GET_CLASS (self)->each_route (self, channel_mark_route, operation);
-      g_object_unref (operation);
-      return;
-    }
-
-  usock_operation_return_pointer (operation, NULL, NULL);
-  usock_channel_complete (self, operation);
-}
-
 /**
  * usock_channel_flush_async:
  * @self: a channel
@@ -55,14 +25,20 @@ usock_channel_flush_async (UsockChannel        *self,
                            GAsyncReadyCallback  callback,
                            gpointer             user_data)
 {
+  UsockOperation *operation;
+
   g_return_if_fail (USOCK_IS_CHANNEL (self));
 
   if (!usock_socket_check_async (USOCK_SOCKET (self), usock_channel_flush_async, callback,
                                  user_data))
     return;
 
-  channel_start_flush (self, usock_channel_new_operation (self, usock_channel_flush_async,
-                                                          cancellable, callback, user_data));
+  operation = usock_channel_new_operation (self, usock_channel_flush_async, cancellable, callback,
+                                           user_data);
+  if (self->lost)
+    usock_channel_fail_operation (self, operation, usock_channel_new_verdict (self));
+  else if (!usock_outlet_mark (&self->outlet, operation))
+    usock_channel_succeed_operation (self, operation);
 }
 
 /**
@@ -99,57 +75,11 @@ usock_channel_flush_finish (UsockChannel  *self,
 void
 usock_channel_end (UsockChannel *self)
 {
-  UsockSocket *socket;
-
   g_return_if_fail (USOCK_IS_CHANNEL (self));
   usock_socket_return_if_not_ours (self);
 
-  socket = usock_channel_socket (self);
-  if (self->ending || socket->state == USOCK_STATE_NEW || socket->state == USOCK_STATE_CLOSED
-      || !usock_socket_check (socket, NULL))
-    return;
-
-  self->ending = TRUE;
-  if (self->n_corks > 0)
-    {
-      self->n_corks = 0;
-      self->route->stalled_since = g_get_monotonic_time ();
-      usock_watch_wake (&socket->watch);
-    }
-  if (socket->state == USOCK_STATE_OPEN)
-    usock_socket_set_state (socket, USOCK_STATE_READ_ONLY);
-  else if (socket->state == USOCK_STATE_WRITE_ONLY)
-    usock_socket_set_state (socket, USOCK_STATE_CLOSING);
-  usock_channel_finish_writing (self);
-}
-
-gboolean
-usock_channel_shutdown (UsockSocket  *socket,
-                        UsockShut     how,
-                        GError      **error)
-{
-  UsockChannel *self = USOCK_CHANNEL (socket);
-  int result = 0;
-
-  if (!usock_socket_check (socket, error))
-    return FALSE;
-
-  if (!usock_channel_is_connected (self))
-    result = -ENOTCONN;
-  else if (how != USOCK_SHUT_WR && USOCK_CHANNEL_GET_CLASS (self)->connectionless)
-    result = -EOPNOTSUPP;
-  else if (how != USOCK_SHUT_WR)
-    result = usock_io_shutdown (socket->fd, SHUT_RD);
-  if (result < 0)
-    {
-      usock_socket_record (socket, USOCK_IO_SHUTDOWN, -result);
-      usock_error_set_errno (error, -result, _("Could not shut a socket down"));
-      return FALSE;
-    }
-
-  if (how != USOCK_SHUT_RD)
-    usock_channel_end (self);
-  return TRUE;
+  if (usock_socket_check (usock_channel_socket (self), NULL))
+    usock_channel_begin_end (self);
 }
 
 /**
@@ -190,7 +120,7 @@ usock_channel_end_with_message (UsockChannel  *self,
           return FALSE;
         }
       g_error_free (reason);
-      usock_channel_enqueue (self, self->route, usock_message_ref (message), NULL);
+      usock_channel_enqueue (self, self->outlet.route, usock_message_ref (message), NULL);
     }
 
   usock_channel_end (self);
@@ -198,21 +128,20 @@ usock_channel_end_with_message (UsockChannel  *self,
 }
 
 /* Takes the operation over. */
-void
-usock_channel_start_end (UsockChannel   *self,
-                         UsockOperation *operation)
+static void
+channel_start_end (UsockChannel   *self,
+                   UsockOperation *operation)
 {
   GError *error = NULL;
 
   if (usock_channel_socket (self)->state == USOCK_STATE_NEW)
     g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
                          _("Could not end: the channel is not connected"));
-  else if (self->lost != NULL)
-    error = g_error_copy (self->lost);
+  else if (self->lost)
+    error = usock_channel_new_verdict (self);
   else if (self->ended)
     {
-      usock_operation_return_pointer (operation, NULL, NULL);
-      usock_channel_complete (self, operation);
+      usock_channel_succeed_operation (self, operation);
       return;
     }
   else
@@ -224,8 +153,8 @@ usock_channel_start_end (UsockChannel   *self,
       return;
     }
 
-  usock_queue_push (&self->enders, NULL, operation);
-  usock_channel_end (self);
+  g_queue_push_tail (&self->pending.enders, operation);
+  usock_channel_begin_end (self);
 }
 
 /**
@@ -251,8 +180,8 @@ usock_channel_end_async (UsockChannel        *self,
   if (!usock_socket_check_async (USOCK_SOCKET (self), usock_channel_end_async, callback, user_data))
     return;
 
-  usock_channel_start_end (self, usock_channel_new_operation (self, usock_channel_end_async,
-                                                              cancellable, callback, user_data));
+  channel_start_end (self, usock_channel_new_operation (self, usock_channel_end_async, cancellable,
+                                                        callback, user_data));
 }
 
 /**
@@ -313,7 +242,7 @@ usock_channel_close_gracefully_async (UsockChannel        *self,
   socket = usock_channel_socket (self);
   operation = usock_channel_new_operation (self, usock_channel_close_gracefully_async, cancellable,
                                            callback, user_data);
-  if (self->closer != NULL)
+  if (self->pending.closer != NULL)
     g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_PENDING,
                          _("Could not close: the channel is being closed already"));
   else
@@ -328,16 +257,15 @@ usock_channel_close_gracefully_async (UsockChannel        *self,
   if (socket->state == USOCK_STATE_NEW)
     {
       usock_socket_close (socket);
-      usock_operation_return_pointer (operation, NULL, NULL);
-      usock_channel_complete (self, operation);
+      usock_channel_succeed_operation (self, operation);
       return;
     }
 
-  self->closer = operation;
+  self->pending.closer = operation;
   if (timeout > 0)
     self->close_due = g_get_monotonic_time () + timeout * G_GINT64_CONSTANT (1000);
   usock_channel_resume (self);
-  usock_channel_end (self);
+  usock_channel_begin_end (self);
   usock_channel_schedule (self);
   usock_watch_wake (&socket->watch);
 }

@@ -6,394 +6,365 @@
 #include "usock-channel-private.h"
 
 #include <errno.h>
-#include <unistd.h>
 
-/* Larger batches than this many bytes leave the cache before they are delivered. */
-#define BATCH_BYTES (512 * 1024)
+/* What one channel may deliver in one turn. Then it is the others' turn. */
+#define TURN_MESSAGES 256
+#define TURN_BYTES (1024 * 1024)
 
-/* After how many reads that found nothing they are made less often, and how often. */
-#define IN_VAIN_LIMIT 16
+/* With more descriptors than this still to be closed no more are taken in. */
+#define CLOSING_LIMIT 512
+
+/* What a sender may find in its way and put into the inbox, at the most and in one go. */
+#define STOW_BYTES (1024 * 1024)
+#define STOW_MESSAGES 512
 
 #define RETRY_DELAY (10 * 1000)
 
-/* What the kernel or the inbox still holds is delivered first. */
-void
-usock_channel_break (UsockChannel *self,
-                     GError       *error)
+static void
+turn_begin (UsockChannel *self,
+            UsockTurn    *turn)
 {
-  if (self->broken != NULL)
-    g_error_free (error);
-  else
-    self->broken = error;
-
-  usock_channel_socket (self)->watch.ready |= USOCK_READY_IN;
-  usock_watch_wake (&usock_channel_socket (self)->watch);
+  *turn = (UsockTurn) { .messages = TURN_MESSAGES, .counted = self->inlet.bytes_read };
+  usock_inlet_begin (&self->inlet, &turn->frame);
 }
 
-void
-usock_channel_break_errno (UsockChannel *self,
-                           int           errnum)
+/* A handler may have made the read buffer larger since the last batch. */
+static void
+turn_borrow (UsockChannel *self,
+             UsockTurn    *turn)
 {
-  GError *error = NULL;
+  UsockReactor *reactor = usock_channel_socket (self)->reactor;
+  UsockInletFrame *frame = &turn->frame;
+  gsize size = self->inlet.read_buffer_size;
 
-  usock_socket_record (usock_channel_socket (self), USOCK_IO_RECEIVE, errnum);
-  usock_error_set_errno (&error, errnum, _("Could not receive from “%s”"),
-                         usock_channel_peer (self));
-  usock_channel_break (self, error);
+  if (frame->batch != NULL && usock_io_batch_slot_size (frame->batch) >= size)
+    return;
+
+  if (frame->batch != NULL)
+    usock_reactor_give_batch (reactor, frame->batch);
+  usock_inlet_lend (&self->inlet, frame, usock_reactor_take_batch (reactor, size));
 }
 
-void
-usock_channel_read_later (UsockChannel *self,
-                          gint64        delay)
+static void
+turn_end (UsockChannel *self,
+          UsockTurn    *turn)
 {
-  UsockSocket *socket = usock_channel_socket (self);
+  UsockIoBatch *batch = usock_inlet_end (&self->inlet, &turn->frame);
 
-  socket->watch.ready &= ~USOCK_READY_IN;
-  usock_watch_set_level (&socket->watch, FALSE);
-  self->read_retry_at = usock_reactor_get_time (socket->reactor) + delay;
+  if (turn->array != NULL)
+    g_byte_array_unref (turn->array);
+  if (batch != NULL)
+    usock_reactor_give_batch (usock_channel_socket (self)->reactor, batch);
 }
 
-/* To a datagram socket: a peer has turned away, or somewhere in the network a message was refused.
- * It is told once, and nothing is lost by it that we could receive. */
+/* Whether the turn had to leave something to the next. */
 static gboolean
-receive_tells_of_sending (int errnum)
+turn_is_over (const UsockTurn *turn)
 {
-  switch (errnum)
-    {
-    case ECONNRESET:
-    case ECONNREFUSED:
-    case EHOSTUNREACH:
-    case EHOSTDOWN:
-    case ENETUNREACH:
-    case ENONET:
-    case ENOPROTOOPT:
-    case EOPNOTSUPP:
-    case EPROTO:
-    case EMSGSIZE:
-    case EACCES:
-      return TRUE;
-    default:
-      return FALSE;
-    }
+  return turn->messages == 0 || turn->bytes >= TURN_BYTES;
 }
 
+/* On SEQPACKET the reset comes once, and before what is still queued; on a stream it is the last
+ * there is. No event tells when there is memory again. */
 static void
 channel_receive_failed (UsockChannel *self,
                         int           errnum)
 {
-  UsockSocket *socket = usock_channel_socket (self);
+  UsockInlet *inlet = &self->inlet;
 
-  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless && receive_tells_of_sending (errnum))
+  if (errnum == EAGAIN)
+    return;
+
+  if (inlet->funcs->forgives != NULL && inlet->funcs->forgives (errnum))
     {
-      usock_socket_record (socket, USOCK_IO_RECEIVE, errnum);
+      usock_socket_record (usock_channel_socket (self), USOCK_IO_RECEIVE, errnum);
       /* A security module could say some of these again and again. */
       if (errnum != ECONNRESET && errnum != ECONNREFUSED)
         usock_channel_read_later (self, RETRY_DELAY);
-      return;
     }
-
-  switch (errnum)
+  else if (errnum == ENOMEM || errnum == ENOBUFS)
+    usock_channel_read_later (self, RETRY_DELAY);
+  else if (errnum == EMSGSIZE)
+    usock_channel_break (self, usock_channel_new_fds_lost_error (self, inlet->lost_length));
+  else
     {
-    case EAGAIN:
-      socket->watch.ready &= ~USOCK_READY_IN;
-      self->batch_size = 1;
-      break;
-
-    /* On SEQPACKET the reset comes once, and before what is still queued; on a stream it is the
-     * last there is. */
-    case ECONNRESET:
       usock_channel_break_errno (self, errnum);
-      self->at_end = USOCK_CHANNEL_GET_CLASS (self)->stream;
-      break;
-
-    /* No event tells when there is memory again. */
-    case ENOMEM:
-    case ENOBUFS:
-      usock_channel_read_later (self, RETRY_DELAY);
-      break;
-
-    default:
-      socket->watch.ready &= ~USOCK_READY_IN;
-      usock_channel_break_errno (self, errnum);
-      socket->watch.ready &= ~USOCK_READY_IN;
+      if (errnum != ECONNRESET)
+        usock_channel_socket (self)->watch.ready &= ~USOCK_READY_IN;
     }
 }
 
-/* A quiet channel reads one message at a time: to look for a second before the first is delivered
- * would only delay the answer. A busy one doubles its batches for as long as they come full. A
- * short batch proves that there was no more, but is no reason to stop: by the time it is
- * delivered there often is, and asking again costs less than to wait in epoll and poll. */
 static void
-channel_adapt_batch (UsockChannel *self,
-                     guint         wanted,
-                     guint         n,
-                     gsize         bytes)
+channel_fill (UsockChannel *self,
+              UsockTurn    *turn)
 {
-  if (n == wanted && bytes / n * wanted * 2 <= BATCH_BYTES)
-    self->batch_size = MIN (wanted * 2, usock_io_batch_n_slots (self->batch));
-  else if (n < wanted)
-    self->batch_size = MAX (n, 1);
-  else if (bytes > BATCH_BYTES)
-    self->batch_size = MAX (wanted / 2, 1);
+  UsockSocket *socket = usock_channel_socket (self);
+  UsockInlet *inlet = &self->inlet;
+  int result;
+
+  turn_borrow (self, turn);
+  inlet->is_level = usock_watch_is_level (&socket->watch);
+  inlet->may_hide = socket->fate.error != NULL
+                    || (socket->watch.ready & (USOCK_READY_HANGUP | USOCK_READY_URGENT)) != 0;
+  result = usock_inlet_fill (inlet, turn->messages);
+  if (inlet->emptied)
+    socket->watch.ready &= ~USOCK_READY_IN;
+  if (result < 0)
+    channel_receive_failed (self, -result);
+}
+
+/* Whether the channel has broken, and given all that it had. What could not be read for a moment is
+ * still to come. */
+static gboolean
+channel_is_spent (UsockChannel *self)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+
+  return socket->fate.error != NULL && self->read_retry_at == 0
+         && (socket->watch.ready & USOCK_READY_IN) == 0;
+}
+
+/* Whether nothing more will come. */
+static gboolean
+channel_is_exhausted (UsockChannel *self)
+{
+  return self->inlet.at_end || channel_is_spent (self);
+}
+
+/* The end is read like a message: it waits for somebody who takes it. */
+static gboolean
+channel_takes_end (UsockChannel *self)
+{
+  return usock_channel_get_takers (self) != 0
+         || (!self->paused && !self->withheld
+             && usock_channel_has_handler (self, USOCK_CHANNEL_SIGNAL_END));
 }
 
 static gboolean
-channel_next_read (UsockChannel  *self,
-                   UsockIncoming *incoming)
+channel_has_end (UsockChannel *self)
 {
-  UsockIoPacket packet;
+  return self->inlet.at_end && !self->end_told && !usock_inlet_holds_messages (&self->inlet);
+}
 
-  if (self->batch_next == self->batch_count)
+/* Whether there is something to give, and somebody to take it. */
+gboolean
+usock_channel_is_wanted (UsockChannel *self)
+{
+  if (channel_has_end (self))
+    return channel_takes_end (self);
+
+  return usock_channel_has_input (self) && usock_channel_get_takers (self) != 0;
+}
+
+/* The oldest receiver, if it does not take messages as they come. */
+static UsockOperation *
+channel_get_assembler (UsockChannel *self,
+                       UsockTakers   takers)
+{
+  UsockOperation *receiver;
+
+  if ((takers & USOCK_TAKER_RECEIVER) == 0 || USOCK_CHANNEL_GET_CLASS (self)->assemble == NULL)
+    return NULL;
+
+  receiver = g_queue_peek_head (&self->pending.receivers);
+  return usock_operation_get_data (receiver) != NULL ? receiver : NULL;
+}
+
+/* The peer has ended, and everything was delivered. */
+static void
+channel_tell_end (UsockChannel *self)
+{
+  self->end_told = TRUE;
+  usock_channel_derive_state (self);
+  usock_pending_end_receivers (&self->pending);
+  usock_pending_run (&self->pending);
+
+  if (usock_channel_is_connected (self))
+    usock_channel_emit (self, USOCK_CHANNEL_SIGNAL_END);
+  if (!self->allow_half_open && usock_channel_is_connected (self))
+    usock_channel_begin_end (self);
+}
+
+/* Who is given nothing has taken the end. */
+static gboolean
+channel_assemble (UsockChannel   *self,
+                  UsockTurn      *turn,
+                  UsockOperation *receiver)
+{
+  UsockInlet *inlet = &self->inlet;
+
+  usock_inlet_stow (inlet);
+  turn->bytes += inlet->bytes_read - turn->counted;
+  turn->counted = inlet->bytes_read;
+  if (!USOCK_CHANNEL_GET_CLASS (self)->assemble (self, receiver, channel_is_exhausted (self)))
     return FALSE;
 
-  incoming->message = NULL;
-  incoming->n_fds = 0;
-  incoming->slot = self->batch_next++;
-  usock_io_batch_get (self->batch, incoming->slot, &packet);
-  incoming->data = packet.data;
-  incoming->length = packet.length;
-  incoming->full_length = packet.full_length;
-  incoming->truncated = packet.truncated;
-  incoming->has_control = packet.has_control;
-  ((guint8 *) packet.data)[packet.length] = '\0';
-
-  self->bytes_read += packet.length;
-  self->messages_read++;
+  turn->messages--;
+  usock_pending_pop_receiver (&self->pending);
+  g_queue_push_tail (&self->pending.completed, receiver);
+  if (channel_has_end (self) && usock_operation_is_empty (receiver))
+    channel_tell_end (self);
+  usock_pending_run (&self->pending);
   return TRUE;
 }
 
-gboolean
-usock_channel_next_incoming (UsockChannel  *self,
-                             UsockIncoming *incoming)
+/* Nobody listens, and the peer has hung up, or reads no more. If it left nothing behind, that is
+ * the end; else the messages wait for somebody to take them. */
+static void
+channel_look_for_end (UsockChannel *self)
 {
-  UsockQueueItem item;
+  UsockSocket *socket = usock_channel_socket (self);
+  UsockInlet *inlet = &self->inlet;
+  int result;
 
-  if (!usock_queue_pop (&self->inbox, &item))
-    return channel_next_read (self, incoming);
-
-  incoming->message = item.message;
-  incoming->data = usock_message_get_data (item.message, &incoming->length);
-  incoming->full_length = usock_message_get_full_length (item.message);
-  incoming->truncated
-      = (usock_message_get_flags (item.message) & USOCK_MESSAGE_FLAGS_TRUNCATED) != 0;
-  incoming->has_control = FALSE;
-  incoming->n_fds = 0;
-  return TRUE;
-}
-
-/* Descriptors that are too many are not handed out in part: a short list looks complete. */
-void
-usock_channel_take_control (UsockChannel   *self,
-                            UsockIncoming  *incoming,
-                            UsockIoControl *control)
-{
-  usock_io_batch_get_control (self->batch, incoming->slot, control);
-  incoming->has_control = FALSE;
-  incoming->n_fds = control->n_fds;
-  if (control->n_fds > 0)
-    self->wary = TRUE;
-  if (!self->pass_pidfd && control->pidfd != -1)
-    close (g_steal_fd (&control->pidfd));
-
-  if (control->n_fds <= self->max_fds && !control->fds_lost)
+  if (usock_inlet_holds_messages (inlet) || inlet->at_end || !usock_channel_is_connection (self))
     return;
 
-  for (guint i = 0; i < control->n_fds; i++)
-    usock_io_close_foreign (control->fds[i]);
-  control->fds_lost |= control->n_fds > 0;
-  control->n_fds = 0;
+  result = usock_io_peek_end (socket->fd, inlet->funcs->is_bytes, &inlet->at_end);
+  if (result == -ECONNRESET)
+    {
+      usock_channel_break_errno (self, ECONNRESET);
+      result = usock_io_peek_end (socket->fd, inlet->funcs->is_bytes, &inlet->at_end);
+    }
+  if (result == -EAGAIN)
+    socket->watch.ready &= ~(USOCK_READY_HANGUP | USOCK_READY_IN);
 }
 
-UsockMessage *
-usock_channel_make_message (UsockChannel  *self,
-                            UsockIncoming *incoming)
-{
-  UsockMessageFlags flags = USOCK_MESSAGE_FLAGS_NONE;
-  g_autofree char *sender = NULL;
-  UsockIoControl control;
-
-  if (incoming->message != NULL)
-    return incoming->message;
-
-  usock_channel_take_control (self, incoming, &control);
-  if (incoming->truncated)
-    flags |= USOCK_MESSAGE_FLAGS_TRUNCATED;
-  if (control.fds_lost)
-    flags |= USOCK_MESSAGE_FLAGS_FDS_LOST;
-
-  if (USOCK_CHANNEL_GET_CLASS (self)->connectionless)
-    sender = usock_io_batch_get_sender (self->batch, incoming->slot);
-  incoming->message
-      = usock_message_new_received (incoming->data, incoming->length, incoming->full_length);
-  usock_message_receive_info (incoming->message, flags,
-                              control.has_credentials ? &control.credentials : NULL,
-                              control.timestamp, sender);
-  if (sender != NULL)
-    usock_io_batch_sign (self->batch, incoming->slot, incoming->message);
-  usock_message_receive_msg_flags (incoming->message,
-                                   (UsockMsgFlags) control.msg_flags & ~USOCK_MSG_CMSG_CLOEXEC);
-  usock_message_receive_controls (incoming->message, control.others, control.n_others,
-                                  control.pidfd);
-  if (control.n_fds > 0)
-    usock_message_receive_fds (incoming->message, control.fds, control.n_fds,
-                               usock_io_close_foreign);
-  usock_message_receive_tally (incoming->message, self->tally);
-  return incoming->message;
-}
-
-/* Where there was one message there mostly is no other, and to ask costs as much as the message
- * did. Who has asked in vain for long enough asks now and then. */
+/* Where there is no peer any more that an answer could reach, there is nothing to wait for. */
 static gboolean
-channel_is_calm (UsockChannel *self)
+channel_peer_is_gone (UsockChannel *self)
 {
-  return self->n_in_vain >= IN_VAIN_LIMIT && ++self->n_in_vain % IN_VAIN_LIMIT != 0;
+  return (usock_channel_socket (self)->watch.ready & USOCK_READY_HANGUP) != 0
+         && usock_io_has_hung_up (usock_channel_socket (self)->fd);
 }
 
 static void
-channel_fill_messages (UsockChannel *self,
-                       guint         max_messages)
+channel_reach_end (UsockChannel *self)
 {
   UsockSocket *socket = usock_channel_socket (self);
-  /* A batch opens the descriptors of all its messages at once, 253 each at the worst: where any
-   * may come, messages are read one by one. */
-  guint wanted = self->max_fds > 0 || self->pass_pidfd || self->wary
-                     ? 1
-                     : CLAMP (self->batch_size, 1, MAX (max_messages, 1));
-  gsize bytes = 0;
-  int n = usock_io_receive (socket->fd, self->batch, self->read_buffer_size, wanted,
-                            USOCK_CHANNEL_GET_CLASS (self)->connectionless);
 
-  if (wanted > 1)
-    self->n_in_vain = n == -EAGAIN ? self->n_in_vain + 1 : 0;
-  if (n < 0)
+  if (usock_inlet_holds_messages (&self->inlet) || self->paused)
+    return;
+
+  if (channel_is_exhausted (self) && socket->fate.error != NULL)
+    usock_socket_conclude (socket);
+  else if (channel_has_end (self) && (channel_takes_end (self) || channel_peer_is_gone (self)))
+    channel_tell_end (self);
+}
+
+static void
+channel_after_reading (UsockChannel *self,
+                       gboolean      was_cut)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  UsockTakers takers = usock_channel_get_takers (self);
+  gboolean readable, busy;
+
+  /* What somebody waits for may be there, and not in the inbox. */
+  if (was_cut && channel_get_assembler (self, takers) != NULL)
     {
-      channel_receive_failed (self, -n);
+      usock_watch_wake (&socket->watch);
       return;
     }
 
-  for (; self->batch_count < (guint) n; self->batch_count++)
-    {
-      UsockIoPacket packet;
+  if (takers == 0 && !self->paused
+      && ((socket->watch.ready & USOCK_READY_HANGUP) != 0 || socket->fate.error != NULL))
+    channel_look_for_end (self);
+  channel_reach_end (self);
+  if (!usock_channel_is_connected (self))
+    return;
 
-      usock_io_batch_get (self->batch, self->batch_count, &packet);
-      if (packet.is_end && !USOCK_CHANNEL_GET_CLASS (self)->connectionless)
-        {
-          self->at_end = TRUE;
-          break;
-        }
-      bytes += packet.length;
-    }
-
-  /* What is left must be told again, then. */
-  if (n == 1 && wanted == 1 && usock_watch_is_level (&socket->watch) && channel_is_calm (self))
-    socket->watch.ready &= ~USOCK_READY_IN;
-  else
-    channel_adapt_batch (self, wanted, n, bytes);
+  readable = usock_channel_has_input (self) || channel_has_end (self);
+  busy = readable && usock_channel_is_wanted (self);
+  if (busy)
+    usock_watch_wake (&socket->watch);
+  usock_watch_sample (&socket->watch, readable && !busy && !self->paused);
+  usock_watch_rest (&socket->watch, busy);
 }
 
-GError *
-usock_channel_new_fds_lost_error (UsockChannel *self,
-                                  gsize         length)
+/* Gives the next message, or reads some. FALSE if there is nothing for now. */
+static gboolean
+channel_read_some (UsockChannel *self,
+                   UsockTurn    *turn,
+                   UsockTakers   takers)
 {
-  return g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
-                      _("Could not receive from “%s”: the descriptors of a message of %zu bytes "
-                        "were lost"),
-                      usock_channel_peer (self), length);
-}
-
-/* Bytes that something came along with keep it with them. Where descriptors are missing from a
- * stream, nobody can tell any more to what the others belong. */
-static void
-channel_put_aside (UsockChannel *self)
-{
+  UsockInlet *inlet = &self->inlet;
+  UsockOperation *assembler = channel_get_assembler (self, takers);
   UsockIncoming incoming;
-  UsockMessage *message;
 
-  channel_next_read (self, &incoming);
-  message = usock_channel_make_message (self, &incoming);
-  if (self->max_fds == 0
-      || (usock_message_get_flags (message) & USOCK_MESSAGE_FLAGS_FDS_LOST) == 0)
+  if (assembler != NULL
+      && (channel_assemble (self, turn, assembler) || !usock_channel_is_connected (self)))
+    return TRUE;
+
+  if (usock_inlet_next (inlet, &incoming))
     {
-      usock_queue_push (&self->inbox, message, NULL);
-      return;
+      turn->messages--;
+      usock_channel_deliver (self, turn, takers, &incoming);
+      return TRUE;
     }
 
-  usock_channel_break (self, usock_channel_new_fds_lost_error (self, incoming.length));
-  self->at_end = TRUE;
-  usock_message_unref (message);
-}
-
-/* A read that is not filled has emptied the socket, unless it stopped short of something: it
- * does where descriptors or another sender's credentials come, and where out-of-band data is.
- * After a hang-up the end is still to be read. */
-static gboolean
-channel_is_drained (UsockChannel        *self,
-                    const UsockIoPacket *packet)
-{
-  const guint more = USOCK_READY_HANGUP | USOCK_READY_URGENT;
-
-  return !packet->is_full && !packet->has_control && !self->pass_credentials && self->broken == NULL
-         && (usock_channel_socket (self)->watch.ready & more) == 0;
-}
-
-static void
-channel_fill_bytes (UsockChannel *self)
-{
-  UsockSocket *socket = usock_channel_socket (self);
-  UsockIoPacket packet;
-  gssize result = usock_io_receive_bytes (socket->fd, self->batch, self->read_buffer_size);
-  gboolean again = self->batch_size > 1; /* the last read of this turn was not in vain */
-
-  if (again)
-    self->n_in_vain = result == -EAGAIN ? self->n_in_vain + 1 : 0;
-  if (result < 0)
+  if (!usock_channel_has_input (self))
+    return FALSE;
+  if (inlet->wary && usock_io_count_closing () > CLOSING_LIMIT)
     {
-      channel_receive_failed (self, -result);
-      return;
-    }
-  if (result == 0)
-    {
-      self->at_end = TRUE;
-      return;
+      usock_channel_read_later (self, 1000);
+      return FALSE;
     }
 
-  self->batch_count = 1;
-  self->batch_size = 2;
-  usock_io_batch_get (self->batch, 0, &packet);
-  if (packet.has_control)
-    channel_put_aside (self);
-  else if (channel_is_drained (self, &packet) && channel_is_calm (self))
-    {
-      socket->watch.ready &= ~USOCK_READY_IN;
-      self->batch_size = 1;
-    }
+  channel_fill (self, turn);
+  if (assembler != NULL)
+    turn->messages--;
+  return TRUE;
 }
 
 void
-usock_channel_fill (UsockChannel *self,
-                    guint         max_messages)
+usock_channel_read (UsockChannel *self)
 {
-  self->batch_next = self->batch_count = 0;
-  if (USOCK_CHANNEL_GET_CLASS (self)->stream)
-    channel_fill_bytes (self);
-  else
-    channel_fill_messages (self, max_messages);
+  guint64 before = self->inlet.messages_read;
+  UsockTakers takers;
+  UsockTurn turn;
+
+  if (self->read_retry_at > 0 && g_get_monotonic_time () >= self->read_retry_at)
+    {
+      self->read_retry_at = 0;
+      usock_channel_socket (self)->watch.ready |= USOCK_READY_IN;
+    }
+
+  turn_begin (self, &turn);
+  usock_channel_deliver_rest (self, &turn);
+  while (!turn_is_over (&turn) && usock_channel_is_connected (self)
+         && (takers = usock_channel_get_takers (self)) != 0
+         && channel_read_some (self, &turn, takers))
+    ;
+  if (self->inlet.messages_read != before)
+    usock_channel_note_activity (self);
+  turn_end (self, &turn);
+
+  if (usock_channel_is_connected (self))
+    channel_after_reading (self, turn_is_over (&turn));
 }
 
+/* Reads into the inbox what is there, for a moment after which the kernel may throw it away. Who
+ * never takes what comes must not have it pile up here, and a flood must not keep the sender. */
 void
-usock_channel_stow_batch (UsockChannel *self)
+usock_channel_stow (UsockChannel *self)
 {
-  UsockIncoming incoming;
+  UsockWatch *watch = &usock_channel_socket (self)->watch;
+  UsockInlet *inlet = &self->inlet;
+  guint64 most = inlet->messages_read + STOW_MESSAGES;
+  UsockTurn turn;
 
-  while (self->batch_next < self->batch_count)
+  turn_begin (self, &turn);
+  usock_inlet_stow (inlet);
+  watch->ready |= USOCK_READY_IN;
+  while ((watch->ready & USOCK_READY_IN) != 0 && inlet->messages_read < most
+         && inlet->inbox.cost < STOW_BYTES)
     {
-      UsockMessage *message;
-
-      channel_next_read (self, &incoming);
-      message = usock_channel_make_message (self, &incoming);
-      if (usock_channel_socket (self)->state != USOCK_STATE_CLOSED)
-        usock_queue_push (&self->inbox, message, NULL);
-      else
-        usock_message_unref (message);
+      channel_fill (self, &turn);
+      usock_inlet_stow (inlet);
     }
+  turn_end (self, &turn);
+
+  if (inlet->inbox.length > 0)
+    usock_watch_wake (watch);
 }

@@ -5,231 +5,7 @@
 
 #include "usock-channel-private.h"
 
-#include <errno.h>
-#include <inttypes.h>
 #include <string.h>
-
-static gboolean
-channel_check_sendable (UsockChannel  *self,
-                        GError       **error)
-{
-  UsockSocket *socket = usock_channel_socket (self);
-
-  if (G_LIKELY ((socket->state == USOCK_STATE_OPEN || socket->state == USOCK_STATE_WRITE_ONLY
-                 || socket->state == USOCK_STATE_CONNECTING)
-                && !self->ending))
-    return usock_socket_check (socket, error);
-
-  if (!usock_socket_check_thread (socket, error))
-    return FALSE;
-  if (socket->state == USOCK_STATE_NEW)
-    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
-                         _("Could not send: the channel is not connected"));
-  else if (socket->state == USOCK_STATE_CLOSED)
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED,
-                 _("Could not send to “%s”: the channel is closed"), usock_channel_peer (self));
-  else
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED,
-                 _("Could not send to “%s”: our side has ended already"),
-                 usock_channel_peer (self));
-  return FALSE;
-}
-
-/* Whether the limit lets one more in. A message that the kernel would never take must not get
- * into the queue either: later there is nobody to tell. */
-static gboolean
-channel_check_room (UsockChannel  *self,
-                    UsockRoute    *route,
-                    gsize          length,
-                    guint          n_fds,
-                    gboolean       unlimited,
-                    GError       **error)
-{
-  guint64 cost = usock_queue_message_cost (length, n_fds);
-
-  if (usock_channel_socket (self)->family == AF_UNIX && !USOCK_CHANNEL_GET_CLASS (self)->stream
-      && usock_io_make_room (usock_channel_socket (self)->fd, length) == -EMSGSIZE)
-    {
-      usock_channel_set_send_error (self, route, EMSGSIZE, length, n_fds, error);
-      return FALSE;
-    }
-
-  if (unlimited
-      || (self->queue_limit > 0
-          && (self->n_queued == 0 || self->queued_cost + cost <= self->queue_limit)))
-    return TRUE;
-
-  self->needs_drain = TRUE;
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK,
-               _("Could not send to “%s”: the peer does not keep up, and %" PRIu64
-                 " bytes are queued"),
-               usock_channel_route_label (self, route), self->queued_cost);
-  return FALSE;
-}
-
-/* Takes both references over. */
-void
-usock_channel_enqueue (UsockChannel   *self,
-                       UsockRoute     *route,
-                       UsockMessage   *message,
-                       UsockOperation *operation)
-{
-  UsockSocket *socket = usock_channel_socket (self);
-  guint64 cost = route->queue.cost;
-
-  if (route->queue.length == 0)
-    route->stalled_since = usock_reactor_get_time (socket->reactor);
-
-  if (message != NULL)
-    {
-      usock_message_freeze (message);
-      usock_message_pin_fds (message);
-    }
-  usock_queue_push (&route->queue, message, operation);
-  self->n_queued++;
-  self->queued_cost += route->queue.cost - cost;
-  if (self->queued_cost > MIN (self->high_water_mark, self->queue_limit))
-    self->needs_drain = TRUE;
-
-  if (socket->state != USOCK_STATE_CONNECTING)
-    usock_channel_schedule (self);
-}
-
-static gboolean
-channel_may_send_now (UsockChannel *self,
-                      UsockRoute   *route)
-{
-  return route->queue.length == 0 && self->n_corks == 0
-         && usock_channel_socket (self)->state != USOCK_STATE_CONNECTING;
-}
-
-/* Datagrams and packets leave whole, whatever the result says. */
-static gboolean
-channel_is_part (UsockChannel *self,
-                 gsize         result,
-                 gsize         length)
-{
-  return result < length && USOCK_CHANNEL_GET_CLASS (self)->stream;
-}
-
-/* The kernel would take the message, and drop the descriptors. */
-static gboolean
-channel_check_fds (UsockChannel  *self,
-                   gsize          length,
-                   guint          n_fds,
-                   GError       **error)
-{
-  if (n_fds == 0)
-    return TRUE;
-
-  if (usock_channel_socket (self)->family != AF_UNIX)
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                 _("Could not send to “%s”: descriptors do not leave this machine"),
-                 usock_channel_peer (self));
-  else if (length == 0 && USOCK_CHANNEL_GET_CLASS (self)->stream)
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                 _("Could not send to “%s”: on a stream descriptors need a byte to go with"),
-                 usock_channel_peer (self));
-  else
-    return TRUE;
-
-  return FALSE;
-}
-
-static void
-channel_sent_all (UsockChannel   *self,
-                  UsockMessage   *message,
-                  gsize           length,
-                  UsockOperation *operation)
-{
-  if (message != NULL)
-    usock_message_freeze (message);
-  usock_channel_note_sent (self, length);
-  if (operation == NULL)
-    return;
-
-  usock_operation_return_pointer (operation, NULL, NULL);
-  usock_channel_complete (self, operation);
-}
-
-/* A message that has begun to leave is accepted, whatever the limit says: on a stream, nothing
- * else may come before its rest. */
-static void
-channel_sent_part (UsockChannel   *self,
-                   UsockRoute     *route,
-                   UsockMessage   *message,
-                   gconstpointer   data,
-                   gsize           length,
-                   gsize           sent,
-                   UsockOperation *operation)
-{
-  if (message != NULL)
-    {
-      usock_channel_enqueue (self, route, usock_message_ref (message), operation);
-      usock_channel_advance (self, route, sent);
-    }
-  else
-    {
-      usock_channel_enqueue (self, route,
-                             usock_message_new ((const guint8 *) data + sent, length - sent),
-                             operation);
-      usock_channel_note_bytes (self, sent);
-    }
-  USOCK_CHANNEL_GET_CLASS (self)->blocked (self, route, EAGAIN, TRUE);
-}
-
-/* Sends at once if nothing waits on the route, else queues. An @operation is the channel's if
- * this succeeds, and waits however full the queue is; without one the limit holds. @message may
- * be NULL, for plain bytes. */
-gboolean
-usock_channel_send_on (UsockChannel    *self,
-                       UsockRoute      *route,
-                       UsockMessage    *message,
-                       gconstpointer    data,
-                       gsize            length,
-                       UsockOperation  *operation,
-                       GError         **error)
-{
-  guint n_fds = message != NULL ? usock_message_get_n_fds (message) : 0;
-
-  if (!channel_check_sendable (self, error) || !channel_check_fds (self, length, n_fds, error))
-    return FALSE;
-
-  if (operation != NULL && usock_operation_is_cancelled (operation))
-    {
-      usock_channel_cancel_operation (self, operation);
-      return TRUE;
-    }
-
-  if (channel_may_send_now (self, route))
-    {
-      gssize result = usock_channel_write (self, route, message, data, length);
-
-      if (result >= 0)
-        {
-          if (channel_is_part (self, result, length))
-            channel_sent_part (self, route, message, data, length, result, operation);
-          else
-            channel_sent_all (self, message, length, operation);
-          return TRUE;
-        }
-      if (!usock_channel_may_send_later (-result))
-        {
-          usock_channel_set_send_error (self, route, -result, length, n_fds, error);
-          return FALSE;
-        }
-      USOCK_CHANNEL_GET_CLASS (self)->blocked (self, route, -result, FALSE);
-    }
-
-  if (!channel_check_room (self, route, length, n_fds, operation != NULL, error))
-    return FALSE;
-
-  usock_channel_enqueue (self, route,
-                         message != NULL ? usock_message_ref (message)
-                                         : usock_message_new (data, length),
-                         operation);
-  return TRUE;
-}
 
 static gboolean
 channel_send (UsockChannel  *self,
@@ -238,82 +14,7 @@ channel_send (UsockChannel  *self,
               gsize          length,
               GError       **error)
 {
-  return usock_channel_send_on (self, self->route, message, data, length, NULL, error);
-}
-
-/* To a stream many messages are one piece of bytes, of which any part may leave. Returns how many
- * messages were accepted; the error of the first is learned by sending that one again. */
-static gsize
-channel_send_joined (UsockChannel           *self,
-                     UsockMessage          **messages,
-                     const UsockIoOutgoing  *outgoing,
-                     guint                   n_outgoing)
-{
-  const UsockIoOutgoing *last = &outgoing[n_outgoing - 1];
-  UsockIoOutgoing joined = { .iov = outgoing->iov };
-  gsize accepted = 0;
-  gssize rest;
-
-  joined.n_iov = last->iov + last->n_iov - joined.iov;
-  rest = usock_io_send (usock_channel_socket (self)->fd, &joined);
-  for (; rest >= 0 && accepted < n_outgoing; accepted++)
-    {
-      gsize length = usock_message_get_length (messages[accepted]);
-
-      if ((gsize) rest < length)
-        break;
-      channel_sent_all (self, messages[accepted], length, NULL);
-      rest -= length;
-    }
-
-  if (rest > 0)
-    {
-      channel_sent_part (self, self->route, messages[accepted], NULL, 0, rest, NULL);
-      accepted++;
-    }
-  return accepted;
-}
-
-/* The first few in one system call if they are bytes only and nothing waits; else the first one,
- * in the ordinary way, which tells its error too. */
-static gsize
-channel_send_some (UsockChannel   *self,
-                   UsockMessage  **messages,
-                   gsize           n_messages,
-                   GError        **error)
-{
-  UsockIoOutgoing outgoing[USOCK_IO_BATCH_MAX];
-  struct iovec iov[USOCK_CHANNEL_BATCH_IOV];
-  UsockSocket *socket = usock_channel_socket (self);
-  guint gathered = 0;
-  int sent = 0;
-
-  if (!channel_check_sendable (self, error))
-    return 0;
-
-  if (channel_may_send_now (self, self->route))
-    gathered = usock_channel_gather (messages, n_messages, outgoing, iov);
-  if (gathered > 1 && USOCK_CHANNEL_GET_CLASS (self)->stream)
-    {
-      gsize accepted = channel_send_joined (self, messages, outgoing, gathered);
-
-      if (accepted > 0)
-        return accepted;
-    }
-  else if (gathered > 1)
-    {
-      usock_channel_save_unread (self, self->route);
-      sent = usock_io_send_batch (socket->fd, outgoing, gathered);
-    }
-  for (int i = 0; i < sent; i++)
-    {
-      usock_message_freeze (messages[i]);
-      usock_channel_note_sent (self, usock_message_get_length (messages[i]));
-    }
-  if (sent > 0)
-    return sent;
-
-  return channel_send (self, messages[0], NULL, usock_message_get_length (messages[0]), error);
+  return usock_channel_send_on (self, self->outlet.route, message, data, length, NULL, error);
 }
 
 /**
@@ -515,8 +216,8 @@ usock_channel_send_messages (UsockChannel   *self,
 
   while (accepted < n_messages)
     {
-      gsize n = channel_send_some (self, messages + accepted, n_messages - accepted,
-                                   accepted == 0 ? error : NULL);
+      gsize n = usock_channel_send_some (self, messages + accepted, n_messages - accepted,
+                                         accepted == 0 ? error : NULL);
 
       if (n == 0)
         break;
@@ -562,20 +263,9 @@ usock_channel_send_message_async (UsockChannel        *self,
 
   operation = usock_channel_new_operation (self, usock_channel_send_message_async, cancellable,
                                            callback, user_data);
-  if (!usock_channel_send_on (self, self->route, message, NULL,
+  if (!usock_channel_send_on (self, self->outlet.route, message, NULL,
                               usock_message_get_length (message), operation, &error))
     usock_channel_fail_operation (self, operation, error);
-}
-
-gboolean
-usock_channel_finish_operation (UsockChannel  *self,
-                                GAsyncResult  *result,
-                                gpointer       tag,
-                                GError       **error)
-{
-  g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
-
-  return usock_operation_propagate (result, self, tag, NULL, error);
 }
 
 /**

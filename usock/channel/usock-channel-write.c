@@ -6,40 +6,32 @@
 #include "usock-channel-private.h"
 
 #include <errno.h>
-
-/* Segments of one message that leave without being joined; the kernel takes 1024. */
-#define MESSAGE_IOV 64
+#include <inttypes.h>
 
 #define RETRY_DELAY (10 * 1000)
 
-/* What the kernel may take later. Only EAGAIN is followed by an event; memory, and descriptors
- * on their way that others of this user have not received, come back without one. */
-gboolean
-usock_channel_may_send_later (int errnum)
+static const char *
+channel_route_label (UsockChannel *self,
+                     UsockRoute   *route)
 {
-  return errnum == EAGAIN || errnum == ENOBUFS || errnum == ENOMEM || errnum == ETOOMANYREFS;
+  return route->destination != NULL ? route->destination->label : usock_channel_peer (self);
 }
 
+/* For who has one route: an event tells of room, or else the clock does. */
 void
-usock_channel_wait_for_room (UsockChannel *self,
-                             UsockRoute   *route,
-                             int           errnum)
+usock_channel_wait_for_room (UsockOutlet *outlet,
+                             UsockRoute  *route,
+                             int          errnum,
+                             gboolean     progress)
 {
-  UsockSocket *socket = usock_channel_socket (self);
+  UsockChannel *self = outlet->owner;
 
   route->blocked = TRUE;
   if (errnum == EAGAIN)
-    usock_watch_want_writable (&socket->watch, TRUE);
+    usock_watch_want_writable (&usock_channel_socket (self)->watch, TRUE);
   else
-    route->retry_at = usock_reactor_get_time (socket->reactor) + RETRY_DELAY;
+    route->retry_at = g_get_monotonic_time () + RETRY_DELAY;
   usock_channel_schedule (self);
-}
-
-const char *
-usock_channel_route_label (UsockChannel *self,
-                           UsockRoute   *route)
-{
-  return route->destination != NULL ? route->destination->label : usock_channel_peer (self);
 }
 
 /* The kernel tells why a connection broke once. Here that took the place that the reader would have
@@ -48,12 +40,12 @@ static gboolean
 send_takes_reason (UsockChannel *self,
                    int           errnum)
 {
-  UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
-
-  if (class->stream && usock_channel_socket (self)->family != AF_UNIX)
+  if (!usock_channel_is_connection (self))
+    return FALSE;
+  if (usock_channel_socket (self)->family != AF_UNIX)
     return errnum != EPIPE;
 
-  return errnum == ECONNRESET && !class->connectionless;
+  return errnum == ECONNRESET;
 }
 
 void
@@ -64,20 +56,21 @@ usock_channel_set_send_error (UsockChannel  *self,
                               guint          n_fds,
                               GError       **error)
 {
+  const char *label = channel_route_label (self, route);
+
   usock_socket_record (usock_channel_socket (self), USOCK_IO_SEND, errnum);
 
   if (errnum == EMSGSIZE)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
                  _("Could not send a message of %zu bytes to “%s”: the system "
                    "takes no more than %d, and less if net.core.wmem_max says so"),
-                 length, usock_channel_route_label (self, route), USOCK_IO_MESSAGE_MAX);
+                 length, label, USOCK_IO_MESSAGE_MAX);
   else if (errnum == EPERM && n_fds > 0)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
                  _("Could not send %u descriptors to “%s”: the peer does not accept any"), n_fds,
-                 usock_channel_route_label (self, route));
+                 label);
   else
-    usock_error_set_errno (error, errnum, _("Could not send to “%s”"),
-                           usock_channel_route_label (self, route));
+    usock_error_set_errno (error, errnum, _("Could not send to “%s”"), label);
 
   if (send_takes_reason (self, errnum))
     {
@@ -89,134 +82,411 @@ usock_channel_set_send_error (UsockChannel  *self,
     }
 }
 
-void
-usock_channel_note_bytes (UsockChannel *self,
-                          gsize         length)
+/* The oldest message will never be taken. Who waits for it is told; if nobody does, the channel
+ * fails. A dead peer fails all that wait; so does a message of which the beginning has left, for
+ * nothing else may come behind that. Who waits for the end waits for everything before it. */
+static void
+channel_send_failed (UsockOutlet *outlet,
+                     UsockRoute  *route,
+                     int          errnum)
 {
-  self->bytes_written += length;
-  usock_channel_note_activity (self);
+  UsockChannel *self = outlet->owner;
+  UsockQueueItem *head = usock_queue_peek (&route->queue, 0);
+  gboolean peer_gone = errnum == EPIPE || errnum == ECONNRESET || errnum == ENOTCONN;
+  gboolean torn = head->sent > 0 && !peer_gone;
+  g_autoptr (GError) error = NULL;
+
+  usock_channel_set_send_error (self, route, errnum, usock_message_get_length (head->message),
+                                usock_message_get_n_fds (head->message), &error);
+  if (torn)
+    usock_channel_break (self, g_error_copy (error));
+  if (torn || peer_gone)
+    usock_outlet_drop_route (outlet, route, error);
+  else
+    usock_outlet_drop_head (outlet, route, error);
+
+  if (self->lost)
+    usock_pending_end_enders (&self->pending, error);
 }
 
-void
-usock_channel_note_sent (UsockChannel *self,
-                         gsize         length)
+/* What was accepted must not vanish without a word. */
+static void
+channel_lost (UsockOutlet  *outlet,
+              UsockRoute   *route,
+              const GError *error)
 {
-  usock_channel_note_bytes (self, length);
-  self->messages_written++;
+  UsockChannel *self = outlet->owner;
+
+  self->lost = TRUE;
+  if (usock_channel_is_connected (self))
+    usock_channel_break (self, g_error_copy (error));
 }
 
-/* With @outgoing->n_fds below the message's where some were taken before it was first sent. On a
- * byte stream descriptors leave with the first piece, whatever its size; sent again, they would
- * come again. */
-gssize
-usock_channel_write_message (UsockChannel *self,
-                             UsockRoute   *route,
-                             UsockMessage *message,
-                             gsize         sent)
-{
-  struct iovec iov[MESSAGE_IOV];
-  UsockIoOutgoing outgoing = { .iov = iov, .destination = route->destination };
-  UsockCredentials credentials;
-  int fds[USOCK_IO_FDS_MAX];
-  guint n_fds;
-  const int *all = usock_message_peek_fds (message, &n_fds);
+const UsockOutletFuncs usock_channel_packets = {
+  .fits = usock_outlet_packet_fits,
+  .give = usock_outlet_give_packets,
+  .repair = usock_outlet_repair_packet,
+  .blocked = usock_channel_wait_for_room,
+  .failed = channel_send_failed,
+  .lost = channel_lost,
+};
 
-  for (guint i = 0; i < n_fds && sent == 0; i++)
-    if (all[i] != -1)
-      fds[outgoing.n_fds++] = all[i];
-  outgoing.fds = fds;
-  if (usock_message_peek_credentials (message, &credentials))
-    outgoing.credentials = &credentials;
-  if (sent == 0)
-    outgoing.controls = usock_message_peek_controls (message, &outgoing.n_controls);
-
-  outgoing.n_iov = usock_message_get_iov (message, iov, MESSAGE_IOV);
-  if (outgoing.n_iov > MESSAGE_IOV)
-    {
-      iov[0].iov_base = (gpointer) usock_message_get_data (message, &iov[0].iov_len);
-      outgoing.n_iov = 1;
-    }
-  if (sent > 0)
-    outgoing.n_iov = usock_io_advance_iov (iov, outgoing.n_iov, sent);
-
-  return usock_io_send (usock_channel_socket (self)->fd, &outgoing);
-}
+const UsockOutletFuncs usock_channel_bytes = {
+  .give = usock_outlet_give_bytes,
+  .blocked = usock_channel_wait_for_room,
+  .failed = channel_send_failed,
+  .lost = channel_lost,
+};
 
 static gboolean
-channel_can_repair (UsockChannel *self,
-                    UsockRoute   *route,
-                    int           errnum,
-                    gsize         length)
+channel_check_sendable (UsockChannel  *self,
+                        GError       **error)
 {
-  UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
-  int family = usock_channel_socket (self)->family;
+  UsockSocket *socket = usock_channel_socket (self);
 
-  if (class->stream)
+  if (G_LIKELY ((socket->state == USOCK_STATE_OPEN || socket->state == USOCK_STATE_WRITE_ONLY
+                 || socket->state == USOCK_STATE_CONNECTING)
+                && !self->ending))
+    return usock_socket_check (socket, error);
+
+  if (!usock_socket_check_thread (socket, error))
     return FALSE;
-  if (errnum == EMSGSIZE && family == AF_UNIX)
-    return usock_io_make_room (usock_channel_socket (self)->fd, length) == 0;
-  if (!class->connectionless)
-    return FALSE;
-  if (errnum == EAGAIN)
-    return class->expand (self);
-
-  /* What the socket has been told of an earlier message it says at the next call, whatever that
-   * is for. */
-  if (errnum == ECONNRESET || family != AF_UNIX)
-    return !usock_channel_may_send_later (errnum);
-
-  return (errnum == ECONNREFUSED || errnum == ENOTCONN) && route == self->route
-         && class->repair (self);
+  if (socket->state == USOCK_STATE_NEW)
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
+                         _("Could not send: the channel is not connected"));
+  else if (socket->state == USOCK_STATE_CLOSED)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED,
+                 _("Could not send to “%s”: the channel is closed"), usock_channel_peer (self));
+  else
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED,
+                 _("Could not send to “%s”: our side has ended already"),
+                 usock_channel_peer (self));
+  return FALSE;
 }
 
-/* A failing send empties the receive queue of a connected datagram socket, see the kernel's
- * unix_dgram_sendmsg(). One that asks for credentials is given a name, and so may receive too. */
-void
-usock_channel_save_unread (UsockChannel *self,
-                           UsockRoute   *route)
+/* Whether one more may wait. A message that the kernel would never take must not get into the queue
+ * either: later there is nobody to tell. */
+static gboolean
+channel_check_room (UsockChannel  *self,
+                    UsockRoute    *route,
+                    gsize          length,
+                    guint          n_fds,
+                    gboolean       unlimited,
+                    GError       **error)
 {
-  if (route == self->route
-      && (self->stows
-          || (self->pass_credentials && USOCK_CHANNEL_GET_CLASS (self)->connectionless)))
-    usock_channel_stow (self);
-}
+  UsockOutlet *outlet = &self->outlet;
 
-/* @message may be NULL, for plain bytes: nothing is allocated for what leaves at once. */
-gssize
-usock_channel_write (UsockChannel *self,
-                     UsockRoute   *route,
-                     UsockMessage *message,
-                     gconstpointer data,
-                     gsize         length)
-{
-  gssize result;
-
-  /* No bytes are nothing to a stream. */
-  if (length == 0 && USOCK_CHANNEL_GET_CLASS (self)->stream)
-    return 0;
-
-  usock_channel_save_unread (self, route);
-  for (gboolean retried = FALSE;; retried = TRUE)
+  if (outlet->funcs->fits != NULL && !outlet->funcs->fits (outlet, length))
     {
-      if (message != NULL)
-        result = usock_channel_write_message (self, route, message, 0);
-      else if (route->destination == NULL)
-        result = usock_io_send_data (usock_channel_socket (self)->fd, data, length);
-      else
-        result = usock_io_send_data_to (usock_channel_socket (self)->fd, data, length,
-                                        route->destination);
+      usock_channel_set_send_error (self, route, EMSGSIZE, length, n_fds, error);
+      return FALSE;
+    }
+  if (unlimited || usock_outlet_has_room (outlet, length, n_fds))
+    return TRUE;
 
-      if (result == -ENOBUFS && length > USOCK_IO_MESSAGE_MAX
-          && !USOCK_CHANNEL_GET_CLASS (self)->stream)
-        result = -EMSGSIZE;
-      if (result >= 0 || retried || !channel_can_repair (self, route, -result, length))
-        break;
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK,
+               _("Could not send to “%s”: the peer does not keep up, and %" PRIu64
+                 " bytes are queued"),
+               channel_route_label (self, route), outlet->queued_cost);
+  return FALSE;
+}
+
+/* Takes both references over. */
+void
+usock_channel_enqueue (UsockChannel   *self,
+                       UsockRoute     *route,
+                       UsockMessage   *message,
+                       UsockOperation *operation)
+{
+  usock_outlet_enqueue (&self->outlet, route, message, operation);
+  if (usock_channel_socket (self)->state != USOCK_STATE_CONNECTING)
+    usock_channel_schedule (self);
+}
+
+static void
+channel_sent_all (UsockChannel   *self,
+                  UsockMessage   *message,
+                  gsize           length,
+                  UsockOperation *operation)
+{
+  if (message != NULL)
+    usock_message_freeze (message);
+  usock_outlet_note_sent (&self->outlet, length);
+  usock_channel_note_activity (self);
+  if (operation != NULL)
+    usock_channel_succeed_operation (self, operation);
+}
+
+/* A message that has begun to leave is accepted, whatever the limit says: on a stream, nothing
+ * else may come before its rest. */
+static void
+channel_sent_part (UsockChannel   *self,
+                   UsockRoute     *route,
+                   UsockMessage   *message,
+                   gconstpointer   data,
+                   gsize           length,
+                   gsize           sent,
+                   UsockOperation *operation)
+{
+  UsockOutlet *outlet = &self->outlet;
+
+  if (message != NULL)
+    {
+      usock_channel_enqueue (self, route, usock_message_ref (message), operation);
+      usock_outlet_advance (outlet, route, sent);
+    }
+  else
+    {
+      usock_channel_enqueue (self, route,
+                             usock_message_new ((const guint8 *) data + sent, length - sent),
+                             operation);
+      usock_outlet_note_bytes (outlet, sent);
+    }
+  usock_channel_note_activity (self);
+  outlet->funcs->blocked (outlet, route, EAGAIN, TRUE);
+}
+
+/* The kernel takes it, or some of it, now. FALSE with @error set if it never will, and without if it
+ * may later. */
+static gboolean
+channel_send_now (UsockChannel   *self,
+                  UsockRoute     *route,
+                  UsockMessage   *message,
+                  gconstpointer   data,
+                  gsize           length,
+                  UsockOperation *operation,
+                  GError        **error)
+{
+  UsockOutlet *outlet = &self->outlet;
+  gssize result = usock_outlet_write (outlet, route, message, data, length);
+
+  if (result == (gssize) length)
+    channel_sent_all (self, message, length, operation);
+  else if (result >= 0)
+    channel_sent_part (self, route, message, data, length, result, operation);
+  else if (usock_outlet_may_send_later (-result))
+    outlet->funcs->blocked (outlet, route, -result, FALSE);
+  else
+    usock_channel_set_send_error (self, route, -result, length,
+                                  message != NULL ? usock_message_get_n_fds (message) : 0, error);
+  return result >= 0;
+}
+
+/* Sends at once if nothing waits on the route, else queues. An @operation is the channel's if
+ * this succeeds, and waits however full the queue is; without one the limit holds. @message may
+ * be NULL, for plain bytes. */
+gboolean
+usock_channel_send_on (UsockChannel    *self,
+                       UsockRoute      *route,
+                       UsockMessage    *message,
+                       gconstpointer    data,
+                       gsize            length,
+                       UsockOperation  *operation,
+                       GError         **error)
+{
+  guint n_fds = message != NULL ? usock_message_get_n_fds (message) : 0;
+  g_autoptr (GError) reason = NULL;
+
+  if (!channel_check_sendable (self, error)
+      || (n_fds > 0 && !USOCK_CHANNEL_GET_CLASS (self)->check_fds (self, length, error)))
+    return FALSE;
+
+  if (operation != NULL && usock_operation_is_cancelled (operation))
+    {
+      usock_channel_cancel_operation (self, operation);
+      return TRUE;
     }
 
-  /* UDP's word for it. */
-  if (result == -EDESTADDRREQ)
-    result = -ENOTCONN;
+  if (usock_outlet_may_send_now (&self->outlet, route))
+    {
+      if (channel_send_now (self, route, message, data, length, operation, &reason))
+        return TRUE;
+      if (reason != NULL)
+        {
+          g_propagate_error (error, g_steal_pointer (&reason));
+          return FALSE;
+        }
+    }
 
-  /* The kernel says that the peer is gone once, and then that there never was one. */
-  return result == -ENOTCONN && self->target != NULL ? -ECONNREFUSED : result;
+  if (!channel_check_room (self, route, length, n_fds, operation != NULL, error))
+    return FALSE;
+
+  usock_channel_enqueue (self, route,
+                         message != NULL ? usock_message_ref (message)
+                                         : usock_message_new (data, length),
+                         operation);
+  return TRUE;
+}
+
+/* Of a stream: how many messages were accepted, where that many bytes have left. */
+static gsize
+channel_sent_joined (UsockChannel  *self,
+                     UsockMessage **messages,
+                     guint          n_messages,
+                     gsize          sent)
+{
+  gsize accepted = 0;
+
+  for (; accepted < n_messages; accepted++)
+    {
+      gsize length = usock_message_get_length (messages[accepted]);
+
+      if (sent < length)
+        break;
+      channel_sent_all (self, messages[accepted], length, NULL);
+      sent -= length;
+    }
+
+  if (sent > 0)
+    {
+      channel_sent_part (self, self->outlet.route, messages[accepted], NULL, 0, sent, NULL);
+      accepted++;
+    }
+  return accepted;
+}
+
+/* Several in one system call. How many were accepted; 0 if the first has to go in the ordinary way,
+ * and with @error set if it cannot. */
+static gsize
+channel_send_together (UsockChannel           *self,
+                       UsockMessage          **messages,
+                       const UsockIoOutgoing  *outgoing,
+                       guint                   n,
+                       GError                **error)
+{
+  UsockOutlet *outlet = &self->outlet;
+  gsize length = usock_message_get_length (messages[0]);
+  gboolean joins = outlet->funcs->fits == NULL;
+  gssize result = joins ? usock_outlet_write_joined (outlet, outgoing, n)
+                        : usock_outlet_write_batch (outlet, outlet->route, outgoing, n);
+
+  if (result >= 0 && joins)
+    return channel_sent_joined (self, messages, n, result);
+  for (gssize i = 0; i < result; i++)
+    channel_sent_all (self, messages[i], usock_message_get_length (messages[i]), NULL);
+  if (result >= 0)
+    return result;
+
+  /* What the kernel says only once must not be lost by asking again. */
+  if (!usock_outlet_may_send_later (-result)
+      && (outlet->funcs->repair == NULL
+          || !outlet->funcs->repair (outlet, outlet->route, length, &result)))
+    usock_channel_set_send_error (self, outlet->route, -result, length, 0, error);
+  return 0;
+}
+
+/* The first few in one system call if they are bytes only and nothing waits; else the first one, in
+ * the ordinary way. Returns how many were accepted. */
+gsize
+usock_channel_send_some (UsockChannel   *self,
+                         UsockMessage  **messages,
+                         gsize           n_messages,
+                         GError        **error)
+{
+  UsockIoOutgoing outgoing[USOCK_IO_BATCH_MAX];
+  struct iovec iov[USOCK_OUTLET_IOV];
+  UsockOutlet *outlet = &self->outlet;
+  g_autoptr (GError) reason = NULL;
+  guint n = 0;
+  gsize accepted;
+
+  if (!channel_check_sendable (self, error))
+    return 0;
+
+  if (usock_outlet_may_send_now (outlet, outlet->route))
+    n = usock_outlet_gather (messages, n_messages, outgoing, iov);
+  if (n > 1)
+    {
+      accepted = channel_send_together (self, messages, outgoing, n, &reason);
+      if (reason != NULL)
+        {
+          g_propagate_error (error, g_steal_pointer (&reason));
+          return 0;
+        }
+      if (accepted > 0)
+        return accepted;
+    }
+
+  return usock_channel_send_on (self, outlet->route, messages[0], NULL,
+                                usock_message_get_length (messages[0]), NULL, error);
+}
+
+/* From a turn, or the end of one: what was settled is told and released, which may run foreign
+ * code. */
+void
+usock_channel_settle (UsockChannel *self)
+{
+  UsockSettled settled;
+
+  while (usock_outlet_take_settled (&self->outlet, &settled))
+    {
+      if (settled.operation == NULL)
+        g_clear_error (&settled.error);
+      /* One that stood on several routes has failed on another already. */
+      else if (usock_operation_is_decided (settled.operation))
+        {
+          g_object_unref (settled.operation);
+          g_clear_error (&settled.error);
+        }
+      else if (settled.error != NULL)
+        usock_pending_fail (&self->pending, settled.operation, settled.error);
+      else
+        usock_pending_succeed (&self->pending, settled.operation, NULL, NULL);
+      g_clear_pointer (&settled.message, usock_message_unref);
+    }
+}
+
+/* With @force also what waits for an event; events do not come for everything. What leaves is told
+ * in a turn. */
+void
+usock_channel_flush (UsockChannel *self,
+                     gboolean      force)
+{
+  UsockOutlet *outlet = &self->outlet;
+  guint64 before = outlet->bytes_written + outlet->messages_written;
+
+  usock_outlet_flush (outlet, g_get_monotonic_time (), force);
+  if (outlet->bytes_written + outlet->messages_written != before)
+    usock_channel_note_activity (self);
+  if (outlet->n_corks == 0 && usock_channel_is_connection (self) && outlet->n_queued == 0)
+    usock_watch_want_writable (&usock_channel_socket (self)->watch,
+                               outlet->needs_drain && outlet->route->blocked);
+}
+
+/* Once our side has ended and nothing waits, the peer is told. */
+void
+usock_channel_finish_writing (UsockChannel *self)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+
+  if (!self->ending || self->ended || self->outlet.n_queued > 0
+      || !usock_channel_is_connected (self))
+    return;
+
+  /* ENOTCONN: the peer is gone, and needs no telling. */
+  usock_io_shutdown (socket->fd, SHUT_WR);
+  self->ended = TRUE;
+  usock_watch_wake (&socket->watch);
+  usock_pending_end_enders (&self->pending, NULL);
+}
+
+/* No more is accepted, and the peer is told when all that was has left. */
+void
+usock_channel_begin_end (UsockChannel *self)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+
+  if (self->ending || socket->state == USOCK_STATE_NEW || socket->state == USOCK_STATE_CLOSED)
+    return;
+
+  self->ending = TRUE;
+  if (self->outlet.n_corks > 0)
+    {
+      self->outlet.n_corks = 0;
+      self->outlet.route->stalled_since = g_get_monotonic_time ();
+      usock_watch_wake (&socket->watch);
+    }
+  if (usock_channel_is_connected (self))
+    usock_channel_derive_state (self);
+  usock_channel_finish_writing (self);
 }

@@ -58,39 +58,66 @@ typedef enum
 } UsockChannelProperty;
 
 static GParamSpec *properties[PROP_ALLOW_HALF_OPEN + 1];
-guint usock_channel_signals[USOCK_CHANNEL_N_SIGNALS];
-
-static void
-usock_channel_each_route (UsockChannel   *self,
-                          UsockRouteFunc  func,
-                          gpointer        user_data)
-{
-  func (self, self->route, user_data);
-}
 
 static void
 usock_channel_stop_connecting (UsockChannel *self)
 {
 }
 
-static void
-usock_channel_blocked (UsockChannel *self,
-                       UsockRoute   *route,
-                       int           errnum,
-                       gboolean      progress)
+/* The kernel would take the message, and drop the descriptors. */
+static gboolean
+usock_channel_check_fds (UsockChannel  *self,
+                         gsize          length,
+                         GError       **error)
 {
-  usock_channel_wait_for_room (self, route, errnum);
+  if (usock_channel_socket (self)->family == AF_UNIX)
+    return TRUE;
+
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+               _("Could not send to “%s”: descriptors do not leave this machine"),
+               usock_channel_peer (self));
+  return FALSE;
 }
 
-/* What was accepted must not vanish without a word. */
 static void
-usock_channel_lost (UsockChannel *self,
-                    UsockRoute   *route,
-                    const GError *error)
+usock_channel_refuse (UsockChannel *self,
+                      GError       *error)
 {
-  if (self->lost == NULL)
-    self->lost = g_error_copy (error);
-  usock_channel_break (self, g_error_copy (error));
+  usock_socket_fail (usock_channel_socket (self), error);
+}
+
+static void
+usock_channel_stalled (UsockChannel *self,
+                       UsockRoute   *route,
+                       GError       *error)
+{
+  usock_socket_fail (usock_channel_socket (self), error);
+}
+
+static gboolean
+usock_channel_is_over (UsockChannel *self)
+{
+  return self->end_told;
+}
+
+/* What the system refuses is recorded, and the property stays as it was. */
+static gboolean
+channel_set_option (UsockChannel *self,
+                    int           (*set) (int, gboolean),
+                    gboolean      value)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  int result;
+
+  if (socket->fd == -1 || socket->family != AF_UNIX)
+    return TRUE;
+  if (!usock_socket_check (socket, NULL))
+    return FALSE;
+
+  result = set (socket->fd, value);
+  if (result < 0)
+    usock_socket_record (socket, USOCK_IO_SET_OPTION, -result);
+  return result == 0;
 }
 
 /* In whatever thread drops a message. */
@@ -100,20 +127,27 @@ channel_fds_fell (gpointer watch)
   usock_watch_interrupt (watch);
 }
 
+/* Before this the instance is of its parents' classes, one after the other. */
+static void
+usock_channel_constructed (GObject *object)
+{
+  UsockChannel *self = USOCK_CHANNEL (object);
+
+  self->inlet.funcs = USOCK_CHANNEL_GET_CLASS (self)->inlet;
+  self->outlet.funcs = USOCK_CHANNEL_GET_CLASS (self)->outlet;
+
+  G_OBJECT_CLASS (usock_channel_parent_class)->constructed (object);
+}
+
 static void
 usock_channel_finalize (GObject *object)
 {
   UsockChannel *self = USOCK_CHANNEL (object);
 
-  usock_queue_clear (&self->inbox);
-  usock_queue_clear (&self->receivers);
-  usock_queue_clear (&self->enders);
-  usock_queue_clear (&self->own_route.queue);
-  g_clear_pointer (&self->target, usock_name_free);
-  g_clear_error (&self->broken);
-  g_clear_error (&self->verdict);
-  g_clear_error (&self->lost);
-  g_clear_pointer (&self->tally, usock_tally_abandon);
+  usock_pending_clear (&self->pending);
+  usock_outlet_clear (&self->outlet);
+  usock_inlet_clear (&self->inlet);
+  g_clear_pointer (&self->approach.target, usock_name_free);
 
   G_OBJECT_CLASS (usock_channel_parent_class)->finalize (object);
 }
@@ -132,16 +166,16 @@ usock_channel_get_property (GObject    *object,
       g_value_set_boolean (value, self->paused);
       break;
     case PROP_QUEUED_BYTES:
-      g_value_set_uint64 (value, self->queued_cost);
+      g_value_set_uint64 (value, self->outlet.queued_cost);
       break;
     case PROP_HIGH_WATER_MARK:
-      g_value_set_uint64 (value, self->high_water_mark);
+      g_value_set_uint64 (value, self->outlet.high_water_mark);
       break;
     case PROP_QUEUE_LIMIT:
-      g_value_set_uint64 (value, self->queue_limit);
+      g_value_set_uint64 (value, self->outlet.queue_limit);
       break;
     case PROP_READ_BUFFER_SIZE:
-      g_value_set_uint (value, self->read_buffer_size);
+      g_value_set_uint (value, self->inlet.read_buffer_size);
       break;
     case PROP_IDLE_TIMEOUT:
       g_value_set_uint (value, self->idle_timeout);
@@ -153,16 +187,16 @@ usock_channel_get_property (GObject    *object,
       g_value_set_uint (value, self->connect_timeout);
       break;
     case PROP_PASS_CREDENTIALS:
-      g_value_set_boolean (value, self->pass_credentials);
+      g_value_set_boolean (value, self->inlet.pass_credentials);
       break;
     case PROP_PASS_PIDFD:
-      g_value_set_boolean (value, self->pass_pidfd);
+      g_value_set_boolean (value, self->inlet.pass_pidfd);
       break;
     case PROP_MAX_FDS:
-      g_value_set_uint (value, self->max_fds);
+      g_value_set_uint (value, self->inlet.max_fds);
       break;
     case PROP_MAX_HELD_FDS:
-      g_value_set_uint (value, self->max_held_fds);
+      g_value_set_uint (value, self->inlet.max_held_fds);
       break;
     case PROP_ALLOW_HALF_OPEN:
       g_value_set_boolean (value, self->allow_half_open);
@@ -391,124 +425,13 @@ channel_install_properties (GObjectClass *object_class)
   g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
 }
 
-static guint
-channel_new_signal (const char *name)
-{
-  return g_signal_new (name, USOCK_TYPE_CHANNEL, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                       G_TYPE_NONE, 0);
-}
-
-static guint
-channel_new_signal_with (const char *name,
-                         GType       argument)
-{
-  return g_signal_new (name, USOCK_TYPE_CHANNEL, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                       G_TYPE_NONE, 1, argument);
-}
-
-static void
-channel_install_signals (void)
-{
-  guint *signals = usock_channel_signals;
-
-  /**
-   * UsockChannel::connect:
-   * @self: the channel
-   *
-   * Emitted once when the connection is made.
-   *
-   * Since: 1.0
-   */
-  signals[USOCK_CHANNEL_SIGNAL_CONNECT] = channel_new_signal ("connect");
-
-  /**
-   * UsockChannel::data:
-   * @self: the channel
-   * @bytes: the payload of one message
-   *
-   * Emitted for each message, with its payload alone; the fastest way to
-   * receive. It is a `bytes` in Python and a `Uint8Array` in JavaScript, to keep
-   * as long as you like.
-   *
-   * In C and Vala the array is the library's, is used again, and may not be
-   * changed: copy what you keep. A NUL, which does not count, stands behind the
-   * last byte.
-   *
-   * Since: 1.0
-   */
-  signals[USOCK_CHANNEL_SIGNAL_DATA]
-      = channel_new_signal_with ("data", G_TYPE_BYTE_ARRAY | G_SIGNAL_TYPE_STATIC_SCOPE);
-
-  /**
-   * UsockChannel::message:
-   * @self: the channel
-   * @message: one message
-   *
-   * Emitted for each message, with everything that came along. Descriptors
-   * that were not taken from it are closed when the emission is over, so take
-   * them before anything asynchronous.
-   *
-   * Since: 1.0
-   */
-  signals[USOCK_CHANNEL_SIGNAL_MESSAGE] = channel_new_signal_with ("message", USOCK_TYPE_MESSAGE);
-
-  /**
-   * UsockChannel::batch:
-   * @self: the channel
-   * @batch: (element-type GByteArray): the payloads of one or more messages
-   *
-   * Emitted instead of [signal@Usock.Channel::data], if anybody listens to it,
-   * with all the messages that were waiting. For scripts that receive more
-   * than some hundred thousand messages a second. In C and Vala the arrays are
-   * the library's, as with [signal@Usock.Channel::data].
-   *
-   * Since: 1.0
-   */
-  signals[USOCK_CHANNEL_SIGNAL_BATCH]
-      = channel_new_signal_with ("batch", G_TYPE_PTR_ARRAY | G_SIGNAL_TYPE_STATIC_SCOPE);
-
-  /**
-   * UsockChannel::drain:
-   * @self: the channel
-   *
-   * Emitted when nothing waits to be sent any more, after the
-   * [property@Usock.Channel:high-water-mark] was passed or sending failed with
-   * `G_IO_ERROR_WOULD_BLOCK`.
-   *
-   * Since: 1.0
-   */
-  signals[USOCK_CHANNEL_SIGNAL_DRAIN] = channel_new_signal ("drain");
-
-  /**
-   * UsockChannel::end:
-   * @self: the channel
-   *
-   * Emitted once when the peer has ended and everything it sent was
-   * delivered.
-   *
-   * Since: 1.0
-   */
-  signals[USOCK_CHANNEL_SIGNAL_END] = channel_new_signal ("end");
-
-  /**
-   * UsockChannel::timeout:
-   * @self: the channel
-   *
-   * Emitted once when nothing was received or sent for
-   * [property@Usock.Channel:idle-timeout] milliseconds, and again only after
-   * something was. It closes nothing.
-   *
-   * Since: 1.0
-   */
-  signals[USOCK_CHANNEL_SIGNAL_TIMEOUT] = channel_new_signal ("timeout");
-}
-
 static void
 usock_channel_class_init (UsockChannelClass *class)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (class);
   UsockSocketClass *socket_class = (UsockSocketClass *) class;
 
+  object_class->constructed = usock_channel_constructed;
   object_class->finalize = usock_channel_finalize;
   object_class->get_property = usock_channel_get_property;
   object_class->set_property = usock_channel_set_property;
@@ -522,75 +445,32 @@ usock_channel_class_init (UsockChannelClass *class)
   socket_class->holds_input = usock_channel_holds_input;
   socket_class->shutdown = usock_channel_shutdown;
 
+  class->inlet = &usock_inlet_packets;
+  class->outlet = &usock_channel_packets;
+  class->prepare = usock_channel_prepare_packets;
   class->connect = usock_channel_connect_new;
   class->retry_connect = usock_channel_retry_connect;
   class->stop_connecting = usock_channel_stop_connecting;
-  class->each_route = usock_channel_each_route;
-  class->blocked = usock_channel_blocked;
-  class->lost = usock_channel_lost;
+  class->check_fds = usock_channel_check_fds;
+  class->refuse = usock_channel_refuse;
+  class->stalled = usock_channel_stalled;
+  class->is_over = usock_channel_is_over;
 
   channel_install_properties (object_class);
-  channel_install_signals ();
+  usock_channel_install_signals ();
 }
 
 static void
 usock_channel_init (UsockChannel *self)
 {
-  self->read_buffer_size = 256 * 1024;
-  self->high_water_mark = 64 * 1024;
-  self->queue_limit = 16 * 1024 * 1024;
+  usock_inlet_init (&self->inlet);
+  usock_outlet_init (&self->outlet, self);
+  usock_pending_init (&self->pending);
+  self->inlet.read_buffer_size = 256 * 1024;
+  self->outlet.high_water_mark = 64 * 1024;
+  self->outlet.queue_limit = 16 * 1024 * 1024;
   self->send_timeout = 30 * 1000;
   self->connect_timeout = 30 * 1000;
-  self->batch_size = 1;
-  self->route = &self->own_route;
-  g_queue_init (&self->completed);
-}
-
-/**
- * usock_channel_pause:
- * @self: a channel
- *
- * Stops delivery at once, even in the middle of what one system call read.
- * What is not delivered waits, in the kernel for the most part, so that the
- * peer is held up in the end. Has no effect on
- * [method@Usock.Channel.receive_async] calls but to let them wait. While it is
- * paused, a channel whose peer is gone stays open.
- *
- * Since: 1.0
- */
-void
-usock_channel_pause (UsockChannel *self)
-{
-  g_return_if_fail (USOCK_IS_CHANNEL (self));
-  usock_socket_return_if_not_ours (self);
-
-  if (self->paused)
-    return;
-
-  self->paused = TRUE;
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_PAUSED]);
-}
-
-/**
- * usock_channel_resume:
- * @self: a channel
- *
- * Goes on with delivery after [method@Usock.Channel.pause].
- *
- * Since: 1.0
- */
-void
-usock_channel_resume (UsockChannel *self)
-{
-  g_return_if_fail (USOCK_IS_CHANNEL (self));
-  usock_socket_return_if_not_ours (self);
-
-  if (!self->paused)
-    return;
-
-  self->paused = FALSE;
-  usock_watch_wake (&usock_channel_socket (self)->watch);
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_PAUSED]);
 }
 
 /**
@@ -609,7 +489,7 @@ usock_channel_get_bytes_read (UsockChannel *self)
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
 
-  return self->bytes_read;
+  return self->inlet.bytes_read;
 }
 
 /**
@@ -628,7 +508,7 @@ usock_channel_get_bytes_written (UsockChannel *self)
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
 
-  return self->bytes_written;
+  return self->outlet.bytes_written;
 }
 
 /**
@@ -647,7 +527,7 @@ usock_channel_get_messages_read (UsockChannel *self)
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
 
-  return self->messages_read;
+  return self->inlet.messages_read;
 }
 
 /**
@@ -666,7 +546,7 @@ usock_channel_get_messages_written (UsockChannel *self)
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
 
-  return self->messages_written;
+  return self->outlet.messages_written;
 }
 
 /**
@@ -703,7 +583,7 @@ usock_channel_get_queued_bytes (UsockChannel *self)
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
 
-  return self->queued_cost;
+  return self->outlet.queued_cost;
 }
 
 /**
@@ -721,7 +601,7 @@ usock_channel_get_high_water_mark (UsockChannel *self)
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
 
-  return self->high_water_mark;
+  return self->outlet.high_water_mark;
 }
 
 /**
@@ -740,10 +620,10 @@ usock_channel_set_high_water_mark (UsockChannel *self,
   g_return_if_fail (USOCK_IS_CHANNEL (self));
   usock_socket_return_if_not_ours (self);
 
-  if (self->high_water_mark == high_water_mark)
+  if (self->outlet.high_water_mark == high_water_mark)
     return;
 
-  self->high_water_mark = high_water_mark;
+  self->outlet.high_water_mark = high_water_mark;
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_HIGH_WATER_MARK]);
 }
 
@@ -762,7 +642,7 @@ usock_channel_get_queue_limit (UsockChannel *self)
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
 
-  return self->queue_limit;
+  return self->outlet.queue_limit;
 }
 
 /**
@@ -781,10 +661,10 @@ usock_channel_set_queue_limit (UsockChannel *self,
   g_return_if_fail (USOCK_IS_CHANNEL (self));
   usock_socket_return_if_not_ours (self);
 
-  if (self->queue_limit == queue_limit)
+  if (self->outlet.queue_limit == queue_limit)
     return;
 
-  self->queue_limit = queue_limit;
+  self->outlet.queue_limit = queue_limit;
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_QUEUE_LIMIT]);
 }
 
@@ -803,7 +683,7 @@ usock_channel_get_read_buffer_size (UsockChannel *self)
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
 
-  return self->read_buffer_size;
+  return self->inlet.read_buffer_size;
 }
 
 /**
@@ -823,10 +703,10 @@ usock_channel_set_read_buffer_size (UsockChannel *self,
   usock_socket_return_if_not_ours (self);
 
   read_buffer_size = CLAMP (read_buffer_size, 1, READ_BUFFER_MAX);
-  if (self->read_buffer_size == read_buffer_size)
+  if (self->inlet.read_buffer_size == read_buffer_size)
     return;
 
-  self->read_buffer_size = read_buffer_size;
+  self->inlet.read_buffer_size = read_buffer_size;
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_READ_BUFFER_SIZE]);
 }
 
@@ -870,7 +750,7 @@ usock_channel_set_idle_timeout (UsockChannel *self,
 
   self->idle_timeout = idle_timeout;
   self->last_activity = g_get_monotonic_time ();
-  self->idle_emitted = FALSE;
+  self->idle_told = FALSE;
   if (usock_channel_is_connected (self))
     usock_channel_schedule (self);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_IDLE_TIMEOUT]);
@@ -975,7 +855,7 @@ usock_channel_get_pass_credentials (UsockChannel *self)
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
 
-  return self->pass_credentials;
+  return self->inlet.pass_credentials;
 }
 
 /**
@@ -995,12 +875,11 @@ usock_channel_set_pass_credentials (UsockChannel *self,
   usock_socket_return_if_not_ours (self);
 
   pass_credentials = !!pass_credentials;
-  if (self->pass_credentials == pass_credentials)
+  if (self->inlet.pass_credentials == pass_credentials
+      || !channel_set_option (self, usock_io_set_credentials, pass_credentials))
     return;
 
-  self->pass_credentials = pass_credentials;
-  if (usock_channel_socket (self)->fd != -1)
-    usock_channel_prepare_fd (self, usock_channel_socket (self)->fd);
+  self->inlet.pass_credentials = pass_credentials;
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_PASS_CREDENTIALS]);
 }
 
@@ -1020,7 +899,7 @@ usock_channel_get_pass_pidfd (UsockChannel *self)
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
 
-  return self->pass_pidfd;
+  return self->inlet.pass_pidfd;
 }
 
 /**
@@ -1041,12 +920,11 @@ usock_channel_set_pass_pidfd (UsockChannel *self,
   usock_socket_return_if_not_ours (self);
 
   pass_pidfd = !!pass_pidfd;
-  if (self->pass_pidfd == pass_pidfd)
+  if (self->inlet.pass_pidfd == pass_pidfd
+      || !channel_set_option (self, usock_io_set_pidfds, pass_pidfd))
     return;
 
-  self->pass_pidfd = pass_pidfd;
-  if (usock_channel_socket (self)->fd != -1)
-    usock_channel_prepare_fd (self, usock_channel_socket (self)->fd);
+  self->inlet.pass_pidfd = pass_pidfd;
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_PASS_PIDFD]);
 }
 
@@ -1065,7 +943,7 @@ usock_channel_get_max_fds (UsockChannel *self)
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
 
-  return self->max_fds;
+  return self->inlet.max_fds;
 }
 
 /**
@@ -1084,12 +962,11 @@ usock_channel_set_max_fds (UsockChannel *self,
   g_return_if_fail (USOCK_IS_CHANNEL (self));
   usock_socket_return_if_not_ours (self);
 
-  if (self->max_fds == max_fds)
+  if (self->inlet.max_fds == max_fds
+      || !channel_set_option (self, usock_io_refuse_fds, max_fds == 0))
     return;
 
-  self->max_fds = max_fds;
-  if (usock_channel_socket (self)->fd != -1)
-    usock_channel_prepare_fd (self, usock_channel_socket (self)->fd);
+  self->inlet.max_fds = max_fds;
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAX_FDS]);
 }
 
@@ -1108,7 +985,7 @@ usock_channel_get_max_held_fds (UsockChannel *self)
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
 
-  return self->max_held_fds;
+  return self->inlet.max_held_fds;
 }
 
 /**
@@ -1130,13 +1007,13 @@ usock_channel_set_max_held_fds (UsockChannel *self,
   g_return_if_fail (USOCK_IS_CHANNEL (self));
   usock_socket_return_if_not_ours (self);
 
-  if (self->max_held_fds == max_held_fds)
+  if (self->inlet.max_held_fds == max_held_fds)
     return;
 
   watch = &usock_channel_socket (self)->watch;
-  if (self->tally == NULL)
-    self->tally = usock_tally_new (channel_fds_fell, watch);
-  self->max_held_fds = max_held_fds;
+  if (self->inlet.tally == NULL)
+    self->inlet.tally = usock_tally_new (channel_fds_fell, watch);
+  self->inlet.max_held_fds = max_held_fds;
   if (usock_channel_is_connected (self))
     usock_watch_wake (watch);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAX_HELD_FDS]);

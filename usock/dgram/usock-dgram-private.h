@@ -52,6 +52,7 @@ struct _UsockDgram
   gboolean unlink_on_close;
   gboolean bound;  /* has a name */
   gboolean paired; /* has a peer that needs none */
+  gboolean stows;  /* a send that fails costs what was received */
   gboolean connected;
   gboolean scattered; /* has sent to more than one */
   gboolean announce;  /* bound, and the signal still to come */
@@ -97,17 +98,7 @@ void             usock_dgram_retry            (UsockDgram      *self);
 void             usock_dgram_emit_failures    (UsockDgram      *self);
 void             usock_dgram_check_congestion (UsockDgram      *self);
 
-/* What the channel asks of it. */
-void             usock_dgram_each_route       (UsockChannel    *channel,
-                                               UsockRouteFunc   func,
-                                               gpointer         user_data);
-void             usock_dgram_blocked          (UsockChannel    *channel,
-                                               UsockRoute      *base,
-                                               int              errnum,
-                                               gboolean         progress);
-gboolean         usock_dgram_expand           (UsockChannel    *channel);
-void             usock_dgram_lost             (UsockChannel    *channel,
-                                               UsockRoute      *base,
-                                               const GError    *error);
+/* What the outlet asks of it. */
+extern const UsockOutletFuncs usock_dgram_outlet;
 
 G_END_DECLS

@@ -77,23 +77,25 @@ dgram_list_routes (UsockDgram *self)
   return list;
 }
 
-void
-usock_dgram_each_route (UsockChannel   *channel,
-                        UsockRouteFunc  func,
-                        gpointer        user_data)
+static void
+dgram_each_route (UsockOutlet    *outlet,
+                  UsockRouteFunc  func,
+                  gpointer        user_data)
 {
-  UsockDgram *self = USOCK_DGRAM (channel);
+  UsockDgram *self = outlet->owner;
   g_autoptr (GPtrArray) list = NULL;
 
+  if (self->routes == NULL)
+    return;
   if (g_hash_table_size (self->routes) == 0)
     {
-      func (channel, &self->peer->base, user_data);
+      func (outlet, &self->peer->base, user_data);
       return;
     }
 
   list = dgram_list_routes (self);
   for (guint i = 0; i < list->len; i++)
-    func (channel, list->pdata[i], user_data);
+    func (outlet, list->pdata[i], user_data);
 }
 
 static void
@@ -145,7 +147,7 @@ static void
 route_retry_own (UsockDgramRoute *route)
 {
   UsockDgram *self = route->dgram;
-  gint64 now = usock_reactor_get_time (USOCK_SOCKET (self)->reactor);
+  gint64 now = g_get_monotonic_time ();
 
   if (self->own_retry_at <= now)
     {
@@ -186,7 +188,7 @@ route_wait_for_peer (UsockDgramRoute *route,
                      UsockIoRoom      room)
 {
   UsockDgram *self = route->dgram;
-  const UsockName *target = USOCK_CHANNEL (self)->target;
+  const UsockName *target = USOCK_CHANNEL (self)->approach.target;
 
   route_wait_for_own (route);
   if (!self->scattered || USOCK_SOCKET (self)->family != AF_UNIX)
@@ -221,12 +223,13 @@ route_wait (UsockDgramRoute *route)
 
 /* Of many who wait for one receiver each free place wakes all. Who finds it taken stays out of
  * the race for a moment, longer each time, before it waits again. */
-void
-usock_dgram_blocked (UsockChannel *channel,
-                     UsockRoute   *base,
-                     int           errnum,
-                     gboolean      progress)
+static void
+dgram_blocked (UsockOutlet *outlet,
+               UsockRoute  *base,
+               int          errnum,
+               gboolean     progress)
 {
+  UsockChannel *channel = outlet->owner;
   UsockDgramRoute *route = (UsockDgramRoute *) base;
 
   base->blocked = TRUE;
@@ -239,7 +242,7 @@ usock_dgram_blocked (UsockChannel *channel,
     route->delay = route->dgram->own_delay = 0;
   route->unwatched = errnum != EAGAIN;
   if (route->unwatched)
-    usock_channel_wait_for_room (channel, base, errnum);
+    usock_channel_wait_for_room (outlet, base, errnum, progress);
   else if (route->woken && !progress)
     route_retry_later (route);
   else
@@ -249,9 +252,9 @@ usock_dgram_blocked (UsockChannel *channel,
 }
 
 static void
-dgram_own_room (UsockChannel *channel,
-                UsockRoute   *base,
-                gpointer      woken)
+dgram_own_room (UsockOutlet *outlet,
+                UsockRoute  *base,
+                gpointer     woken)
 {
   UsockDgramRoute *route = (UsockDgramRoute *) base;
 
@@ -271,7 +274,7 @@ dgram_scatter (UsockDgram *self)
     return;
 
   self->scattered = TRUE;
-  usock_dgram_each_route (USOCK_CHANNEL (self), dgram_own_room, NULL);
+  dgram_each_route (&USOCK_CHANNEL (self)->outlet, dgram_own_room, NULL);
 }
 
 static void
@@ -319,17 +322,16 @@ usock_dgram_find_route (UsockDgram *self,
 }
 
 /* Who does not read keeps what we sent him in our send buffer, and leaves nothing to others. */
-gboolean
-usock_dgram_expand (UsockChannel *channel)
+static gboolean
+dgram_expand (UsockDgram *self)
 {
-  UsockDgram *self = USOCK_DGRAM (channel);
   int fd = USOCK_SOCKET (self)->fd;
 
   if (!self->scattered || self->send_buffer_size > 0 || USOCK_SOCKET (self)->family != AF_UNIX
       || usock_io_get_room (fd) != USOCK_IO_FULL || !usock_io_grow_buffer (fd))
     return FALSE;
 
-  usock_dgram_each_route (channel, dgram_own_room, NULL);
+  dgram_each_route (&USOCK_CHANNEL (self)->outlet, dgram_own_room, NULL);
   return TRUE;
 }
 
@@ -350,7 +352,7 @@ route_hand_over (UsockDgramRoute *from,
 {
   if (to->base.queue.length == 0)
     to->base.stalled_since = from->base.stalled_since;
-  usock_channel_move_queued (USOCK_CHANNEL (from->dgram), &from->base, &to->base);
+  usock_outlet_move_queued (&USOCK_CHANNEL (from->dgram)->outlet, &from->base, &to->base);
   to->congested |= from->congested;
   to->announced |= from->announced;
   if (to->congested && to->base.queue.length == 0)
@@ -372,7 +374,8 @@ dgram_abandon_peer (UsockDgram *self)
 
   g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
                        _("Could not send: the socket was connected to another peer"));
-  usock_channel_drop_route (USOCK_CHANNEL (self), &self->peer->base, error);
+  usock_outlet_drop_messages (&USOCK_CHANNEL (self)->outlet, &self->peer->base, error);
+  usock_watch_wake (&USOCK_SOCKET (self)->watch);
 }
 
 static void
@@ -381,11 +384,11 @@ dgram_leave_peer (UsockDgram *self)
   UsockChannel *channel = USOCK_CHANNEL (self);
   UsockDgramRoute *peer = self->peer;
 
-  if (channel->target == NULL)
+  if (channel->approach.target == NULL)
     dgram_abandon_peer (self);
   else if (peer->base.queue.length > 0 || peer->congested)
     {
-      UsockDgramRoute *route = dgram_get_route (self, g_steal_pointer (&channel->target));
+      UsockDgramRoute *route = dgram_get_route (self, g_steal_pointer (&channel->approach.target));
 
       dgram_keep_route (self, route);
       route_hand_over (peer, route);
@@ -393,7 +396,7 @@ dgram_leave_peer (UsockDgram *self)
     }
 
   route_reset (peer);
-  g_clear_pointer (&channel->target, usock_name_free);
+  g_clear_pointer (&channel->approach.target, usock_name_free);
   g_clear_pointer (&peer->text, g_free);
 }
 
@@ -410,7 +413,7 @@ usock_dgram_change_peer (UsockDgram *self,
   dgram_forget_recent (self);
   dgram_leave_peer (self);
 
-  USOCK_CHANNEL (self)->target = target;
+  USOCK_CHANNEL (self)->approach.target = target;
   self->connected = TRUE;
   self->peer->text = usock_name_to_text (target);
   same = g_hash_table_lookup (self->routes, self->peer->text);
@@ -425,9 +428,9 @@ usock_dgram_change_peer (UsockDgram *self,
 /* With nothing in the queue there is nothing to try with. Where nothing tells of room either, it
  * is left to the next send to find out. */
 static void
-dgram_retry_empty (UsockChannel *channel,
-                   UsockRoute   *base,
-                   gpointer      now)
+dgram_retry_empty (UsockOutlet *outlet,
+                   UsockRoute  *base,
+                   gpointer     now)
 {
   UsockDgramRoute *route = (UsockDgramRoute *) base;
 
@@ -447,15 +450,15 @@ void
 usock_dgram_retry (UsockDgram *self)
 {
   UsockSocket *socket = USOCK_SOCKET (self);
-  gint64 now = usock_reactor_get_time (socket->reactor);
+  gint64 now = g_get_monotonic_time ();
 
   if (socket->watch.ready & USOCK_READY_OUT)
     {
       socket->watch.ready &= ~USOCK_READY_OUT;
       usock_watch_want_writable (&socket->watch, FALSE);
-      usock_dgram_each_route (USOCK_CHANNEL (self), dgram_own_room, GINT_TO_POINTER (TRUE));
+      dgram_each_route (&USOCK_CHANNEL (self)->outlet, dgram_own_room, GINT_TO_POINTER (TRUE));
     }
-  usock_dgram_each_route (USOCK_CHANNEL (self), dgram_retry_empty, &now);
+  dgram_each_route (&USOCK_CHANNEL (self)->outlet, dgram_retry_empty, &now);
 }
 
 static void
@@ -466,19 +469,109 @@ failure_free (DgramFailure *failure)
   g_free (failure);
 }
 
-void
-usock_dgram_lost (UsockChannel *channel,
-                  UsockRoute   *base,
-                  const GError *error)
+/* Once the socket is closed its own end says it all. */
+static void
+dgram_lost (UsockOutlet  *outlet,
+            UsockRoute   *base,
+            const GError *error)
 {
-  UsockDgram *self = USOCK_DGRAM (channel);
-  DgramFailure *failure = g_new0 (DgramFailure, 1);
+  UsockDgram *self = outlet->owner;
+  DgramFailure *failure;
 
+  if (!usock_channel_is_connected (USOCK_CHANNEL (self)))
+    {
+      USOCK_CHANNEL (self)->lost = TRUE;
+      return;
+    }
+
+  failure = g_new0 (DgramFailure, 1);
   failure->destination = g_strdup (((UsockDgramRoute *) base)->text);
   failure->error = g_error_copy (error);
   g_queue_push_tail (&self->failures, failure);
   usock_watch_wake (&USOCK_SOCKET (self)->watch);
 }
+
+/* Of one message: the socket has others to send, and stays open. */
+static void
+dgram_failed (UsockOutlet *outlet,
+              UsockRoute  *base,
+              int          errnum)
+{
+  UsockMessage *message = usock_queue_peek (&base->queue, 0)->message;
+  g_autoptr (GError) error = NULL;
+
+  usock_channel_set_send_error (outlet->owner, base, errnum, usock_message_get_length (message),
+                                usock_message_get_n_fds (message), &error);
+  usock_outlet_drop_head (outlet, base, error);
+}
+
+/* A failing send empties the receive queue of a connected datagram socket, see the kernel's
+ * unix_dgram_sendmsg(). One that asks for credentials is given a name, and so may receive too. */
+static void
+dgram_protect (UsockOutlet *outlet,
+               UsockRoute  *base)
+{
+  UsockDgram *self = outlet->owner;
+
+  if (base == outlet->route && (self->stows || USOCK_CHANNEL (self)->inlet.pass_credentials))
+    usock_channel_stow (USOCK_CHANNEL (self));
+}
+
+/* The kernel forgets a peer that is gone. Another may have its path by now. */
+static gboolean
+dgram_find_peer_again (UsockDgram *self)
+{
+  const UsockName *target = USOCK_CHANNEL (self)->approach.target;
+
+  return target != NULL && usock_io_connect (USOCK_SOCKET (self)->fd, target) == 0;
+}
+
+/* What the socket has been told of an earlier message it says at the next call, whatever that is
+ * for. On this machine it says that the peer is gone once, and then that there never was one. */
+static gboolean
+dgram_repair (UsockOutlet *outlet,
+              UsockRoute  *base,
+              gsize        length,
+              gssize      *result)
+{
+  UsockDgram *self = outlet->owner;
+
+  if (*result == -EDESTADDRREQ)
+    *result = -ENOTCONN;
+  if (*result == -ENOBUFS && length > USOCK_IO_MESSAGE_MAX)
+    *result = -EMSGSIZE;
+  if (*result == -EAGAIN)
+    return dgram_expand (self);
+  if (USOCK_SOCKET (self)->family != AF_UNIX || *result == -ECONNRESET)
+    return !usock_outlet_may_send_later (-*result);
+  if (*result == -EMSGSIZE)
+    return usock_io_make_room (outlet->fd, length) == 0;
+  if ((*result != -ECONNREFUSED && *result != -ENOTCONN) || base != outlet->route)
+    return FALSE;
+
+  if (USOCK_CHANNEL (self)->approach.target != NULL)
+    *result = -ECONNREFUSED;
+  return dgram_find_peer_again (self);
+}
+
+static gboolean
+dgram_fits (UsockOutlet *outlet,
+            gsize        length)
+{
+  return USOCK_SOCKET (outlet->owner)->family != AF_UNIX
+         || usock_outlet_packet_fits (outlet, length);
+}
+
+const UsockOutletFuncs usock_dgram_outlet = {
+  .each_route = dgram_each_route,
+  .fits = dgram_fits,
+  .give = usock_outlet_give_packets,
+  .protect = dgram_protect,
+  .repair = dgram_repair,
+  .blocked = dgram_blocked,
+  .failed = dgram_failed,
+  .lost = dgram_lost,
+};
 
 void
 usock_dgram_emit_failures (UsockDgram *self)
@@ -536,7 +629,7 @@ usock_dgram_init_routes (UsockDgram *self)
   self->routes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
                                         (GDestroyNotify) usock_dgram_unref_route);
   self->peer = route_new (self, NULL, NULL);
-  USOCK_CHANNEL (self)->route = &self->peer->base;
+  USOCK_CHANNEL (self)->outlet.route = &self->peer->base;
   g_queue_init (&self->failures);
 }
 
@@ -560,6 +653,7 @@ usock_dgram_free_routes (UsockDgram *self)
 {
   usock_dgram_drop_routes (self);
   g_queue_clear_full (&self->failures, (GDestroyNotify) failure_free);
-  g_hash_table_unref (self->routes);
+  usock_outlet_clear (&USOCK_CHANNEL (self)->outlet);
+  g_clear_pointer (&self->routes, g_hash_table_unref);
   usock_dgram_unref_route (self->peer);
 }

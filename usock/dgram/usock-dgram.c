@@ -131,20 +131,12 @@ usock_dgram_open (UsockDgram  *self,
   return TRUE;
 }
 
-/* The kernel forgets a peer that is gone. Another may have its path by now. */
-static gboolean
-usock_dgram_repair (UsockChannel *channel)
-{
-  return channel->target != NULL
-         && usock_io_connect (USOCK_SOCKET (channel)->fd, channel->target) == 0;
-}
-
 /* Whoever is connected, and can receive, may lose what came when a send fails. */
 static void
 dgram_check_stows (UsockDgram *self)
 {
-  USOCK_CHANNEL (self)->stows = USOCK_SOCKET (self)->family == AF_UNIX && self->connected
-                                && (self->bound || self->paired);
+  self->stows = USOCK_SOCKET (self)->family == AF_UNIX && self->connected
+                && (self->bound || self->paired);
 }
 
 /* Connecting again empties the receive queue too. */
@@ -178,8 +170,33 @@ usock_dgram_connect (UsockChannel  *channel,
   g_clear_object (&socket->remote_address);
   usock_dgram_change_peer (self, g_steal_pointer (&owned));
   dgram_check_stows (self);
-  channel->announce = TRUE;
+  channel->approach.announce = TRUE;
   return TRUE;
+}
+
+/* A datagram is dropped: anybody could send it, and must not be able to close the socket. */
+static void
+usock_dgram_refuse (UsockChannel *channel,
+                    GError       *error)
+{
+  usock_socket_record (USOCK_SOCKET (channel), USOCK_IO_RECEIVE, EMSGSIZE);
+  g_error_free (error);
+}
+
+static void
+usock_dgram_stalled (UsockChannel *channel,
+                     UsockRoute   *route,
+                     GError       *error)
+{
+  usock_outlet_drop_messages (&channel->outlet, route, error);
+  g_error_free (error);
+}
+
+/* Nobody tells a datagram socket that no more will come: what is there counts. */
+static gboolean
+usock_dgram_is_over (UsockChannel *channel)
+{
+  return channel->pending.closer != NULL && !usock_channel_is_wanted (channel);
 }
 
 /* What was decided in the calls since the last turn, and in this one. */
@@ -315,13 +332,12 @@ usock_dgram_class_init (UsockDgramClass *class)
   socket_class->finish = usock_dgram_finish;
   socket_class->orphaned = usock_dgram_orphaned;
 
-  channel_class->connectionless = TRUE;
+  channel_class->inlet = &usock_inlet_datagrams;
+  channel_class->outlet = &usock_dgram_outlet;
   channel_class->connect = usock_dgram_connect;
-  channel_class->each_route = usock_dgram_each_route;
-  channel_class->blocked = usock_dgram_blocked;
-  channel_class->expand = usock_dgram_expand;
-  channel_class->repair = usock_dgram_repair;
-  channel_class->lost = usock_dgram_lost;
+  channel_class->refuse = usock_dgram_refuse;
+  channel_class->stalled = usock_dgram_stalled;
+  channel_class->is_over = usock_dgram_is_over;
 
   /**
    * UsockDgram:mode: (getter get_mode) (setter set_mode)
@@ -450,7 +466,7 @@ usock_dgram_init (UsockDgram *self)
 
   socket->family = AF_UNIX;
   socket->type = SOCK_DGRAM;
-  channel->read_buffer_size = USOCK_IO_MESSAGE_MAX;
+  channel->inlet.read_buffer_size = USOCK_IO_MESSAGE_MAX;
   self->mode = 0600;
   self->unlink_on_close = TRUE;
   usock_dgram_init_routes (self);
@@ -489,8 +505,8 @@ dgram_adopt_names (UsockDgram *self)
   if (text == NULL || (socket->family == AF_UNIX && text[0] != '/' && text[0] != '@'))
     return;
 
-  USOCK_CHANNEL (self)->target = usock_name_new_for_address (remote, NULL);
-  if (USOCK_CHANNEL (self)->target == NULL)
+  USOCK_CHANNEL (self)->approach.target = usock_name_new_for_address (remote, NULL);
+  if (USOCK_CHANNEL (self)->approach.target == NULL)
     return;
   usock_socket_set_label (socket, text);
   self->peer->text = g_steal_pointer (&text);

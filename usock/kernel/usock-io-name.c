@@ -200,6 +200,15 @@ usock_io_get_remote_address (int fd)
   return get_name (getpeername, fd);
 }
 
+/* Whether nothing can be sent or received any more. What is left to read can be read. */
+gboolean
+usock_io_has_hung_up (int fd)
+{
+  struct pollfd poll = { .fd = fd };
+
+  return usock_io_poll (&poll, 1, 0) == 1 && (poll.revents & POLLHUP) != 0;
+}
+
 /* Not the same as an address that cannot be told: a peer may be known under a name of /proc. */
 gboolean
 usock_io_peer_is_missing (int fd)

@@ -189,6 +189,7 @@ GSocketAddress  *usock_io_get_local_address (int                    fd);
 GSocketAddress  *usock_io_get_remote_address (int                   fd);
 
 gboolean         usock_io_peer_is_missing   (int                    fd);
+gboolean         usock_io_has_hung_up       (int                    fd);
 gboolean         usock_io_peer_is_self      (int                    fd);
 
 guint            usock_io_advance_iov       (struct iovec          *iov,

@@ -12,7 +12,7 @@ server_send_to (UsockServer  *self,
 {
   g_autoptr (GError) error = NULL;
 
-  if (self->slow_readers == USOCK_SLOW_READERS_SKIP && channel->n_queued > 0)
+  if (self->slow_readers == USOCK_SLOW_READERS_SKIP && channel->outlet.n_queued > 0)
     {
       self->messages_missed++;
       return FALSE;

@@ -32,7 +32,7 @@ server_cut (UsockServer *self)
                          g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
                                       _("Could not close the connection to “%s” in time: %u "
                                         "messages were not sent"),
-                                      usock_channel_peer (channel), channel->n_queued));
+                                      usock_channel_peer (channel), channel->outlet.n_queued));
     }
 }
 

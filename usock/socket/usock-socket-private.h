@@ -10,6 +10,13 @@
 
 G_BEGIN_DECLS
 
+/* Why a socket ends. What broke it is known before it ends: what can still be read is, first. */
+typedef struct
+{
+  GError *error;     /* the first that went wrong; NULL for nothing */
+  gboolean is_final; /* it has ended with that */
+} UsockFate;
+
 typedef void (*UsockSocketClosed) (UsockSocket *self,
                                    gpointer     user_data);
 
@@ -30,13 +37,13 @@ struct _UsockSocket
 
   UsockState state;
   UsockState notified_state;
+  int notified_fd;
   gboolean held;
   gboolean finishing;
   gboolean guarded; /* descriptors may wait in its queue that block whoever closes them */
   gboolean orphaned; /* its context goes, and nobody is left to call back */
 
-  GError *failure;
-  gboolean had_error;
+  UsockFate fate;
   int error_number;
   UsockIoCall error_call;
 
@@ -113,6 +120,7 @@ void     usock_socket_record      (UsockSocket       *self,
                                    int                errnum);
 void     usock_socket_fail        (UsockSocket       *self,
                                    GError            *error);
+void     usock_socket_conclude     (UsockSocket       *self);
 void     usock_socket_emit_error   (UsockSocket       *self,
                                    const GError      *error);
 void     usock_socket_join         (UsockSocket       *self,

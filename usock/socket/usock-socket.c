@@ -78,6 +78,23 @@ socket_notify_state (UsockSocket *self)
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STATE]);
 }
 
+/* What comes and goes with the descriptor. The addresses of a socket that is closed stay known. */
+static void
+socket_notify_changes (UsockSocket *self)
+{
+  socket_notify_state (self);
+  if (self->notified_fd != self->fd)
+    {
+      self->notified_fd = self->fd;
+      g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_FD]);
+      if (self->fd != -1)
+        {
+          g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_LOCAL_ADDRESS]);
+          g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_REMOTE_ADDRESS]);
+        }
+    }
+}
+
 static void
 socket_attach (UsockSocket *self)
 {
@@ -129,7 +146,6 @@ socket_close_fd (UsockSocket *self)
 static void
 socket_finish (UsockSocket *self)
 {
-  g_autoptr (GError) failure = NULL;
   gboolean nested = self->finishing;
 
   self->finishing = TRUE;
@@ -137,11 +153,12 @@ socket_finish (UsockSocket *self)
   if (nested)
     return;
 
-  socket_notify_state (self);
+  socket_notify_changes (self);
+  if (self->fate.is_final)
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_HAD_ERROR]);
 
-  failure = g_steal_pointer (&self->failure);
-  if (failure != NULL)
-    g_signal_emit (self, signals[SIGNAL_ERROR], 0, failure);
+  if (self->fate.is_final)
+    g_signal_emit (self, signals[SIGNAL_ERROR], 0, self->fate.error);
   g_signal_emit (self, signals[SIGNAL_CLOSE], 0);
 
   if (self->closed != NULL)
@@ -154,10 +171,10 @@ socket_dispatch (UsockWatch *watch)
 {
   UsockSocket *self = g_object_ref (socket_from_watch (watch));
 
-  socket_notify_state (self);
+  socket_notify_changes (self);
   if (self->state != USOCK_STATE_CLOSED)
     USOCK_SOCKET_GET_CLASS (self)->dispatch (self);
-  socket_notify_state (self);
+  socket_notify_changes (self);
   if (self->state == USOCK_STATE_CLOSED && !USOCK_SOCKET_GET_CLASS (self)->lingers (self))
     socket_finish (self);
 
@@ -242,8 +259,9 @@ socket_close_with (UsockSocket *self,
     socket_find_reactor (self);
   usable = self->reactor != NULL && usock_reactor_is_usable (self->reactor);
 
-  self->failure = error;
-  self->had_error = error != NULL;
+  g_clear_error (&self->fate.error);
+  self->fate.error = error;
+  self->fate.is_final = error != NULL;
   if (!usable && self->watch.attached)
     {
       usock_watch_detach (&self->watch);
@@ -302,7 +320,7 @@ usock_socket_finalize (GObject *object)
   if (self->reactor != NULL)
     usock_watch_detach (&self->watch);
   g_clear_pointer (&self->reactor, usock_reactor_unref);
-  g_clear_error (&self->failure);
+  g_clear_error (&self->fate.error);
   g_clear_object (&self->local_address);
   g_clear_object (&self->remote_address);
   g_free (self->label);
@@ -508,7 +526,7 @@ usock_socket_class_init (UsockSocketClass *class)
 static void
 usock_socket_init (UsockSocket *self)
 {
-  self->fd = -1;
+  self->fd = self->notified_fd = -1;
   self->held = TRUE;
 }
 
@@ -696,6 +714,13 @@ usock_socket_fail (UsockSocket *self,
                    GError      *error)
 {
   socket_close_with (self, error);
+}
+
+/* The socket ends with what broke it before, or else it is a plain close. */
+void
+usock_socket_conclude (UsockSocket *self)
+{
+  socket_close_with (self, g_steal_pointer (&self->fate.error));
 }
 
 /* For what does not end the socket. */
@@ -924,7 +949,7 @@ usock_socket_get_had_error (UsockSocket *self)
 {
   g_return_val_if_fail (USOCK_IS_SOCKET (self), FALSE);
 
-  return self->had_error;
+  return self->fate.is_final;
 }
 
 /**

@@ -168,11 +168,11 @@ stream_begin (UsockStream  *self,
   self->connector
       = usock_connector_new (socket->reactor, stream_prepare_cb, stream_ready_cb, self);
   usock_connector_bind (self->connector, g_steal_pointer (&local));
-  channel->connect_due = channel->connect_timeout > 0
+  channel->approach.due = channel->connect_timeout > 0
                              ? g_get_monotonic_time ()
                                    + channel->connect_timeout * G_GINT64_CONSTANT (1000)
                              : 0;
-  channel->connect_next = channel->connect_due > 0 ? channel->connect_due : G_MAXINT64;
+  channel->approach.next = channel->approach.due > 0 ? channel->approach.due : G_MAXINT64;
   usock_socket_set_state (socket, USOCK_STATE_CONNECTING);
   return TRUE;
 }
@@ -201,11 +201,11 @@ stream_open (UsockStream  *self,
   UsockChannel *channel = USOCK_CHANNEL (self);
 
   USOCK_SOCKET (self)->family = family;
-  channel->announce = TRUE;
+  channel->approach.announce = TRUE;
   if (usock_channel_accept (channel, fd, error))
     return TRUE;
 
-  channel->announce = FALSE;
+  channel->approach.announce = FALSE;
   close (fd);
   return FALSE;
 }
@@ -366,8 +366,8 @@ usock_stream_retry_connect (UsockChannel *channel)
 
   if (!stream_settle (self, &error))
     usock_socket_fail (socket, g_steal_pointer (&error));
-  else if (socket->state == USOCK_STATE_CONNECTING && channel->connect_due > 0
-           && usock_reactor_get_time (socket->reactor) >= channel->connect_due)
+  else if (socket->state == USOCK_STATE_CONNECTING && channel->approach.due > 0
+           && g_get_monotonic_time () >= channel->approach.due)
     {
       usock_socket_record (socket, USOCK_IO_CONNECT, ETIMEDOUT);
       usock_socket_fail (socket, g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
@@ -525,7 +525,7 @@ stream_await_connect (UsockStream    *self,
                       GError         *error)
 {
   if (begun)
-    USOCK_CHANNEL (self)->connecting = operation;
+    USOCK_CHANNEL (self)->pending.connecting = operation;
   else
     usock_channel_fail_operation (USOCK_CHANNEL (self), operation, error);
 }

@@ -51,7 +51,7 @@ receiver_new (UsockStream *stream,
   Receiver *self = g_new0 (Receiver, 1);
 
   self->want = want;
-  self->tally = USOCK_CHANNEL (stream)->tally;
+  self->tally = USOCK_CHANNEL (stream)->inlet.tally;
   self->bytes = g_byte_array_new ();
   self->fds = g_array_new (FALSE, FALSE, sizeof (int));
   return self;
@@ -213,8 +213,8 @@ receiver_give_back (Receiver     *self,
   if (rest == 0 && self->fds->len == 0)
     return;
 
-  usock_queue_push_front (
-      &channel->inbox,
+  usock_inlet_put_back (
+      &channel->inlet,
       receiver_new_message (self,
                             rest > COPY_MAX
                                 ? g_bytes_new_from_bytes (all, n_bytes, rest)
@@ -334,7 +334,7 @@ receiver_decide_by_first (Receiver       *self,
                           UsockChannel   *channel,
                           UsockOperation *operation)
 {
-  UsockQueueItem *first = usock_queue_peek (&channel->inbox, 0);
+  UsockQueueItem *first = usock_queue_peek (&channel->inlet.inbox, 0);
   g_autoptr (GBytes) all = NULL;
   UsockQueueItem item;
   const guint8 *data;
@@ -347,7 +347,7 @@ receiver_decide_by_first (Receiver       *self,
   if (!receiver_measure (self, data, length, usock_message_get_n_fds (first->message), &n_bytes))
     return FALSE;
 
-  usock_queue_pop (&channel->inbox, &item);
+  usock_queue_pop (&channel->inlet.inbox, &item);
   all = g_bytes_ref (usock_message_get_bytes (item.message));
   receiver_note_sender (self, usock_message_get_credentials (item.message), length);
   receiver_take_fds (self, item.message);
@@ -386,8 +386,8 @@ receiver_decide_last (Receiver       *self,
   if (self->want != WANT_EXACTLY && self->bytes->len == 0)
     receiver_close_fds (self);
 
-  if (channel->broken != NULL)
-    usock_operation_return_error (operation, g_error_copy (channel->broken));
+  if (usock_channel_socket (channel)->fate.error != NULL)
+    usock_operation_return_error (operation, usock_channel_new_verdict (channel));
   else if (self->bytes->len == 0 && self->fds->len == 0)
     usock_operation_return_pointer (operation, NULL, NULL);
   else if (self->want == WANT_EXACTLY)
@@ -413,14 +413,14 @@ static GError *
 receiver_check_limits (Receiver     *self,
                        UsockChannel *channel)
 {
-  if (self->want == WANT_LINE && self->bytes->len >= channel->read_buffer_size)
+  if (self->want == WANT_LINE && self->bytes->len >= channel->inlet.read_buffer_size)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
                         _("Could not receive from “%s”: a line is longer than the read buffer of "
                           "%u bytes"),
-                        usock_channel_peer (channel), channel->read_buffer_size);
+                        usock_channel_peer (channel), channel->inlet.read_buffer_size);
 
   if (self->want == WANT_EXACTLY && self->bytes->len >= self->n_bytes
-      && self->bytes->len - self->n_bytes >= channel->read_buffer_size)
+      && self->bytes->len - self->n_bytes >= channel->inlet.read_buffer_size)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
                         _("Could not receive from “%s”: %u descriptors were awaited, and %u came "
                           "with %u bytes"),
@@ -449,7 +449,7 @@ usock_stream_assemble (UsockChannel   *channel,
       || receiver_decide (receiver, channel, operation))
     return TRUE;
 
-  while (usock_queue_pop (&channel->inbox, &item))
+  while (usock_queue_pop (&channel->inlet.inbox, &item))
     {
       receiver_add (receiver, item.message);
       usock_message_unref (item.message);
@@ -723,7 +723,7 @@ usock_stream_unread (UsockStream   *self,
                      GError       **error)
 {
   UsockChannel *channel;
-  UsockQueueItem *first;
+  UsockOperation *first;
   Receiver *receiver;
   g_autoptr (GBytes) all = NULL;
 
@@ -736,18 +736,18 @@ usock_stream_unread (UsockStream   *self,
   channel = USOCK_CHANNEL (self);
   if (!usock_socket_check (USOCK_SOCKET (self), error))
     return FALSE;
-  if (!usock_channel_is_connected (channel) || channel->end_emitted)
+  if (!usock_channel_is_connected (channel) || channel->end_told)
     {
       g_set_error (error, G_IO_ERROR,
-                   channel->end_emitted ? G_IO_ERROR_CLOSED : G_IO_ERROR_NOT_CONNECTED,
+                   channel->end_told ? G_IO_ERROR_CLOSED : G_IO_ERROR_NOT_CONNECTED,
                    _("Could not put back what came from “%s”: there is nothing to receive"),
                    usock_channel_peer (channel));
       return FALSE;
     }
 
-  first = usock_queue_peek (&channel->receivers, 0);
+  first = g_queue_peek_head (&channel->pending.receivers);
   if (first != NULL)
-    usock_stream_give_back (channel, first->operation);
+    usock_stream_give_back (channel, first);
 
   receiver = receiver_new (self, WANT_EXACTLY);
   receiver_add (receiver, message);

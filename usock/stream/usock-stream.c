@@ -68,14 +68,16 @@ static GParamSpec *properties[PROP_BIND_ADDRESS + 1];
 
 /* What the socket cannot do it need not be told; who asks for it knows that it is TCP. The kernel
  * counts the delay in seconds. */
+/* A byte that is out of band would be missing, were it not taken in line. */
 static int
 usock_stream_prepare (UsockChannel *channel,
                       int           fd)
 {
   UsockStream *self = USOCK_STREAM (channel);
+  int result = usock_io_set_option (fd, SOL_SOCKET, SO_OOBINLINE, TRUE);
 
-  if (USOCK_SOCKET (self)->family == AF_UNIX)
-    return 0;
+  if (result < 0 || USOCK_SOCKET (self)->family == AF_UNIX)
+    return result;
 
   usock_io_set_option (fd, IPPROTO_TCP, TCP_NODELAY, self->no_delay);
   usock_io_set_option (fd, SOL_SOCKET, SO_KEEPALIVE, self->keep_alive);
@@ -83,6 +85,23 @@ usock_stream_prepare (UsockChannel *channel,
     usock_io_set_option (fd, IPPROTO_TCP, TCP_KEEPIDLE,
                          MIN ((self->keep_alive_delay - 1) / 1000 + 1, 32767));
   return 0;
+}
+
+/* The kernel would take a message without bytes, and drop the descriptors. */
+static gboolean
+usock_stream_check_fds (UsockChannel  *channel,
+                        gsize          length,
+                        GError       **error)
+{
+  if (!((UsockChannelClass *) usock_stream_parent_class)->check_fds (channel, length, error))
+    return FALSE;
+  if (length > 0)
+    return TRUE;
+
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+               _("Could not send to “%s”: on a stream descriptors need a byte to go with"),
+               usock_channel_peer (channel));
+  return FALSE;
 }
 
 static void
@@ -174,8 +193,10 @@ usock_stream_class_init (UsockStreamClass *class)
   object_class->get_property = usock_stream_get_property;
   object_class->set_property = usock_stream_set_property;
 
-  channel_class->stream = TRUE;
+  channel_class->inlet = &usock_inlet_bytes;
+  channel_class->outlet = &usock_channel_bytes;
   channel_class->prepare = usock_stream_prepare;
+  channel_class->check_fds = usock_stream_check_fds;
   channel_class->connect = usock_stream_connect;
   channel_class->retry_connect = usock_stream_retry_connect;
   channel_class->stop_connecting = usock_stream_stop_connecting;
@@ -401,7 +422,7 @@ usock_stream_cork (UsockStream *self)
   usock_socket_return_if_not_ours (self);
 
   if (!USOCK_CHANNEL (self)->ending)
-    USOCK_CHANNEL (self)->n_corks++;
+    USOCK_CHANNEL (self)->outlet.n_corks++;
 }
 
 /**
@@ -421,11 +442,11 @@ usock_stream_uncork (UsockStream *self)
   usock_socket_return_if_not_ours (self);
 
   channel = USOCK_CHANNEL (self);
-  if (channel->n_corks == 0 || --channel->n_corks > 0)
+  if (channel->outlet.n_corks == 0 || --channel->outlet.n_corks > 0)
     return;
 
-  channel->route->stalled_since = g_get_monotonic_time ();
-  if (channel->n_queued > 0 && usock_channel_is_connected (channel))
+  channel->outlet.route->stalled_since = g_get_monotonic_time ();
+  if (channel->outlet.n_queued > 0 && usock_channel_is_connected (channel))
     usock_channel_flush (channel, FALSE);
   usock_watch_wake (&USOCK_SOCKET (self)->watch);
 }
@@ -459,7 +480,7 @@ usock_stream_reset (UsockStream *self)
       g_set_error (&error, G_IO_ERROR, G_IO_ERROR_CLOSED,
                    _("The connection to “%s” was closed by this program"),
                    usock_channel_peer (USOCK_CHANNEL (self)));
-      usock_channel_drop_queued (USOCK_CHANNEL (self), error);
+      usock_outlet_drop_all (&USOCK_CHANNEL (self)->outlet, error);
       usock_io_set_abort (socket->fd);
     }
   usock_socket_close (socket);

@@ -1,0 +1,501 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "usock-outlet-private.h"
+#include "usock-test.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* An outlet on one end of a pair, and the raw other end, which reads when the test says so. */
+typedef struct
+{
+  UsockOutlet outlet;
+  int peer;
+  GObject *source;
+  guint n_blocked;
+  int failed;
+  guint n_lost;
+  guint n_released;
+} Scene;
+
+static void
+blocked_cb (UsockOutlet *outlet,
+            UsockRoute  *route,
+            int          errnum,
+            gboolean     progress)
+{
+  Scene *scene = outlet->owner;
+
+  route->blocked = TRUE;
+  scene->n_blocked++;
+}
+
+static void
+failed_cb (UsockOutlet *outlet,
+           UsockRoute  *route,
+           int          errnum)
+{
+  Scene *scene = outlet->owner;
+  g_autoptr (GError) error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_FAILED, "failed");
+
+  scene->failed = errnum;
+  usock_outlet_drop_route (outlet, route, error);
+}
+
+static void
+lost_cb (UsockOutlet  *outlet,
+         UsockRoute   *route,
+         const GError *error)
+{
+  ((Scene *) outlet->owner)->n_lost++;
+}
+
+static const UsockOutletFuncs packets = {
+  .fits = usock_outlet_packet_fits,
+  .give = usock_outlet_give_packets,
+  .repair = usock_outlet_repair_packet,
+  .blocked = blocked_cb,
+  .failed = failed_cb,
+  .lost = lost_cb,
+};
+
+static const UsockOutletFuncs bytes = {
+  .give = usock_outlet_give_bytes,
+  .blocked = blocked_cb,
+  .failed = failed_cb,
+  .lost = lost_cb,
+};
+
+static void
+scene_start (Scene                  *scene,
+             const UsockOutletFuncs *funcs,
+             int                     type)
+{
+  int fds[2];
+
+  g_assert_cmpint (socketpair (AF_UNIX, type | SOCK_CLOEXEC, 0, fds), ==, 0);
+  *scene = (Scene) { .peer = fds[1], .source = g_object_new (G_TYPE_OBJECT, NULL) };
+  usock_outlet_init (&scene->outlet, scene);
+  scene->outlet.funcs = funcs;
+  scene->outlet.fd = fds[0];
+  scene->outlet.is_open = TRUE;
+  scene->outlet.high_water_mark = 1000;
+  scene->outlet.queue_limit = 10000;
+}
+
+static void
+scene_stop (Scene *scene)
+{
+  usock_outlet_clear (&scene->outlet);
+  g_assert_cmpuint (scene->outlet.n_queued, ==, 0);
+  g_assert_finalize_object (scene->source);
+  close (scene->outlet.fd);
+  if (scene->peer != -1)
+    close (scene->peer);
+}
+
+static void
+flush (Scene *scene)
+{
+  usock_outlet_flush (&scene->outlet, g_get_monotonic_time (), TRUE);
+}
+
+static void
+enqueue (Scene *scene, const char *text)
+{
+  usock_outlet_enqueue (&scene->outlet, scene->outlet.route,
+                        usock_message_new ((const guint8 *) text, strlen (text)), NULL);
+}
+
+static UsockOperation *
+enqueue_call (Scene *scene, const char *text, GCancellable *cancellable)
+{
+  UsockOperation *operation = usock_operation_new (scene->source, NULL, NULL, NULL);
+
+  usock_operation_set_cancellable (operation, cancellable, G_CALLBACK (g_object_get_type));
+  usock_outlet_enqueue (&scene->outlet, scene->outlet.route,
+                        usock_message_new ((const guint8 *) text, strlen (text)), operation);
+  return operation;
+}
+
+static void
+expect_read (Scene *scene, const char *text)
+{
+  char buffer[100];
+  gssize n = recv (scene->peer, buffer, sizeof buffer, MSG_DONTWAIT);
+
+  g_assert_cmpint (n, >=, 0);
+  g_assert_cmpmem (buffer, n, text, strlen (text));
+}
+
+/* The next that was settled is the call, or a message without one; how it ended. */
+static void
+expect_settled (Scene          *scene,
+                UsockOperation *operation,
+                const char     *error)
+{
+  UsockSettled settled;
+
+  g_assert_true (usock_outlet_take_settled (&scene->outlet, &settled));
+  g_assert_true (settled.operation == operation);
+  g_assert_cmpstr (settled.error != NULL ? settled.error->message : NULL, ==, error);
+  g_clear_pointer (&settled.message, usock_message_unref);
+  g_clear_object (&settled.operation);
+  g_clear_error (&settled.error);
+}
+
+static void
+expect_nothing_settled (Scene *scene)
+{
+  UsockSettled settled;
+
+  g_assert_false (usock_outlet_take_settled (&scene->outlet, &settled));
+}
+
+static void
+test_packets (UsockTest *test, gconstpointer data)
+{
+  UsockOperation *call;
+  Scene scene;
+
+  scene_start (&scene, &packets, SOCK_SEQPACKET);
+  enqueue (&scene, "one");
+  call = enqueue_call (&scene, "two", NULL);
+  enqueue (&scene, "three");
+  g_assert_cmpuint (scene.outlet.n_queued, ==, 3);
+  g_assert_cmpuint (scene.outlet.queued_cost, ==, 11 + 3 * USOCK_QUEUE_OVERHEAD);
+  flush (&scene);
+  g_assert_cmpuint (scene.outlet.n_queued, ==, 0);
+  g_assert_cmpuint (scene.outlet.queued_cost, ==, 0);
+  g_assert_cmpuint (scene.outlet.messages_written, ==, 3);
+  g_assert_cmpuint (scene.outlet.bytes_written, ==, 11);
+  expect_read (&scene, "one");
+  expect_read (&scene, "two");
+  expect_read (&scene, "three");
+  expect_settled (&scene, NULL, NULL);
+  expect_settled (&scene, call, NULL);
+  expect_settled (&scene, NULL, NULL);
+  expect_nothing_settled (&scene);
+  scene_stop (&scene);
+}
+
+static void
+released_cb (gpointer user_data)
+{
+  Scene *scene = user_data;
+
+  /* Whatever foreign code finds must add up. */
+  g_assert_cmpuint (scene->outlet.n_queued, ==, 0);
+  g_assert_cmpuint (scene->outlet.route->queue.length, ==, 0);
+  scene->n_released++;
+}
+
+/* Nothing is released in a flush, for that may run foreign code. */
+static void
+test_no_foreign_code (UsockTest *test, gconstpointer data)
+{
+  const UsockOutletFuncs *funcs[] = { &packets, &bytes };
+  const int types[] = { SOCK_SEQPACKET, SOCK_STREAM };
+
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (GBytes) free_me = NULL;
+      Scene scene;
+
+      scene_start (&scene, funcs[i], types[i]);
+      free_me = g_bytes_new_with_free_func ("x", 1, released_cb, &scene);
+      usock_outlet_enqueue (&scene.outlet, scene.outlet.route,
+                            usock_message_new_from_bytes (free_me), NULL);
+      g_clear_pointer (&free_me, g_bytes_unref);
+      enqueue (&scene, "y");
+      flush (&scene);
+      g_assert_cmpuint (scene.n_released, ==, 0);
+      expect_settled (&scene, NULL, NULL);
+      g_assert_cmpuint (scene.n_released, ==, 1);
+      scene_stop (&scene);
+    }
+}
+
+static void
+test_bytes (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *large = g_strnfill (1000 * 1000, 'x');
+  UsockOperation *call;
+  gsize total = 0;
+  char buffer[65536];
+  Scene scene;
+
+  scene_start (&scene, &bytes, SOCK_STREAM);
+  enqueue (&scene, "ab");
+  call = enqueue_call (&scene, large, NULL);
+  enqueue (&scene, "z");
+  flush (&scene);
+  g_assert_cmpuint (scene.n_blocked, ==, 1);
+  g_assert_cmpuint (scene.outlet.n_queued, ==, 2);
+  g_assert_cmpuint (scene.outlet.bytes_written, >, 2);
+  g_assert_cmpuint (scene.outlet.queued_cost, ==,
+                    1000 * 1000 + 3 - scene.outlet.bytes_written + 2 * USOCK_QUEUE_OVERHEAD);
+  expect_settled (&scene, NULL, NULL);
+  expect_nothing_settled (&scene);
+
+  while (total < 1000 * 1000 + 3)
+    {
+      gssize n = recv (scene.peer, buffer, sizeof buffer, MSG_DONTWAIT);
+
+      if (n > 0)
+        total += n;
+      flush (&scene);
+    }
+  g_assert_cmpint (buffer[0], ==, 'x');
+  expect_settled (&scene, call, NULL);
+  g_assert_cmpuint (scene.outlet.bytes_written, ==, 1000 * 1000 + 3);
+  g_assert_cmpuint (scene.outlet.messages_written, ==, 3);
+  scene_stop (&scene);
+}
+
+static void
+fill (Scene *scene)
+{
+  while (send (scene->outlet.fd, "fill", 4, MSG_DONTWAIT) == 4)
+    ;
+}
+
+static void
+test_limits (UsockTest *test, gconstpointer data)
+{
+  Scene scene;
+
+  scene_start (&scene, &packets, SOCK_SEQPACKET);
+  /* An empty queue takes any one message. */
+  g_assert_true (usock_outlet_has_room (&scene.outlet, 1000000, 0));
+  enqueue (&scene, "x");
+  g_assert_false (scene.outlet.needs_drain);
+  g_assert_true (usock_outlet_has_room (&scene.outlet, 10000 - 2 * USOCK_QUEUE_OVERHEAD - 1, 0));
+  g_assert_false (scene.outlet.needs_drain);
+  g_assert_false (usock_outlet_has_room (&scene.outlet, 10000 - 2 * USOCK_QUEUE_OVERHEAD, 0));
+  g_assert_true (scene.outlet.needs_drain);
+  g_assert_false (usock_outlet_has_room (&scene.outlet, 0, 40));
+
+  /* Owed until the queue is empty and nobody is full. */
+  g_assert_false (usock_outlet_owes_drain (&scene.outlet));
+  flush (&scene);
+  g_assert_true (usock_outlet_owes_drain (&scene.outlet));
+  scene.outlet.route->blocked = TRUE;
+  g_assert_false (usock_outlet_owes_drain (&scene.outlet));
+
+  /* The mark, which counts at most up to the limit. */
+  scene.outlet.needs_drain = FALSE;
+  scene.outlet.queue_limit = 300;
+  enqueue (&scene, "x");
+  g_assert_false (scene.outlet.needs_drain);
+  enqueue (&scene, "x");
+  g_assert_true (scene.outlet.needs_drain);
+  scene.outlet.queue_limit = 0;
+  g_assert_false (usock_outlet_has_room (&scene.outlet, 0, 0));
+  scene_stop (&scene);
+}
+
+static void
+test_may_send_now (UsockTest *test, gconstpointer data)
+{
+  Scene scene;
+
+  scene_start (&scene, &packets, SOCK_SEQPACKET);
+  g_assert_true (usock_outlet_may_send_now (&scene.outlet, scene.outlet.route));
+  scene.outlet.n_corks = 1;
+  g_assert_false (usock_outlet_may_send_now (&scene.outlet, scene.outlet.route));
+  enqueue (&scene, "held");
+  flush (&scene);
+  g_assert_cmpuint (scene.outlet.n_queued, ==, 1);
+  scene.outlet.n_corks = 0;
+  g_assert_false (usock_outlet_may_send_now (&scene.outlet, scene.outlet.route));
+  flush (&scene);
+  expect_read (&scene, "held");
+  scene.outlet.is_open = FALSE;
+  g_assert_false (usock_outlet_may_send_now (&scene.outlet, scene.outlet.route));
+  scene_stop (&scene);
+}
+
+static void
+test_blocked (UsockTest *test, gconstpointer data)
+{
+  UsockRoute *route;
+  Scene scene;
+
+  scene_start (&scene, &packets, SOCK_SEQPACKET);
+  route = scene.outlet.route;
+  fill (&scene);
+  enqueue (&scene, "late");
+  flush (&scene);
+  g_assert_cmpuint (scene.n_blocked, ==, 1);
+  g_assert_cmpuint (scene.outlet.n_queued, ==, 1);
+
+  /* Only an event, its time, or force lets it try again. */
+  usock_outlet_flush (&scene.outlet, g_get_monotonic_time (), FALSE);
+  g_assert_cmpuint (scene.n_blocked, ==, 1);
+  route->retry_at = 1000;
+  usock_outlet_flush (&scene.outlet, 999, FALSE);
+  g_assert_cmpuint (scene.n_blocked, ==, 1);
+  usock_outlet_flush (&scene.outlet, 1000, FALSE);
+  g_assert_cmpuint (scene.n_blocked, ==, 2);
+  g_assert_cmpint (route->retry_at, ==, 0);
+  expect_read (&scene, "fill");
+  flush (&scene);
+  g_assert_cmpuint (scene.outlet.n_queued, ==, 0);
+  g_assert_false (route->blocked);
+
+  /* With nothing left, the time only lets new messages through. */
+  route->blocked = TRUE;
+  route->retry_at = 1000;
+  usock_outlet_flush (&scene.outlet, 1000, FALSE);
+  g_assert_false (route->blocked);
+  scene_stop (&scene);
+}
+
+static void
+test_marks (UsockTest *test, gconstpointer data)
+{
+  UsockOperation *mark;
+  Scene scene;
+
+  scene_start (&scene, &packets, SOCK_SEQPACKET);
+  mark = usock_operation_new (scene.source, NULL, NULL, NULL);
+  g_assert_false (usock_outlet_mark (&scene.outlet, mark));
+  enqueue (&scene, "x");
+  g_assert_true (usock_outlet_mark (&scene.outlet, mark));
+  enqueue (&scene, "y");
+  flush (&scene);
+  expect_settled (&scene, NULL, NULL);
+  expect_settled (&scene, mark, NULL);
+  expect_settled (&scene, NULL, NULL);
+  expect_nothing_settled (&scene);
+  scene_stop (&scene);
+}
+
+static void
+test_failure (UsockTest *test, gconstpointer data)
+{
+  UsockOperation *call, *mark;
+  Scene scene;
+
+  scene_start (&scene, &packets, SOCK_SEQPACKET);
+  close (g_steal_fd (&scene.peer));
+  enqueue (&scene, "one");
+  call = enqueue_call (&scene, "two", NULL);
+  mark = usock_operation_new (scene.source, NULL, NULL, NULL);
+  usock_outlet_mark (&scene.outlet, mark);
+  flush (&scene);
+  g_assert_cmpint (scene.failed, ==, EPIPE);
+  g_assert_cmpuint (scene.n_lost, ==, 1);
+  g_assert_cmpuint (scene.outlet.n_queued, ==, 0);
+  g_assert_cmpuint (scene.outlet.queued_cost, ==, 0);
+  expect_settled (&scene, NULL, NULL);
+  expect_settled (&scene, call, "failed");
+  expect_settled (&scene, mark, "failed");
+  scene_stop (&scene);
+}
+
+/* Where each message is on its own, who waits until they are gone is not told how they ended. */
+static void
+test_drop_messages (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (GError) error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_FAILED, "stalled");
+  UsockOperation *call, *mark;
+  Scene scene;
+
+  scene_start (&scene, &packets, SOCK_SEQPACKET);
+  call = enqueue_call (&scene, "one", NULL);
+  mark = usock_operation_new (scene.source, NULL, NULL, NULL);
+  usock_outlet_mark (&scene.outlet, mark);
+  enqueue (&scene, "two");
+  usock_outlet_drop_messages (&scene.outlet, scene.outlet.route, error);
+  expect_settled (&scene, call, "stalled");
+  expect_settled (&scene, mark, NULL);
+  expect_settled (&scene, NULL, NULL);
+  g_assert_cmpuint (scene.n_lost, ==, 1);
+  g_assert_cmpuint (scene.outlet.n_queued, ==, 0);
+  scene_stop (&scene);
+}
+
+static void
+test_sweep (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autofree char *large = g_strnfill (1000 * 1000, 'x');
+  UsockOperation *call;
+  Scene scene;
+
+  scene_start (&scene, &bytes, SOCK_STREAM);
+  enqueue_call (&scene, large, cancellable);
+  call = enqueue_call (&scene, "cancelled", cancellable);
+  enqueue (&scene, "kept");
+  flush (&scene);
+  g_cancellable_cancel (cancellable);
+  usock_outlet_sweep (&scene.outlet);
+  /* The first has begun to leave. */
+  expect_settled (&scene, call, "The operation was cancelled");
+  expect_nothing_settled (&scene);
+  g_assert_cmpuint (scene.outlet.n_queued, ==, 2);
+  g_assert_cmpuint (scene.outlet.queued_cost, ==,
+                    1000 * 1000 + 4 - scene.outlet.bytes_written + 2 * USOCK_QUEUE_OVERHEAD);
+  scene_stop (&scene);
+}
+
+/* The kernel says only once that the peer has not read everything, and sendmmsg(2) does not say
+ * why it stopped half-way. */
+static void
+test_cut_batch (UsockTest *test, gconstpointer data)
+{
+  Scene scene;
+
+  scene_start (&scene, &packets, SOCK_SEQPACKET);
+  scene.outlet.was_cut = TRUE;
+  close (g_steal_fd (&scene.peer));
+  g_assert_cmpint (usock_outlet_write (&scene.outlet, scene.outlet.route, NULL, "x", 1), ==,
+                   -ECONNRESET);
+  g_assert_cmpint (usock_outlet_write (&scene.outlet, scene.outlet.route, NULL, "x", 1), ==,
+                   -EPIPE);
+  scene_stop (&scene);
+}
+
+static void
+test_large (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *large = g_malloc0 (USOCK_IO_MESSAGE_MAX + 1);
+  Scene scene;
+
+  scene_start (&scene, &packets, SOCK_SEQPACKET);
+  g_assert_true (usock_outlet_packet_fits (&scene.outlet, 100));
+  g_assert_false (usock_outlet_packet_fits (&scene.outlet, USOCK_IO_MESSAGE_MAX + 1));
+  g_assert_cmpint (usock_outlet_write (&scene.outlet, scene.outlet.route, NULL, large,
+                                       USOCK_IO_MESSAGE_MAX + 1),
+                   ==, -EMSGSIZE);
+  /* The buffer grows with what is sent. */
+  g_assert_cmpint (usock_outlet_write (&scene.outlet, scene.outlet.route, NULL, large, 500000), ==,
+                   500000);
+  scene_stop (&scene);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  usock_test_add ("/usock/outlet/packets", test_packets);
+  usock_test_add ("/usock/outlet/no-foreign-code", test_no_foreign_code);
+  usock_test_add ("/usock/outlet/bytes", test_bytes);
+  usock_test_add ("/usock/outlet/limits", test_limits);
+  usock_test_add ("/usock/outlet/may-send-now", test_may_send_now);
+  usock_test_add ("/usock/outlet/blocked", test_blocked);
+  usock_test_add ("/usock/outlet/marks", test_marks);
+  usock_test_add ("/usock/outlet/failure", test_failure);
+  usock_test_add ("/usock/outlet/drop-messages", test_drop_messages);
+  usock_test_add ("/usock/outlet/sweep", test_sweep);
+  usock_test_add ("/usock/outlet/cut-batch", test_cut_batch);
+  usock_test_add ("/usock/outlet/large", test_large);
+
+  return g_test_run ();
+}

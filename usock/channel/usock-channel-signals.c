@@ -1,0 +1,141 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "usock-channel-private.h"
+
+static guint signals[USOCK_CHANNEL_N_SIGNALS];
+
+void
+usock_channel_emit (UsockChannel       *self,
+                    UsockChannelSignal  signal)
+{
+  g_signal_emit (self, signals[signal], 0);
+}
+
+void
+usock_channel_emit_boxed (UsockChannel       *self,
+                          UsockChannelSignal  signal,
+                          gpointer            argument)
+{
+  g_signal_emit (self, signals[signal], 0, argument);
+}
+
+gboolean
+usock_channel_has_handler (UsockChannel       *self,
+                           UsockChannelSignal  signal)
+{
+  return g_signal_has_handler_pending (self, signals[signal], 0, FALSE);
+}
+
+static guint
+channel_new_signal (const char *name)
+{
+  return g_signal_new (name, USOCK_TYPE_CHANNEL, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                       G_TYPE_NONE, 0);
+}
+
+static guint
+channel_new_signal_with (const char *name,
+                         GType       argument)
+{
+  return g_signal_new (name, USOCK_TYPE_CHANNEL, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                       G_TYPE_NONE, 1, argument);
+}
+
+/* From the class, once. */
+void
+usock_channel_install_signals (void)
+{
+  /**
+   * UsockChannel::connect:
+   * @self: the channel
+   *
+   * Emitted once when the connection is made.
+   *
+   * Since: 1.0
+   */
+  signals[USOCK_CHANNEL_SIGNAL_CONNECT] = channel_new_signal ("connect");
+
+  /**
+   * UsockChannel::data:
+   * @self: the channel
+   * @bytes: the payload of one message
+   *
+   * Emitted for each message, with its payload alone; the fastest way to
+   * receive. It is a `bytes` in Python and a `Uint8Array` in JavaScript, to keep
+   * as long as you like.
+   *
+   * In C and Vala the array is the library's, is used again, and may not be
+   * changed: copy what you keep. A NUL, which does not count, stands behind the
+   * last byte.
+   *
+   * Since: 1.0
+   */
+  signals[USOCK_CHANNEL_SIGNAL_DATA]
+      = channel_new_signal_with ("data", G_TYPE_BYTE_ARRAY | G_SIGNAL_TYPE_STATIC_SCOPE);
+
+  /**
+   * UsockChannel::message:
+   * @self: the channel
+   * @message: one message
+   *
+   * Emitted for each message, with everything that came along. Descriptors
+   * that were not taken from it are closed when the emission is over, so take
+   * them before anything asynchronous.
+   *
+   * Since: 1.0
+   */
+  signals[USOCK_CHANNEL_SIGNAL_MESSAGE] = channel_new_signal_with ("message", USOCK_TYPE_MESSAGE);
+
+  /**
+   * UsockChannel::batch:
+   * @self: the channel
+   * @batch: (element-type GByteArray): the payloads of one or more messages
+   *
+   * Emitted instead of [signal@Usock.Channel::data], if anybody listens to it,
+   * with all the messages that were waiting. For scripts that receive more
+   * than some hundred thousand messages a second. In C and Vala the arrays are
+   * the library's, as with [signal@Usock.Channel::data].
+   *
+   * Since: 1.0
+   */
+  signals[USOCK_CHANNEL_SIGNAL_BATCH]
+      = channel_new_signal_with ("batch", G_TYPE_PTR_ARRAY | G_SIGNAL_TYPE_STATIC_SCOPE);
+
+  /**
+   * UsockChannel::drain:
+   * @self: the channel
+   *
+   * Emitted when nothing waits to be sent any more, after the
+   * [property@Usock.Channel:high-water-mark] was passed or sending failed with
+   * `G_IO_ERROR_WOULD_BLOCK`.
+   *
+   * Since: 1.0
+   */
+  signals[USOCK_CHANNEL_SIGNAL_DRAIN] = channel_new_signal ("drain");
+
+  /**
+   * UsockChannel::end:
+   * @self: the channel
+   *
+   * Emitted once when the peer has ended and everything it sent was
+   * delivered.
+   *
+   * Since: 1.0
+   */
+  signals[USOCK_CHANNEL_SIGNAL_END] = channel_new_signal ("end");
+
+  /**
+   * UsockChannel::timeout:
+   * @self: the channel
+   *
+   * Emitted once when nothing was received or sent for
+   * [property@Usock.Channel:idle-timeout] milliseconds, and again only after
+   * something was. It closes nothing.
+   *
+   * Since: 1.0
+   */
+  signals[USOCK_CHANNEL_SIGNAL_TIMEOUT] = channel_new_signal ("timeout");
+}
