@@ -128,9 +128,9 @@ wait_all (Scene *scene)
 {
   UsockPending *pending = &scene->pending;
 
-  g_queue_push_tail (&pending->receivers, make_call (scene, "receive-1", NULL));
-  g_queue_push_tail (&pending->receivers, make_call (scene, "receive-2", NULL));
-  g_queue_push_tail (&pending->enders, make_call (scene, "end", NULL));
+  usock_pending_push (&pending->receivers, make_call (scene, "receive-1", NULL));
+  usock_pending_push (&pending->receivers, make_call (scene, "receive-2", NULL));
+  usock_pending_push (&pending->enders, make_call (scene, "end", NULL));
   pending->closer = make_call (scene, "close", NULL);
 }
 
@@ -171,13 +171,13 @@ test_receivers (UsockTest *test, gconstpointer data)
 
   scene_start (&scene);
   g_assert_null (usock_pending_get_receiver (&scene.pending, count_cb, &n));
-  g_queue_push_tail (&scene.pending.receivers, make_call (&scene, "first", cancellable));
+  usock_pending_push (&scene.pending.receivers, make_call (&scene, "first", cancellable));
   last = make_call (&scene, "last", NULL);
-  g_queue_push_tail (&scene.pending.receivers, last);
+  usock_pending_push (&scene.pending.receivers, last);
   g_cancellable_cancel (cancellable);
   g_assert_true (usock_pending_get_receiver (&scene.pending, count_cb, &n) == last);
   g_assert_cmpuint (n, ==, 1);
-  g_assert_true (usock_pending_pop_receiver (&scene.pending) == last);
+  g_assert_true (usock_pending_pop (&scene.pending.receivers) == last);
   usock_pending_succeed (&scene.pending, last, NULL, NULL);
   expect (&scene, "first:The operation was cancelled last:ok ");
   scene_stop (&scene);
@@ -196,8 +196,8 @@ test_sweep (UsockTest *test, gconstpointer data)
   expect (&scene, "");
   g_assert_cmpuint (n, ==, 0);
 
-  g_queue_push_tail (&scene.pending.receivers, make_call (&scene, "r", cancellable));
-  g_queue_push_head (&scene.pending.enders, make_call (&scene, "e", cancellable));
+  usock_pending_push (&scene.pending.receivers, make_call (&scene, "r", cancellable));
+  usock_pending_push (&scene.pending.enders, make_call (&scene, "e", cancellable));
   g_clear_object (&scene.pending.closer);
   scene.pending.closer = make_call (&scene, "c", cancellable);
   g_cancellable_cancel (cancellable);

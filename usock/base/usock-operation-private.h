@@ -23,6 +23,7 @@ UsockOperation *usock_operation_new             (gpointer             source,
                                                  GAsyncReadyCallback  callback,
                                                  gpointer             user_data);
 
+GList          *usock_operation_get_link        (UsockOperation      *self);
 void            usock_operation_set_data        (UsockOperation      *self,
                                                  gpointer             data,
                                                  GDestroyNotify       free_data);

@@ -30,6 +30,7 @@ struct _UsockOperation
   GCancellable *cancellable;
   gulong handler;
 
+  GList link;
   guint n_marks;
   gboolean decided;
   gpointer result;
@@ -134,12 +135,20 @@ usock_operation_new (gpointer             source,
 {
   UsockOperation *self = g_object_new (USOCK_TYPE_OPERATION, NULL);
 
+  self->link.data = self;
   self->source = g_object_ref (source);
   self->tag = tag;
   self->callback = callback;
   self->user_data = user_data;
 
   return self;
+}
+
+/* For the one line in which it stands at a time. */
+GList *
+usock_operation_get_link (UsockOperation *self)
+{
+  return &self->link;
 }
 
 /* What the call is about; it stays until the operation goes. */

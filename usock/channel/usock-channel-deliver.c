@@ -100,7 +100,7 @@ channel_give_to_receiver (UsockChannel  *self,
   UsockMessage *message = usock_inlet_make_message (&self->inlet, incoming);
 
   incoming->message = NULL;
-  usock_pending_succeed (&self->pending, usock_pending_pop_receiver (&self->pending), message,
+  usock_pending_succeed (&self->pending, usock_pending_pop (&self->pending.receivers), message,
                          (GDestroyNotify) usock_message_unref);
   usock_pending_run (&self->pending);
 }

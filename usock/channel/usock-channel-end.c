@@ -153,7 +153,7 @@ channel_start_end (UsockChannel   *self,
       return;
     }
 
-  g_queue_push_tail (&self->pending.enders, operation);
+  usock_pending_push (&self->pending.enders, operation);
   usock_channel_begin_end (self);
 }
 

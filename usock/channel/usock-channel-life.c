@@ -130,7 +130,7 @@ usock_channel_complete (UsockChannel   *self,
     g_object_unref (operation);
   else if (socket->watch.attached && !socket->finishing)
     {
-      g_queue_push_tail (&self->pending.completed, operation);
+      usock_pending_push (&self->pending.completed, operation);
       usock_watch_wake (&socket->watch);
     }
   else

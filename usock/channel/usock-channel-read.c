@@ -200,8 +200,8 @@ channel_assemble (UsockChannel   *self,
     return FALSE;
 
   turn->messages--;
-  usock_pending_pop_receiver (&self->pending);
-  g_queue_push_tail (&self->pending.completed, receiver);
+  usock_pending_pop (&self->pending.receivers);
+  usock_pending_push (&self->pending.completed, receiver);
   if (channel_has_end (self) && usock_operation_is_empty (receiver))
     channel_tell_end (self);
   usock_pending_run (&self->pending);
@@ -254,10 +254,10 @@ channel_reach_end (UsockChannel *self)
 
 static void
 channel_after_reading (UsockChannel *self,
+                       UsockTakers   takers,
                        gboolean      was_cut)
 {
   UsockSocket *socket = usock_channel_socket (self);
-  UsockTakers takers = usock_channel_get_takers (self);
   gboolean readable, busy;
 
   /* What somebody waits for may be there, and not in the inbox. */
@@ -282,38 +282,48 @@ channel_after_reading (UsockChannel *self,
   usock_watch_rest (&socket->watch, busy);
 }
 
-/* Gives the next message, or reads some. FALSE if there is nothing for now. */
+/* Reads some. FALSE if there is nothing for now. */
 static gboolean
 channel_read_some (UsockChannel *self,
-                   UsockTurn    *turn,
-                   UsockTakers   takers)
+                   UsockTurn    *turn)
 {
-  UsockInlet *inlet = &self->inlet;
-  UsockOperation *assembler = channel_get_assembler (self, takers);
-  UsockIncoming incoming;
-
-  if (assembler != NULL
-      && (channel_assemble (self, turn, assembler) || !usock_channel_is_connected (self)))
-    return TRUE;
-
-  if (usock_inlet_next (inlet, &incoming))
-    {
-      turn->messages--;
-      usock_channel_deliver (self, turn, takers, &incoming);
-      return TRUE;
-    }
-
   if (!usock_channel_has_input (self))
     return FALSE;
-  if (inlet->wary && usock_io_count_closing () > CLOSING_LIMIT)
+  if (self->inlet.wary && usock_io_count_closing () > CLOSING_LIMIT)
     {
       usock_channel_read_later (self, 1000);
       return FALSE;
     }
 
   channel_fill (self, turn);
+  return TRUE;
+}
+
+/* FALSE if there is nothing for now. Reading runs no foreign code, so that those who take the first
+ * message need not be asked for again. */
+static gboolean
+channel_give_some (UsockChannel *self,
+                   UsockTurn    *turn,
+                   UsockTakers   takers)
+{
+  UsockOperation *assembler = channel_get_assembler (self, takers);
+  UsockIncoming incoming;
+
   if (assembler != NULL)
-    turn->messages--;
+    {
+      if (channel_assemble (self, turn, assembler) || !usock_channel_is_connected (self))
+        return TRUE;
+      turn->messages--;
+      return channel_read_some (self, turn);
+    }
+
+  if (!usock_inlet_holds_messages (&self->inlet) && !channel_read_some (self, turn))
+    return FALSE;
+  if (usock_inlet_next (&self->inlet, &incoming))
+    {
+      turn->messages--;
+      usock_channel_deliver (self, turn, takers, &incoming);
+    }
   return TRUE;
 }
 
@@ -321,7 +331,7 @@ void
 usock_channel_read (UsockChannel *self)
 {
   guint64 before = self->inlet.messages_read;
-  UsockTakers takers;
+  UsockTakers takers = 0;
   UsockTurn turn;
 
   if (self->read_retry_at > 0 && g_get_monotonic_time () >= self->read_retry_at)
@@ -334,14 +344,17 @@ usock_channel_read (UsockChannel *self)
   usock_channel_deliver_rest (self, &turn);
   while (!turn_is_over (&turn) && usock_channel_is_connected (self)
          && (takers = usock_channel_get_takers (self)) != 0
-         && channel_read_some (self, &turn, takers))
+         && channel_give_some (self, &turn, takers))
     ;
   if (self->inlet.messages_read != before)
     usock_channel_note_activity (self);
   turn_end (self, &turn);
 
-  if (usock_channel_is_connected (self))
-    channel_after_reading (self, turn_is_over (&turn));
+  if (!usock_channel_is_connected (self))
+    return;
+  if (turn_is_over (&turn))
+    takers = usock_channel_get_takers (self);
+  channel_after_reading (self, takers, turn_is_over (&turn));
 }
 
 /* Reads into the inbox what is there, for a moment after which the kernel may throw it away. Who

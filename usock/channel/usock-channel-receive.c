@@ -73,7 +73,7 @@ usock_channel_start_receiver (UsockChannel   *self,
     usock_channel_fail_operation (self, operation, g_steal_pointer (&error));
   else
     {
-      g_queue_push_tail (&self->pending.receivers, operation);
+      usock_pending_push (&self->pending.receivers, operation);
       usock_watch_wake (&socket->watch);
     }
 }

@@ -31,10 +31,13 @@ typedef void (*UsockPendingFunc) (UsockOperation *operation,
 void            usock_pending_init         (UsockPending     *self);
 void            usock_pending_clear        (UsockPending     *self);
 
+void            usock_pending_push         (GQueue           *queue,
+                                            UsockOperation   *operation);
+UsockOperation *usock_pending_pop          (GQueue           *queue);
+
 UsockOperation *usock_pending_get_receiver (UsockPending     *self,
                                             UsockPendingFunc  give_back,
                                             gpointer          user_data);
-UsockOperation *usock_pending_pop_receiver (UsockPending     *self);
 
 void            usock_pending_succeed      (UsockPending     *self,
                                             UsockOperation   *operation,

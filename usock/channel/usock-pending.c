@@ -15,13 +15,39 @@ usock_pending_init (UsockPending *self)
   g_queue_init (&self->completed);
 }
 
+/* Takes the operation over. */
+void
+usock_pending_push (GQueue         *queue,
+                    UsockOperation *operation)
+{
+  g_queue_push_tail_link (queue, usock_operation_get_link (operation));
+}
+
+/* The oldest, which is the caller's; NULL for none. */
+UsockOperation *
+usock_pending_pop (GQueue *queue)
+{
+  GList *link = g_queue_pop_head_link (queue);
+
+  return link != NULL ? link->data : NULL;
+}
+
+static void
+pending_clear_queue (GQueue *queue)
+{
+  UsockOperation *operation;
+
+  while ((operation = usock_pending_pop (queue)) != NULL)
+    g_object_unref (operation);
+}
+
 /* Nobody is called back. */
 void
 usock_pending_clear (UsockPending *self)
 {
-  g_queue_clear_full (&self->receivers, g_object_unref);
-  g_queue_clear_full (&self->enders, g_object_unref);
-  g_queue_clear_full (&self->completed, g_object_unref);
+  pending_clear_queue (&self->receivers);
+  pending_clear_queue (&self->enders);
+  pending_clear_queue (&self->completed);
   g_clear_object (&self->connecting);
   g_clear_object (&self->closer);
 }
@@ -34,7 +60,7 @@ usock_pending_succeed (UsockPending   *self,
                        GDestroyNotify  free_result)
 {
   usock_operation_return_pointer (operation, result, free_result);
-  g_queue_push_tail (&self->completed, operation);
+  usock_pending_push (&self->completed, operation);
 }
 
 /* Takes both over. */
@@ -44,7 +70,7 @@ usock_pending_fail (UsockPending   *self,
                     GError         *error)
 {
   usock_operation_return_error (operation, error);
-  g_queue_push_tail (&self->completed, operation);
+  usock_pending_push (&self->completed, operation);
 }
 
 /* Takes the operation over. */
@@ -69,18 +95,12 @@ usock_pending_get_receiver (UsockPending     *self,
   while ((first = g_queue_peek_head (&self->receivers)) != NULL
          && usock_operation_is_cancelled (first))
     {
-      g_queue_pop_head (&self->receivers);
+      g_queue_pop_head_link (&self->receivers);
       give_back (first, user_data);
       usock_pending_cancel (self, first);
     }
 
   return first;
-}
-
-UsockOperation *
-usock_pending_pop_receiver (UsockPending *self)
-{
-  return g_queue_pop_head (&self->receivers);
 }
 
 /* What was sent while the connection was being made may have been decided before; who waits for the
@@ -94,7 +114,7 @@ usock_pending_connected (UsockPending *self)
     return;
 
   usock_operation_return_pointer (connecting, NULL, NULL);
-  g_queue_push_head (&self->completed, connecting);
+  g_queue_push_head_link (&self->completed, usock_operation_get_link (connecting));
 }
 
 /* Nothing more will come, and nothing went wrong. */
@@ -103,7 +123,7 @@ usock_pending_end_receivers (UsockPending *self)
 {
   UsockOperation *receiver;
 
-  while ((receiver = g_queue_pop_head (&self->receivers)) != NULL)
+  while ((receiver = usock_pending_pop (&self->receivers)) != NULL)
     usock_pending_succeed (self, receiver, NULL, NULL);
 }
 
@@ -125,7 +145,7 @@ usock_pending_end_enders (UsockPending *self,
 {
   UsockOperation *ender;
 
-  while ((ender = g_queue_pop_head (&self->enders)) != NULL)
+  while ((ender = usock_pending_pop (&self->enders)) != NULL)
     pending_decide (self, ender, error);
 }
 
@@ -151,10 +171,10 @@ usock_pending_end_all (UsockPending *self,
   if (connecting != NULL)
     {
       usock_operation_return_error (connecting, g_error_copy (error));
-      g_queue_push_head (&self->completed, connecting);
+      g_queue_push_head_link (&self->completed, usock_operation_get_link (connecting));
     }
   usock_pending_end_enders (self, error);
-  while ((receiver = g_queue_pop_head (&self->receivers)) != NULL)
+  while ((receiver = usock_pending_pop (&self->receivers)) != NULL)
     usock_pending_fail (self, receiver, g_error_copy (error));
 }
 
@@ -175,7 +195,7 @@ pending_sweep_queue (UsockPending     *self,
       if (!usock_operation_is_cancelled (operation))
         continue;
 
-      g_queue_delete_link (queue, link);
+      g_queue_unlink (queue, link);
       if (give_back != NULL)
         give_back (operation, user_data);
       usock_pending_cancel (self, operation);
@@ -202,7 +222,7 @@ usock_pending_run (UsockPending *self)
 {
   UsockOperation *operation;
 
-  while ((operation = g_queue_pop_head (&self->completed)) != NULL)
+  while ((operation = usock_pending_pop (&self->completed)) != NULL)
     {
       usock_operation_complete (operation);
       g_object_unref (operation);
