@@ -752,7 +752,7 @@ wait_stop (Wait *self)
 static void
 wait_begin (Wait         *self,
             const char   *name,
-            guint         timeout,
+            int           timeout,
             GCancellable *cancellable)
 {
   usock_channel_connect_when_available_async (
@@ -774,7 +774,7 @@ test_available_already (UsockTest     *test,
 
   wait_start (&wait, test, FALSE, "socket");
   wait_listen (&wait);
-  wait_begin (&wait, "a", 0, NULL);
+  wait_begin (&wait, "a", -1, NULL);
   witness_expect (&wait.witness, "connect a:ok");
   wait_stop (&wait);
 }
@@ -811,7 +811,7 @@ test_available_later (UsockTest     *test,
 
       wait_start (&wait, test, stream, name);
       g_signal_connect (wait.server, "connection", G_CALLBACK (count_bytes_cb), &n_bytes);
-      wait_begin (&wait, "a", 0, NULL);
+      wait_begin (&wait, "a", -1, NULL);
       usock_test_no_error (usock_channel_send_text (wait.channel, "early", &error));
       scene_settle ();
       g_assert_cmpint (usock_socket_get_state (USOCK_SOCKET (wait.channel)), ==,
@@ -856,17 +856,17 @@ test_available_cancelled (UsockTest     *test,
   Wait wait;
 
   wait_start (&wait, test, FALSE, "socket");
-  wait_begin (&wait, "a", 0, cancellable);
+  wait_begin (&wait, "a", -1, cancellable);
   scene_settle ();
   g_cancellable_cancel (cancellable);
   witness_expect (&wait.witness, "a:cancelled");
   g_assert_false (usock_channel_connect_to_path (wait.channel, wait.path, &failure));
   assert_error_code (failure, G_IO_ERROR_NOT_FOUND);
-  wait_begin (&wait, "b", 0, cancellable);
+  wait_begin (&wait, "b", -1, cancellable);
   witness_expect (&wait.witness, "b:cancelled");
   g_assert_false (usock_channel_connect_to_path (wait.channel, wait.path, &failure));
   assert_error_code (failure, G_IO_ERROR_NOT_FOUND);
-  wait_begin (&wait, "c", 0, NULL);
+  wait_begin (&wait, "c", -1, NULL);
   scene_settle ();
   usock_socket_close (USOCK_SOCKET (wait.channel));
   witness_expect (&wait.witness, "c:closed close");
@@ -884,11 +884,11 @@ test_available_errors (UsockTest     *test,
 
   wait_start (&wait, test, TRUE, "socket");
   usock_test_no_error (usock_server_listen_on_path (other, wait.path, 0, &error));
-  wait_begin (&wait, "a", 0, NULL);
+  wait_begin (&wait, "a", -1, NULL);
   witness_expect (&wait.witness, "a:invalid-argument");
   scene_close (other);
-  wait_begin (&wait, "b", 0, NULL);
-  wait_begin (&wait, "c", 0, NULL);
+  wait_begin (&wait, "b", -1, NULL);
+  wait_begin (&wait, "c", -1, NULL);
   witness_expect (&wait.witness, "c:pending");
   wait_listen (&wait);
   witness_expect (&wait.witness, "connect b:ok");

@@ -525,6 +525,33 @@ test_late_turn (UsockTest     *test,
   scene_stop (&scene);
 }
 
+/* No time at all is enough for what can be done at once, and for nothing else. */
+static void
+test_no_time (UsockTest     *test,
+              gconstpointer  unused)
+{
+  for (int ended = 0; ended < 2; ended++)
+    {
+      UsockSeqpacket *one, *other;
+      Witness witness;
+
+      witness_init (&witness);
+      usock_test_no_error (usock_seqpacket_new_pair (&one, &other, &error));
+      usock_channel_set_allow_half_open (USOCK_CHANNEL (one), TRUE);
+      witness_watch (&witness, one, "error close");
+      if (ended)
+        usock_channel_end (USOCK_CHANNEL (other));
+      usock_channel_close_gracefully_async (
+          USOCK_CHANNEL (one), 0, NULL, witness_done,
+          witness_call (&witness, "closing", usock_channel_close_gracefully_finish));
+      witness_expect (&witness, ended ? "closing:ok close"
+                                      : "closing:timed-out error:timed-out close");
+      scene_close (one);
+      scene_close (other);
+      witness_clear (&witness);
+    }
+}
+
 static void
 test_late_data (UsockTest     *test,
                 gconstpointer  unused)
@@ -626,6 +653,7 @@ main (int   argc,
   add ("time/slow-handler/idle", test_slow_handler_is_not_idle);
   add ("time/late/close", test_late_turn);
   add ("time/late/data", test_late_data);
+  add ("time/none", test_no_time);
   add ("options/refused", test_refused_options);
   add ("notify", test_notified_changes);
 

@@ -51,7 +51,7 @@ scene_clog (Scene *scene)
 static void
 close_gracefully (Scene        *scene,
                   const char   *name,
-                  guint         timeout,
+                  int           timeout,
                   GCancellable *cancellable)
 {
   usock_channel_close_gracefully_async (
@@ -291,8 +291,8 @@ test_gracefully (UsockTest     *test,
   n_sent = usock_channel_get_messages_written (scene.channel) + 500;
   for (guint i = 0; i < 500; i++)
     usock_test_no_error (usock_channel_send_text (scene.channel, "queued", &error));
-  close_gracefully (&scene, "a", 0, NULL);
-  close_gracefully (&scene, "b", 0, NULL);
+  close_gracefully (&scene, "a", -1, NULL);
+  close_gracefully (&scene, "b", -1, NULL);
   witness_expect (&scene.witness, "b:pending");
   while ((text = scene_receive (scene.peer)) != NULL)
     {
@@ -310,7 +310,7 @@ test_gracefully (UsockTest     *test,
                   strstr (signals, "data") != NULL ? "data:x data:x data:x end a:ok close"
                                                    : "end a:ok close");
   g_assert_cmpuint (usock_channel_get_messages_read (scene.channel), ==, 3);
-  close_gracefully (&scene, "c", 0, NULL);
+  close_gracefully (&scene, "c", -1, NULL);
   witness_expect (&scene.witness, "c:closed");
   scene_stop (&scene);
 }
@@ -356,7 +356,7 @@ test_gracefully_cancelled (UsockTest     *test,
   g_assert_cmpint (scene_state (&scene), ==, USOCK_STATE_READ_ONLY);
   scene_send (scene.peer, "late");
   witness_expect (&scene.witness, "data:late");
-  close_gracefully (&scene, "b", 0, NULL);
+  close_gracefully (&scene, "b", -1, NULL);
   close (usock_test_take (test, 1));
   witness_expect (&scene.witness, "end b:ok close");
   scene_stop (&scene);
@@ -369,7 +369,7 @@ test_gracefully_closed_meanwhile (UsockTest     *test,
   Scene scene;
 
   scene_start (&scene, test, ALL);
-  close_gracefully (&scene, "a", 0, NULL);
+  close_gracefully (&scene, "a", -1, NULL);
   scene_settle ();
   usock_socket_close (USOCK_SOCKET (scene.channel));
   witness_expect (&scene.witness, "a:closed close");
@@ -385,7 +385,7 @@ test_gracefully_new (UsockTest     *test,
   witness_init (&scene.witness);
   scene.channel = USOCK_CHANNEL (usock_seqpacket_new ());
   witness_watch (&scene.witness, scene.channel, ALL);
-  close_gracefully (&scene, "a", 0, NULL);
+  close_gracefully (&scene, "a", -1, NULL);
   witness_assert (&scene.witness, "");
   witness_expect (&scene.witness, "a:ok close");
   scene_stop (&scene);
@@ -400,7 +400,7 @@ test_gracefully_paused (UsockTest     *test,
   scene_start (&scene, test, ALL);
   usock_channel_pause (scene.channel);
   scene_send (scene.peer, "1");
-  close_gracefully (&scene, "a", 0, NULL);
+  close_gracefully (&scene, "a", -1, NULL);
   close (usock_test_take (test, 1));
   witness_expect (&scene.witness, "data:1 end a:ok close");
   scene_stop (&scene);

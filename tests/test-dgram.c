@@ -2588,7 +2588,7 @@ test_close_gracefully (UsockTest     *self,
   peer_send_numbers (peer, first_path, 0, 40);
   peer_send_numbers (peer, second_path, 0, 2);
   raw_send_to (first, "0", own_path);
-  usock_channel_close_gracefully_async (USOCK_CHANNEL (peer->socket), 0, NULL, closed_gracefully,
+  usock_channel_close_gracefully_async (USOCK_CHANNEL (peer->socket), -1, NULL, closed_gracefully,
                                         &n_done);
   settle ();
   g_assert_cmpuint (n_done, ==, 0);
@@ -2631,7 +2631,7 @@ test_close_gracefully_with_inbox (UsockTest     *self,
       assert_received (other, "x");
     }
   peer_listen (peer);
-  usock_channel_close_gracefully_async (USOCK_CHANNEL (peer->socket), 0, NULL, closed_gracefully,
+  usock_channel_close_gracefully_async (USOCK_CHANNEL (peer->socket), -1, NULL, closed_gracefully,
                                         &n_done);
   usock_test_wait_until (n_done == 1);
   assert_numbers (peer->texts, N);
@@ -2699,7 +2699,7 @@ check_close_and_fail (UsockTest *self,
   raw_fill (path);
   peer_send_numbers (peer, path, 0, 3);
   if (gracefully)
-    usock_channel_close_gracefully_async (USOCK_CHANNEL (peer->socket), 0, NULL,
+    usock_channel_close_gracefully_async (USOCK_CHANNEL (peer->socket), -1, NULL,
                                           closed_gracefully, &n_done);
   settle ();
   close (receiver);

@@ -24,7 +24,7 @@ closed_cb (GObject      *server,
 
 static void
 close_gracefully (ServerScene  *scene,
-                  guint         timeout,
+                  int           timeout,
                   GCancellable *cancellable)
 {
   usock_server_close_gracefully_async (scene->server, timeout, cancellable, closed_cb,
@@ -133,14 +133,14 @@ test_no_deadline (UsockTest     *test,
   server_scene_start (&scene, test, "error close");
   server_scene_accept (&scene);
   connect_all (&scene, &client, 1);
-  close_gracefully (&scene, 0, NULL);
+  close_gracefully (&scene, -1, NULL);
   scene_settle ();
   witness_assert (&scene.witness, "");
-  close_gracefully (&scene, 0, NULL);
+  close_gracefully (&scene, -1, NULL);
   witness_expect (&scene.witness, "closed:pending");
   close (client);
   witness_expect (&scene.witness, "closed:0 close");
-  close_gracefully (&scene, 0, NULL);
+  close_gracefully (&scene, -1, NULL);
   witness_expect (&scene.witness, "closed:closed");
   server_scene_stop (&scene);
 }
@@ -211,7 +211,7 @@ test_cancelled (UsockTest     *test,
   server_scene_start (&scene, test, "error close");
   server_scene_accept (&scene);
   connect_all (&scene, &client, 1);
-  close_gracefully (&scene, 0, cancellable);
+  close_gracefully (&scene, -1, cancellable);
   scene_settle ();
   g_cancellable_cancel (cancellable);
   witness_assert (&scene.witness, "");
@@ -238,7 +238,7 @@ test_closing_channel (UsockTest     *test,
   server_scene_accept (&scene);
   connect_all (&scene, &client, 1);
   usock_channel_close_gracefully_async (
-      scene.connections->pdata[0], 0, NULL, witness_done,
+      scene.connections->pdata[0], -1, NULL, witness_done,
       witness_call (&scene.witness, "channel", usock_channel_close_gracefully_finish));
   close_gracefully (&scene, 20, NULL);
   usock_test_wait_until (scene.witness.n_closed == 1);
@@ -259,7 +259,7 @@ test_context_goes (UsockTest     *test,
   server_scene_start (&scene, test, "error close");
   server_scene_accept (&scene);
   connect_all (&scene, &client, 1);
-  close_gracefully (&scene, 0, NULL);
+  close_gracefully (&scene, -1, NULL);
   g_main_context_pop_thread_default (context);
   g_main_context_unref (context);
   witness_assert (&scene.witness, "");

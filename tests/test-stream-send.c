@@ -896,7 +896,7 @@ test_close_gracefully (UsockTest     *test,
           sent += 100;
         }
       usock_channel_close_gracefully_async (
-          scene.channel, i == 0 ? 0 : 100, NULL, witness_done,
+          scene.channel, i == 0 ? -1 : 100, NULL, witness_done,
           witness_call (&scene.witness, "closed", usock_channel_close_gracefully_finish));
       if (i == 0)
         {

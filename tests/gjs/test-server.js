@@ -153,7 +153,7 @@ testSocket('cancelling that', async fixture => {
     client(fixture);
     await waitFor(() => server.get_n_items() === 1);
     const cancellable = new Gio.Cancellable();
-    const closing = server.close_gracefully(0, cancellable);
+    const closing = server.close_gracefully(-1, cancellable);
     GLib.idle_add(GLib.PRIORITY_DEFAULT, () => cancellable.cancel());
     try {
         await closing;

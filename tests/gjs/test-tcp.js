@@ -95,7 +95,7 @@ testSocket('a server that starts later', async fixture => {
         [Usock.Seqpacket, Gio.SocketType.SEQPACKET]]) {
         const path = `${fixture.path}-${type}`;
         const channel = fixture.keep(Channel.new());
-        const connecting = channel.connect_when_available_async(path, 0);
+        const connecting = channel.connect_when_available_async(path, -1);
         equal(channel.state, Usock.State.CONNECTING);
         const server = fixture.keep(Usock.Server.new(type));
         server.listen_on_path(path);

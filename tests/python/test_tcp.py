@@ -138,7 +138,7 @@ class TestServers(TcpCase):
             channel = self.keep(kind())
 
             async def main():
-                connecting = Usock.spawn(channel.connect_when_available_async(path, 0))
+                connecting = Usock.spawn(channel.connect_when_available_async(path, -1))
                 self.assertEqual(channel.get_state(), Usock.State.CONNECTING)
                 self.keep(Usock.Server.new(socket_type)).listen_on_path(path)
                 await connecting

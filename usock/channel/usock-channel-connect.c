@@ -219,7 +219,7 @@ usock_channel_connect_to_path_finish (UsockChannel  *self,
  * @self: a new channel
  * @path: (type filename): where the server will listen, as in
  *   [method@Usock.Channel.connect_to_path]
- * @timeout: how long to wait, in milliseconds; 0 for ever
+ * @timeout: how long to wait, in milliseconds; -1 for ever, 0 not at all
  * @cancellable: (nullable): what may cancel the call
  * @callback: (scope async): what to call when it is done
  * @user_data: data for @callback
@@ -239,7 +239,7 @@ usock_channel_connect_to_path_finish (UsockChannel  *self,
 void
 usock_channel_connect_when_available_async (UsockChannel        *self,
                                             const char          *path,
-                                            guint                timeout,
+                                            gint                 timeout,
                                             GCancellable        *cancellable,
                                             GAsyncReadyCallback  callback,
                                             gpointer             user_data)

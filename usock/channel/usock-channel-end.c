@@ -205,10 +205,37 @@ usock_channel_end_finish (UsockChannel  *self,
   return usock_channel_finish_operation (self, result, usock_channel_end_async, error);
 }
 
+static gboolean
+channel_check_closable (UsockChannel  *self,
+                        GError       **error)
+{
+  if (self->pending.closer == NULL)
+    return usock_socket_check (usock_channel_socket (self), error);
+
+  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_PENDING,
+                       _("Could not close: the channel is being closed already"));
+  return FALSE;
+}
+
+/* Takes the operation over. */
+static void
+channel_start_closing (UsockChannel   *self,
+                       UsockOperation *operation,
+                       int             timeout)
+{
+  self->pending.closer = operation;
+  if (timeout >= 0)
+    self->close_due = g_get_monotonic_time () + timeout * G_GINT64_CONSTANT (1000);
+  usock_channel_resume (self);
+  usock_channel_begin_end (self);
+  usock_channel_schedule (self);
+  usock_watch_wake (&usock_channel_socket (self)->watch);
+}
+
 /**
  * usock_channel_close_gracefully_async:
  * @self: a channel
- * @timeout: how long to take at the most, in milliseconds; 0 for ever
+ * @timeout: how long to take at the most, in milliseconds; -1 for ever, 0 not at all
  * @cancellable: (nullable): what may cancel the call
  * @callback: (scope async): what to call when it is done
  * @user_data: data for @callback
@@ -224,12 +251,11 @@ usock_channel_end_finish (UsockChannel  *self,
  */
 void
 usock_channel_close_gracefully_async (UsockChannel        *self,
-                                      guint                timeout,
+                                      gint                 timeout,
                                       GCancellable        *cancellable,
                                       GAsyncReadyCallback  callback,
                                       gpointer             user_data)
 {
-  UsockSocket *socket;
   UsockOperation *operation;
   GError *error = NULL;
 
@@ -239,35 +265,18 @@ usock_channel_close_gracefully_async (UsockChannel        *self,
                                  user_data))
     return;
 
-  socket = usock_channel_socket (self);
   operation = usock_channel_new_operation (self, usock_channel_close_gracefully_async, cancellable,
                                            callback, user_data);
-  if (self->pending.closer != NULL)
-    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_PENDING,
-                         _("Could not close: the channel is being closed already"));
+  if (!channel_check_closable (self, &error))
+    usock_channel_fail_operation (self, operation, error);
+  else if (usock_channel_socket (self)->state != USOCK_STATE_NEW)
+    channel_start_closing (self, operation, timeout);
   else
-    usock_socket_check (socket, &error);
-  if (error != NULL)
     {
-      usock_channel_fail_operation (self, operation, error);
-      return;
-    }
-
-  /* There is nothing to lose: closed at once is closed gracefully. */
-  if (socket->state == USOCK_STATE_NEW)
-    {
-      usock_socket_close (socket);
+      /* There is nothing to lose: closed at once is closed gracefully. */
+      usock_socket_close (USOCK_SOCKET (self));
       usock_channel_succeed_operation (self, operation);
-      return;
     }
-
-  self->pending.closer = operation;
-  if (timeout > 0)
-    self->close_due = g_get_monotonic_time () + timeout * G_GINT64_CONSTANT (1000);
-  usock_channel_resume (self);
-  usock_channel_begin_end (self);
-  usock_channel_schedule (self);
-  usock_watch_wake (&socket->watch);
 }
 
 /**

@@ -214,11 +214,14 @@ channel_set_connect_error (UsockChannel  *self,
   usock_error_set_errno (error, errnum, _("Could not connect to “%s”"), self->approach.target->label);
 }
 
-/* How long to wait, in milliseconds. */
-static guint
+/* How long to wait, in milliseconds; -1 for ever. */
+static int
 channel_get_patience (UsockChannel *self)
 {
-  return self->approach.patient ? self->approach.patience : self->connect_timeout;
+  if (self->approach.patient)
+    return self->approach.patience;
+
+  return self->connect_timeout > 0 ? (int) MIN (self->connect_timeout, G_MAXINT) : -1;
 }
 
 /* EAGAIN means that the backlog is full. Nothing tells when it no longer is: to epoll, a socket
@@ -291,7 +294,7 @@ channel_connect_fd (UsockChannel  *self,
 
   usock_socket_set_state (socket, USOCK_STATE_CONNECTING);
   self->approach.delay = 0;
-  self->approach.due = channel_get_patience (self) > 0
+  self->approach.due = channel_get_patience (self) >= 0
                           ? now + channel_get_patience (self) * G_GINT64_CONSTANT (1000)
                           : 0;
   channel_wait_to_connect (self, now);
@@ -358,7 +361,7 @@ usock_channel_retry_connect (UsockChannel *self)
                                               "%u milliseconds")
                                           : _("Could not connect to “%s”: nobody listened there "
                                               "for %u milliseconds"),
-                                      self->approach.target->label, channel_get_patience (self)));
+                                      self->approach.target->label, (guint) channel_get_patience (self)));
     }
   else
     channel_wait_to_connect (self, now);

@@ -32,7 +32,7 @@ typedef struct
   UsockName *target;
   gboolean announce; /* connected, and the signal still to come */
   gboolean patient;  /* nobody needs to be there yet */
-  guint patience;    /* in milliseconds */
+  int patience;      /* in milliseconds; -1 for ever */
   guint delay;       /* in milliseconds */
   gint64 next;       /* when to look again */
   gint64 due;        /* when to give up; 0 for never */

@@ -121,7 +121,10 @@ usock_channel_install_signals (void)
    * @self: the channel
    *
    * Emitted once when the peer has ended and everything it sent was
-   * delivered.
+   * delivered. The end is read like a message: it waits until somebody
+   * listens to messages or to this signal, or awaits one. Between two calls of
+   * [method@Usock.Channel.receive_async] nobody does, so the peer can still be
+   * answered. Where the peer is gone, the end comes by itself.
    *
    * Since: 1.0
    */

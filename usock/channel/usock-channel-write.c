@@ -272,6 +272,42 @@ channel_send_now (UsockChannel   *self,
   return result >= 0;
 }
 
+/* As if it could go now: only whether it may be sent at all. */
+static gboolean
+channel_check_message (UsockChannel  *self,
+                       UsockMessage  *message,
+                       gsize          length,
+                       GError       **error)
+{
+  if (!channel_check_sendable (self, error))
+    return FALSE;
+
+  return message == NULL || usock_message_get_n_fds (message) == 0
+         || USOCK_CHANNEL_GET_CLASS (self)->check_fds (self, length, error);
+}
+
+/* Takes what is needed of the message if there is room for it. */
+static gboolean
+channel_send_later (UsockChannel    *self,
+                    UsockRoute      *route,
+                    UsockMessage    *message,
+                    gconstpointer    data,
+                    gsize            length,
+                    UsockOperation  *operation,
+                    GError         **error)
+{
+  guint n_fds = message != NULL ? usock_message_get_n_fds (message) : 0;
+
+  if (!channel_check_room (self, route, length, n_fds, operation != NULL, error))
+    return FALSE;
+
+  usock_channel_enqueue (self, route,
+                         message != NULL ? usock_message_ref (message)
+                                         : usock_message_new (data, length),
+                         operation);
+  return TRUE;
+}
+
 /* Sends at once if nothing waits on the route, else queues. An @operation is the channel's if
  * this succeeds, and waits however full the queue is; without one the limit holds. @message may
  * be NULL, for plain bytes. */
@@ -284,38 +320,24 @@ usock_channel_send_on (UsockChannel    *self,
                        UsockOperation  *operation,
                        GError         **error)
 {
-  guint n_fds = message != NULL ? usock_message_get_n_fds (message) : 0;
-  g_autoptr (GError) reason = NULL;
+  GError *reason = NULL;
 
-  if (!channel_check_sendable (self, error)
-      || (n_fds > 0 && !USOCK_CHANNEL_GET_CLASS (self)->check_fds (self, length, error)))
+  if (!channel_check_message (self, message, length, error))
     return FALSE;
-
   if (operation != NULL && usock_operation_is_cancelled (operation))
     {
       usock_channel_cancel_operation (self, operation);
       return TRUE;
     }
 
-  if (usock_outlet_may_send_now (&self->outlet, route))
-    {
-      if (channel_send_now (self, route, message, data, length, operation, &reason))
-        return TRUE;
-      if (reason != NULL)
-        {
-          g_propagate_error (error, g_steal_pointer (&reason));
-          return FALSE;
-        }
-    }
+  if (usock_outlet_may_send_now (&self->outlet, route)
+      && channel_send_now (self, route, message, data, length, operation, &reason))
+    return TRUE;
+  if (reason == NULL)
+    return channel_send_later (self, route, message, data, length, operation, error);
 
-  if (!channel_check_room (self, route, length, n_fds, operation != NULL, error))
-    return FALSE;
-
-  usock_channel_enqueue (self, route,
-                         message != NULL ? usock_message_ref (message)
-                                         : usock_message_new (data, length),
-                         operation);
-  return TRUE;
+  g_propagate_error (error, reason);
+  return FALSE;
 }
 
 /* Of a stream: how many messages were accepted, where that many bytes have left. */

@@ -42,7 +42,7 @@ USOCK_AVAILABLE_IN_1_0
 void          usock_channel_connect_when_available_async
                                                    (UsockChannel         *self,
                                                     const char           *path,
-                                                    guint                 timeout,
+                                                    gint                  timeout,
                                                     GCancellable         *cancellable,
                                                     GAsyncReadyCallback   callback,
                                                     gpointer              user_data);
@@ -138,7 +138,7 @@ gboolean      usock_channel_end_finish             (UsockChannel         *self,
                                                     GError              **error);
 USOCK_AVAILABLE_IN_1_0
 void          usock_channel_close_gracefully_async (UsockChannel         *self,
-                                                    guint                 timeout,
+                                                    gint                  timeout,
                                                     GCancellable         *cancellable,
                                                     GAsyncReadyCallback   callback,
                                                     gpointer              user_data);

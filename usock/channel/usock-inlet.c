@@ -138,41 +138,51 @@ usock_inlet_take_control (UsockInlet     *self,
   control->n_fds = 0;
 }
 
+static UsockMessageFlags
+incoming_get_flags (const UsockIncoming  *self,
+                    const UsockIoControl *control)
+{
+  return (self->truncated ? USOCK_MESSAGE_FLAGS_TRUNCATED : USOCK_MESSAGE_FLAGS_NONE)
+         | (control->fds_lost ? USOCK_MESSAGE_FLAGS_FDS_LOST : USOCK_MESSAGE_FLAGS_NONE);
+}
+
+static void
+inlet_equip_message (UsockInlet           *self,
+                     const UsockIncoming  *incoming,
+                     const UsockIoControl *control)
+{
+  UsockMessage *message = incoming->message;
+  g_autofree char *sender = NULL;
+
+  if (self->funcs->has_senders)
+    sender = usock_io_batch_get_sender (incoming->batch, incoming->slot);
+  usock_message_receive_info (message, incoming_get_flags (incoming, control),
+                              control->has_credentials ? &control->credentials : NULL,
+                              control->timestamp, sender);
+  if (sender != NULL)
+    usock_io_batch_sign (incoming->batch, incoming->slot, message);
+  usock_message_receive_msg_flags (message,
+                                   (UsockMsgFlags) control->msg_flags & ~USOCK_MSG_CMSG_CLOEXEC);
+  usock_message_receive_controls (message, control->others, control->n_others, control->pidfd);
+  if (control->n_fds > 0)
+    usock_message_receive_fds (message, control->fds, control->n_fds, usock_io_close_foreign);
+  usock_message_receive_tally (message, self->tally);
+}
+
 /* With everything that came along. The message stays with @incoming. */
 UsockMessage *
 usock_inlet_make_message (UsockInlet    *self,
                           UsockIncoming *incoming)
 {
-  UsockMessageFlags flags = USOCK_MESSAGE_FLAGS_NONE;
-  g_autofree char *sender = NULL;
   UsockIoControl control;
 
   if (incoming->message != NULL)
     return incoming->message;
 
   usock_inlet_take_control (self, incoming, &control);
-  if (incoming->truncated)
-    flags |= USOCK_MESSAGE_FLAGS_TRUNCATED;
-  if (control.fds_lost)
-    flags |= USOCK_MESSAGE_FLAGS_FDS_LOST;
-
-  if (self->funcs->has_senders)
-    sender = usock_io_batch_get_sender (incoming->batch, incoming->slot);
   incoming->message
       = usock_message_new_received (incoming->data, incoming->length, incoming->full_length);
-  usock_message_receive_info (incoming->message, flags,
-                              control.has_credentials ? &control.credentials : NULL,
-                              control.timestamp, sender);
-  if (sender != NULL)
-    usock_io_batch_sign (incoming->batch, incoming->slot, incoming->message);
-  usock_message_receive_msg_flags (incoming->message,
-                                   (UsockMsgFlags) control.msg_flags & ~USOCK_MSG_CMSG_CLOEXEC);
-  usock_message_receive_controls (incoming->message, control.others, control.n_others,
-                                  control.pidfd);
-  if (control.n_fds > 0)
-    usock_message_receive_fds (incoming->message, control.fds, control.n_fds,
-                               usock_io_close_foreign);
-  usock_message_receive_tally (incoming->message, self->tally);
+  inlet_equip_message (self, incoming, &control);
   return incoming->message;
 }
 

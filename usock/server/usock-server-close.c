@@ -117,7 +117,7 @@ server_check_closable (UsockServer  *self,
 /**
  * usock_server_close_gracefully_async:
  * @self: a server
- * @timeout: how long to take at the most, in milliseconds; 0 for ever
+ * @timeout: how long to take at the most, in milliseconds; -1 for ever, 0 not at all
  * @cancellable: (nullable): what may cancel the call
  * @callback: (scope async): what to call when it is done
  * @user_data: data for @callback
@@ -136,7 +136,7 @@ server_check_closable (UsockServer  *self,
  */
 void
 usock_server_close_gracefully_async (UsockServer         *self,
-                                     guint                timeout,
+                                     gint                 timeout,
                                      GCancellable        *cancellable,
                                      GAsyncReadyCallback  callback,
                                      gpointer             user_data)
@@ -163,7 +163,7 @@ usock_server_close_gracefully_async (UsockServer         *self,
 
   usock_socket_close (socket);
   self->closer = operation;
-  if (timeout > 0)
+  if (timeout >= 0)
     {
       self->close_due = g_get_monotonic_time () + timeout * G_GINT64_CONSTANT (1000);
       usock_watch_set_deadline (&socket->watch, self->close_due);
@@ -172,7 +172,7 @@ usock_server_close_gracefully_async (UsockServer         *self,
 
   channels = usock_server_list_channels (self);
   for (guint i = 0; i < channels->len; i++)
-    usock_channel_close_gracefully_async (channels->pdata[i], 0, NULL, NULL, NULL);
+    usock_channel_close_gracefully_async (channels->pdata[i], -1, NULL, NULL, NULL);
 }
 
 /**

@@ -77,7 +77,7 @@ guint        usock_server_broadcast            (UsockServer     *self,
                                                 UsockMessage    *message);
 USOCK_AVAILABLE_IN_1_0
 void         usock_server_close_gracefully_async (UsockServer   *self,
-                                                guint            timeout,
+                                                gint             timeout,
                                                 GCancellable    *cancellable,
                                                 GAsyncReadyCallback callback,
                                                 gpointer         user_data);
