@@ -35,10 +35,11 @@ ROOMS = {
     'message': ['queue message-control', 'message', 'message-fd', 'message-tally control'],
     'address': ['address-service', 'address', 'address-packet'],
     'path': ['activation path', 'path-take-over', 'path-lock', 'path-file'],
-    'socket': ['poll socket-option socket-peer', 'socket', 'connector waiter notify'],
+    'socket': ['poll socket-option socket-peer socket-steal', 'socket', 'connector waiter notify'],
     'stream': ['stream', 'stream-connect stream-receive'],
     'channel': [
-        'channel channel-connect channel-end', 'channel-send channel-receive', 'channel-turn',
+        'channel channel-connect channel-end', 'channel-send channel-receive channel-surrender',
+        'channel-turn',
         'channel-open', 'channel-read', 'channel-deliver', 'channel-write', 'channel-life',
         'channel-signals inlet-take outlet-give pending', 'inlet outlet-write', 'outlet eagerness',
     ],

@@ -211,6 +211,8 @@ class Batch {
     keep(name, result) {
         if (GIVES_FD.includes(name) && result > 2)
             closeFd(result);
+        else if (name === 'steal_fd' && result)
+            closeFd(result[0]);
         else if (name === 'take_fds')
             result.forEach(closeFd);
         else if (result instanceof Promise)

@@ -155,6 +155,32 @@ testSocket('descriptors in both directions', async fixture => {
     stream.close(null);
 });
 
+testSocket('away goes the descriptor', async fixture => {
+    const [first, second] = pair(fixture);
+    const log = new Log(second, 'error', 'close');
+    first.send('line\nand more');
+    equal(await second.receive_line(), 'line');
+    const waiting = second.receive_line();
+    const [fd, unread] = second.steal_fd();
+    equal(text(unread), 'and more');
+    await rejects(waiting, Code, Code.CLOSED);
+    await log.wait('close');
+    equal(log.map(([name]) => name), ['close']);
+    throws(() => second.steal_fd(), Code, Code.CLOSED);
+
+    const again = fixture.keep(Usock.Stream.new_from_fd(fd));
+    first.send('still open');
+    equal((await again.receive()).text, 'still open');
+    const [connection, nothing] = again.steal_connection();
+    ok(connection instanceof Gio.SocketConnection, 'a connection of GIO');
+    ok(nothing instanceof Uint8Array, 'bytes');
+    equal(nothing.length, 0);
+    connection.get_output_stream().write_all(bytes('from GIO\n'), null);
+    equal(await first.receive_line(), 'from GIO');
+    connection.close(null);
+    equal(await first.receive_line(), null);
+});
+
 testSocket('never connected', async () => {
     const stream = new Usock.Stream();
     await rejects(stream.receive_line(), Code, Code.NOT_CONNECTED);

@@ -243,6 +243,8 @@ class Batch:
         if name in ('take_fd', 'dup_pidfd', 'dup_peer_pidfd', 'new_reuse_port_fd'):
             if result is not None and result > 2:
                 os.close(result)
+        elif name == 'steal_fd' and result:
+            os.close(result[0])
         elif name == 'take_fds':
             for fd in result or ():
                 os.close(fd)

@@ -5,6 +5,7 @@
 
 import asyncio
 import os
+import socket
 import tempfile
 
 import fixture
@@ -252,6 +253,49 @@ class TestDescriptors(StreamCase):
                     os.close(fd)
         with self.raises(Code.INVALID_ARGUMENT):
             first.send(b'', fds=[0])
+
+
+class TestStealing(StreamCase):
+    def test_descriptor(self):
+        first, second = self.pair()
+        log = Log(second, 'error', 'close')
+        first.send(b'line\nand more')
+        self.assertEqual(Usock.run(second.receive_line()), 'line')
+        waiting = Usock.spawn(second.receive_line())
+        fd, unread = second.steal_fd()
+        self.assertEqual(unread, b'and more')
+        log.wait('close')
+        self.assertEqual(log, [('close',)])
+        with self.raises(Code.CLOSED):
+            waiting.result()
+        with self.raises(Code.CLOSED):
+            second.steal_fd()
+
+        with socket.socket(fileno=fd) as plain:
+            first.send(b'still open')
+            self.assertEqual(plain.recv(100), b'still open')
+
+    def test_connection(self):
+        first, second = self.pair()
+        connection, unread = second.steal_connection()
+        self.assertIsInstance(connection, Gio.SocketConnection)
+        self.assertEqual(unread, b'')
+        connection.get_output_stream().write_all(b'from GIO\n')
+        self.assertEqual(Usock.run(first.receive_line()), 'from GIO')
+        connection.close()
+        self.assertIsNone(Usock.run(first.receive_line()))
+
+    def test_any_socket(self):
+        server = self.keep(Usock.Server())
+        with self.raises(Code.NOT_INITIALIZED):
+            server.steal_fd()
+        server.listen(self.path)
+        fd, unread = server.steal_fd()
+        with socket.socket(fileno=fd) as plain, socket.socket(
+                socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+            client.connect(self.path)
+            plain.accept()[0].close()
+        self.assertEqual(unread, b'')
 
 
 tap.main()

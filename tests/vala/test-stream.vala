@@ -60,6 +60,23 @@ void test_receive () throws Error {
     wait_for (() => done);
 }
 
+void test_stealing () throws Error {
+    Usock.Stream first;
+    Usock.Stream second;
+    Usock.Stream.new_pair (out first, out second);
+
+    Bytes? unread;
+    var connection = second.steal_connection (out unread);
+    assert_null (unread);
+    assert_true (connection is SocketConnection);
+    first.send_text ("hello");
+    assert_cmpint ((int) connection.input_stream.read (new uint8[10]), CompareOperator.EQ, 5);
+
+    int fd = first.steal_fd (null);
+    Posix.close (fd);
+    assert_cmpint ((int) connection.input_stream.read (new uint8[10]), CompareOperator.EQ, 0);
+}
+
 delegate void Body () throws Error;
 
 void add (string name, owned Body body) {
@@ -76,5 +93,6 @@ void add (string name, owned Body body) {
 int main (string[] args) {
     Test.init (ref args);
     add ("receive", test_receive);
+    add ("stealing", test_stealing);
     return Test.run ();
 }

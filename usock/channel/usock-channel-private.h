@@ -310,6 +310,11 @@ gboolean usock_channel_shutdown          (UsockSocket         *socket,
                                           UsockShut            how,
                                           GError             **error);
 
+/* usock-channel-surrender.c */
+gboolean usock_channel_surrender         (UsockSocket         *socket,
+                                          GBytes             **unread,
+                                          GError             **error);
+
 /* usock-channel-receive.c */
 void     usock_channel_start_receiver    (UsockChannel        *self,
                                           UsockOperation      *operation);

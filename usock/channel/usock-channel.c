@@ -443,6 +443,7 @@ usock_channel_class_init (UsockChannelClass *class)
   socket_class->finish = usock_channel_finish;
   socket_class->orphaned = usock_channel_orphaned;
   socket_class->holds_input = usock_channel_holds_input;
+  socket_class->surrender = usock_channel_surrender;
   socket_class->shutdown = usock_channel_shutdown;
 
   class->inlet = &usock_inlet_packets;

@@ -222,8 +222,12 @@ usock_dgram_dispatch (UsockSocket *socket)
 static void
 dgram_release_path (UsockDgram *self)
 {
-  if (self->claim != NULL)
-    usock_path_release (g_steal_pointer (&self->claim));
+  if (self->claim == NULL)
+    return;
+
+  if (USOCK_SOCKET (self)->given_away)
+    usock_path_set_unlink (self->claim, FALSE);
+  usock_path_release (g_steal_pointer (&self->claim));
 }
 
 static void

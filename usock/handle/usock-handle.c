@@ -84,12 +84,21 @@ usock_handle_shutdown (UsockSocket  *socket,
   return TRUE;
 }
 
+/* What usock_handle_mark() did; all else the program did itself. */
+static void
+usock_handle_restore (UsockSocket *socket)
+{
+  if (socket->family == AF_UNIX && socket->type == SOCK_SEQPACKET)
+    usock_io_set_option (socket->fd, SOL_SOCKET, SO_TIMESTAMPNS, FALSE);
+}
+
 static void
 usock_handle_class_init (UsockHandleClass *class)
 {
   UsockSocketClass *socket_class = (UsockSocketClass *) class;
 
   socket_class->immediate = TRUE;
+  socket_class->restore = usock_handle_restore;
   socket_class->shutdown = usock_handle_shutdown;
 }
 

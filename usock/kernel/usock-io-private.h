@@ -173,6 +173,7 @@ int              usock_io_set_pidfds        (int                    fd,
 int              usock_io_set_markers       (int                    fd);
 int              usock_io_refuse_fds        (int                    fd,
                                              gboolean               refuse);
+void             usock_io_set_plain         (int                    fd);
 int              usock_io_set_abort         (int                    fd);
 int              usock_io_make_room         (int                    fd,
                                              gsize                  message_length);

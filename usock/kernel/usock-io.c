@@ -218,6 +218,17 @@ usock_io_refuse_fds (int      fd,
   return result == -ENOPROTOOPT || result == -EOPNOTSUPP ? 0 : result;
 }
 
+/* What a socket has that is new. Not every kernel and family knows all of it. */
+void
+usock_io_set_plain (int fd)
+{
+  usock_io_set_option (fd, SOL_SOCKET, SO_OOBINLINE, FALSE);
+  usock_io_set_option (fd, SOL_SOCKET, SO_TIMESTAMPNS, FALSE);
+  usock_io_set_credentials (fd, FALSE);
+  usock_io_set_pidfds (fd, FALSE);
+  usock_io_refuse_fds (fd, FALSE);
+}
+
 /* Closing takes back what is on its way, and lets TCP tell the peer so. */
 int
 usock_io_set_abort (int fd)

@@ -287,6 +287,19 @@ function patchOptions(Usock) {
     };
 }
 
+// With what was read ahead, which is empty as a rule.
+function patchStealing(Usock) {
+    const {steal_fd} = Usock.Socket.prototype;
+    const {steal_connection} = Usock.Stream.prototype;
+    const withBytes = ([taken, unread]) => [taken, unread?.toArray() ?? new Uint8Array()];
+    Usock.Socket.prototype.steal_fd = function () {
+        return withBytes(steal_fd.call(this));
+    };
+    Usock.Stream.prototype.steal_connection = function () {
+        return withBytes(steal_connection.call(this));
+    };
+}
+
 function patchSocket(Usock) {
     if (!dropsCallbacks)
         return;
@@ -782,6 +795,7 @@ function _init() {
 
     patchMessage(Usock);
     patchSocket(Usock);
+    patchStealing(Usock);
     patchOptions(Usock);
     patchConnecting(Usock);
     patchSending(Usock);

@@ -667,6 +667,10 @@ def _as_option(level, name, value):
     return GLib.Variant(kind, value)
 
 
+def _unread(unread):
+    return unread and unread.get_data() or b''
+
+
 @export
 @override
 class Socket(Usock.Socket):
@@ -680,6 +684,11 @@ class Socket(Usock.Socket):
     def set_option(self, level, name, value=None):
         """Sets an option to what get_option() gives, or to a GLib.Variant."""
         return Usock.Socket.set_option(self, level, name, _as_option(level, name, value))
+
+    def steal_fd(self):
+        """Takes the descriptor away; returns it, and the bytes that were read ahead."""
+        fd, unread = Usock.Socket.steal_fd(self)
+        return fd, _unread(unread)
 
     def __enter__(self):
         return self
@@ -925,6 +934,12 @@ class Stream(Usock.Stream):
 
     def lines(self):
         return _Lines(self)
+
+    def steal_connection(self):
+        """Takes the connection away; returns a Gio.SocketConnection, and the bytes that were read
+        ahead."""
+        connection, unread = Usock.Stream.steal_connection(self)
+        return connection, _unread(unread)
 
     def cork(self):
         """What is sent from now on leaves together: at uncork(), or at the end of a with block."""

@@ -10,8 +10,12 @@
 void
 usock_server_release_path (UsockServer *self)
 {
-  if (self->claim != NULL)
-    usock_path_release (g_steal_pointer (&self->claim));
+  if (self->claim == NULL)
+    return;
+
+  if (USOCK_SOCKET (self)->given_away)
+    usock_path_set_unlink (self->claim, FALSE);
+  usock_path_release (g_steal_pointer (&self->claim));
 }
 
 /* Whether the server may listen on what errors call @label. */

@@ -42,6 +42,7 @@ struct _UsockSocket
   gboolean finishing;
   gboolean guarded; /* descriptors may wait in its queue that block whoever closes them */
   gboolean orphaned; /* its context goes, and nobody is left to call back */
+  gboolean given_away; /* somebody else has the descriptor, who needs what belongs to it */
 
   UsockFate fate;
   int error_number;
@@ -69,6 +70,10 @@ struct _UsockSocketClass
   void (*finish) (UsockSocket *self);     /* before the last signals: complete what waits */
   gboolean (*holds_input) (UsockSocket *self); /* read from the kernel, and not delivered */
   gboolean (*shutdown) (UsockSocket *self, UsockShut how, GError **error);
+  /* Whether the descriptor can be given away; if so, what of a stream was read and not received,
+   * or NULL. Leaves everything as it was. */
+  gboolean (*surrender) (UsockSocket *self, GBytes **unread, GError **error);
+  void (*restore) (UsockSocket *self);    /* given away: nobody knows of our options */
   void (*orphaned) (UsockSocket *self);   /* nothing can be completed any more: drop it */
 };
 
@@ -123,10 +128,16 @@ void     usock_socket_fail        (UsockSocket       *self,
 void     usock_socket_conclude     (UsockSocket       *self);
 void     usock_socket_emit_error   (UsockSocket       *self,
                                    const GError      *error);
+int      usock_socket_give_away    (UsockSocket       *self);
 void     usock_socket_join         (UsockSocket       *self,
                                    UsockSocket       *other);
 void     usock_socket_set_closed  (UsockSocket       *self,
                                    UsockSocketClosed  closed,
                                    gpointer           user_data);
+
+/* usock-socket-steal.c */
+gboolean usock_socket_surrender    (UsockSocket       *self,
+                                    GBytes           **unread,
+                                    GError           **error);
 
 G_END_DECLS

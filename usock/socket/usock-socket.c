@@ -126,7 +126,7 @@ socket_detach (UsockSocket *self)
   socket_release (self);
 }
 
-/* The only place where a socket is closed; first of all it leaves the epoll. */
+/* The only place where a socket is closed, or given away; first of all it leaves the epoll. */
 static void
 socket_close_fd (UsockSocket *self)
 {
@@ -135,9 +135,9 @@ socket_close_fd (UsockSocket *self)
 
   if (self->reactor != NULL)
     usock_watch_remove_fd (&self->watch);
-  if (self->guarded)
+  if (self->guarded && !self->given_away)
     usock_io_close_guarded (self->fd, self->type == SOCK_STREAM);
-  else
+  else if (!self->given_away)
     close (self->fd);
   self->fd = -1;
 }
@@ -292,6 +292,20 @@ usock_socket_never (UsockSocket *self)
 }
 
 static gboolean
+usock_socket_surrender_freely (UsockSocket  *self,
+                               GBytes      **unread,
+                               GError      **error)
+{
+  return TRUE;
+}
+
+static void
+usock_socket_restore (UsockSocket *self)
+{
+  usock_io_set_plain (self->fd);
+}
+
+static gboolean
 usock_socket_refuse_shutdown (UsockSocket  *self,
                               UsockShut     how,
                               GError      **error)
@@ -411,6 +425,8 @@ usock_socket_class_init (UsockSocketClass *class)
   class->closing = usock_socket_nothing;
   class->finish = usock_socket_nothing;
   class->holds_input = usock_socket_never;
+  class->surrender = usock_socket_surrender_freely;
+  class->restore = usock_socket_restore;
   class->shutdown = usock_socket_refuse_shutdown;
   class->orphaned = usock_socket_nothing;
 
@@ -721,6 +737,20 @@ void
 usock_socket_conclude (UsockSocket *self)
 {
   socket_close_with (self, g_steal_pointer (&self->fate.error));
+}
+
+/* Closes the socket but for its descriptor, which is the caller's. It must have one. */
+int
+usock_socket_give_away (UsockSocket *self)
+{
+  int fd = self->fd;
+
+  usock_socket_get_local_address (self);
+  usock_socket_get_remote_address (self);
+  USOCK_SOCKET_GET_CLASS (self)->restore (self);
+  self->given_away = TRUE;
+  socket_close_with (self, NULL);
+  return fd;
 }
 
 /* For what does not end the socket. */

@@ -77,6 +77,10 @@ gboolean        usock_socket_shutdown             (UsockSocket   *self,
                                                    UsockShut      how,
                                                    GError       **error);
 USOCK_AVAILABLE_IN_1_0
+gint            usock_socket_steal_fd             (UsockSocket   *self,
+                                                   GBytes       **unread,
+                                                   GError       **error);
+USOCK_AVAILABLE_IN_1_0
 void            usock_socket_close                (UsockSocket   *self);
 USOCK_AVAILABLE_IN_1_0
 void            usock_socket_destroy              (UsockSocket   *self,

@@ -404,6 +404,62 @@ usock_stream_new_pair (UsockStream **first,
 }
 
 /**
+ * usock_stream_steal_connection:
+ * @self: a connected stream
+ * @unread: (out) (optional) (nullable) (transfer full): what was read from the connection and not
+ *   received yet; %NULL if there is nothing
+ * @error: return location for an error
+ *
+ * Takes the connection away from the stream, for what works on a [class@Gio.IOStream] and may do
+ * so from threads of its own: [class@Gio.TlsConnection], [class@Gio.DBusConnection] and others. It
+ * is a [class@Gio.UnixConnection], which passes descriptors, or a [class@Gio.TcpConnection].
+ *
+ * The stream closes at once, as [method@Usock.Socket.steal_fd] describes, and fails with the same
+ * errors. Usually a connection is taken before anything was received from it, and there is nothing
+ * unread:
+ *
+ * ```c
+ * static void
+ * connection_cb (UsockServer *server, UsockChannel *channel, gpointer user_data)
+ * {
+ *   g_autoptr (GError) error = NULL;
+ *   g_autoptr (GSocketConnection) connection
+ *       = usock_stream_steal_connection (USOCK_STREAM (channel), NULL, &error);
+ *
+ *   if (connection != NULL)
+ *     serve (G_IO_STREAM (connection));
+ * }
+ * ```
+ *
+ * Returns: (transfer full): the connection
+ *
+ * Since: 1.0
+ */
+GSocketConnection *
+usock_stream_steal_connection (UsockStream  *self,
+                               GBytes      **unread,
+                               GError      **error)
+{
+  g_autoptr (GSocket) socket = NULL;
+
+  g_return_val_if_fail (USOCK_IS_STREAM (self), NULL);
+
+  if (!usock_socket_surrender (USOCK_SOCKET (self), unread, error))
+    return NULL;
+
+  socket = g_socket_new_from_fd (USOCK_SOCKET (self)->fd, error);
+  if (socket == NULL)
+    {
+      if (unread != NULL)
+        g_clear_pointer (unread, g_bytes_unref);
+      return NULL;
+    }
+
+  usock_socket_give_away (USOCK_SOCKET (self));
+  return g_socket_connection_factory_create_connection (socket);
+}
+
+/**
  * usock_stream_cork:
  * @self: a stream
  *

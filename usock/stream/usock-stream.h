@@ -95,6 +95,11 @@ USOCK_AVAILABLE_IN_1_0
 gboolean      usock_stream_unread                 (UsockStream          *self,
                                                    UsockMessage         *message,
                                                    GError              **error);
+USOCK_AVAILABLE_IN_1_0
+GSocketConnection *
+              usock_stream_steal_connection       (UsockStream          *self,
+                                                   GBytes              **unread,
+                                                   GError              **error);
 
 USOCK_AVAILABLE_IN_1_0
 void          usock_stream_cork                   (UsockStream          *self);
