@@ -477,7 +477,7 @@ leaving_thread (gpointer data)
   usock_channel_flush_async (channel, NULL, never_cb, self);
   usock_channel_receive_async (channel, NULL, never_cb, self);
   usock_channel_end_async (channel, NULL, never_cb, self);
-  usock_channel_close_gracefully_async (channel, 0, NULL, never_cb, self);
+  usock_channel_close_gracefully_async (channel, -1, NULL, never_cb, self);
   g_object_unref (channel);
   while (g_main_context_iteration (context, FALSE))
     ;
