@@ -230,3 +230,13 @@ usock_io_peer_is_self (int fd)
 
   return own_length > 0 && own_length == peer_length && memcmp (&own, &peer, own_length) == 0;
 }
+
+/* One of GIO's, which takes the descriptor over unless this fails. */
+GSocketConnection *
+usock_io_new_connection (int      fd,
+                         GError **error)
+{
+  g_autoptr (GSocket) socket = g_socket_new_from_fd (fd, error);
+
+  return socket != NULL ? g_socket_connection_factory_create_connection (socket) : NULL;
+}

@@ -190,6 +190,9 @@ GSocketAddress  *usock_io_get_local_address (int                    fd);
 GSocketAddress  *usock_io_get_remote_address (int                   fd);
 
 gboolean         usock_io_peer_is_missing   (int                    fd);
+GSocketConnection *
+                 usock_io_new_connection    (int                    fd,
+                                             GError               **error);
 gboolean         usock_io_has_hung_up       (int                    fd);
 gboolean         usock_io_peer_is_self      (int                    fd);
 

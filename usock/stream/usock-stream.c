@@ -440,15 +440,15 @@ usock_stream_steal_connection (UsockStream  *self,
                                GBytes      **unread,
                                GError      **error)
 {
-  g_autoptr (GSocket) socket = NULL;
+  GSocketConnection *connection;
 
   g_return_val_if_fail (USOCK_IS_STREAM (self), NULL);
 
   if (!usock_socket_surrender (USOCK_SOCKET (self), unread, error))
     return NULL;
 
-  socket = g_socket_new_from_fd (USOCK_SOCKET (self)->fd, error);
-  if (socket == NULL)
+  connection = usock_io_new_connection (USOCK_SOCKET (self)->fd, error);
+  if (connection == NULL)
     {
       if (unread != NULL)
         g_clear_pointer (unread, g_bytes_unref);
@@ -456,7 +456,7 @@ usock_stream_steal_connection (UsockStream  *self,
     }
 
   usock_socket_give_away (USOCK_SOCKET (self));
-  return g_socket_connection_factory_create_connection (socket);
+  return connection;
 }
 
 /**
