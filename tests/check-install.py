@@ -2,13 +2,16 @@
 # SPDX-FileCopyrightText: 2026 The usock developers
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-"""What another project meets: the installed library, and usock as its subproject.
+"""What others meet: usock installed, as README.md says it is done, and as a subproject.
 
-check-install.py SOURCE-ROOT BUILD-ROOT PREFIX CC
+check-install.py SOURCE-ROOT CC   installs below a prefix of its own, and sets the variables
+check-install.py SOURCE-ROOT      installs in /usr, where no variable is needed
 """
 
+import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,9 +29,7 @@ main (void)
 '''
 
 PROJECT = '''project('consumer', 'c')
-executable('consumer', 'consumer.c',
-  dependencies: dependency('usock-1', fallback: 'usock', required: true,
-    default_options: ['tests=false', 'examples=false']))
+executable('consumer', 'consumer.c', dependencies: dependency('usock-1', fallback: 'usock'))
 '''
 
 INSTALLED = [
@@ -37,6 +38,14 @@ INSTALLED = [
     'share/locale/de/LC_MESSAGES/usock-1.mo', 'include/usock-1/usock/usock.h',
     'include/usock-1/usock/usock-enums.h', 'include/usock-1/usock/usock-version.h',
 ]
+SUBPROJECT = {'consumer': 'executable', 'usock-1': 'shared library',
+              'usock-enums.h': 'custom', 'usock-enums.c': 'custom'}
+
+# What makes the copy that was built here be found.
+VARIABLES = ('PKG_CONFIG_PATH', 'LD_LIBRARY_PATH', 'GI_TYPELIB_PATH', 'PYTHONPATH', 'GJS_PATH',
+             'XDG_DATA_DIRS')
+
+here = pathlib.Path(__file__).parent
 
 
 def run(*command, **options):
@@ -47,51 +56,72 @@ def run(*command, **options):
     return done.stdout
 
 
-def expect(output, expected, what):
-    if output.splitlines()[-1:] != [expected]:
-        sys.exit(f'{what} says {output!r}')
-
-
-def check_installed(directory, build, prefix, compiler):
-    run('meson', 'install', '--no-rebuild', '-C', build, '--destdir', directory / 'root')
-    root = directory / 'root' / prefix.lstrip('/')
+def check_files(root):
     files = [path for path in root.rglob('*') if path.is_file()]
     for pattern in INSTALLED:
-        if not any(path.match(f'{root}/{pattern}') or path.match(pattern) for path in files):
+        if not any(path.match(pattern) for path in files):
             sys.exit(f'{pattern} is not installed')
     private = [path for path in files if 'private' in path.name or path.suffix == '.a']
     if private:
         sys.exit(f'{private} should not be installed')
 
-    libdir = next(path for path in files if path.name.startswith('libusock-1.so')).parent
-    description = libdir / 'pkgconfig/usock-1.pc'
-    description.write_text(description.read_text().replace(f'prefix={prefix}\n', f'prefix={root}\n'))
-    flags = run('pkg-config', '--cflags', '--libs', 'usock-1',
-                env=os.environ | {'PKG_CONFIG_PATH': str(description.parent)}).split()
-    run(*compiler, '-Wall', '-Werror', '-o', directory / 'consumer', directory / 'consumer.c', *flags)
-    environment = os.environ | {'LD_LIBRARY_PATH': str(libdir)}
-    expect(run(directory / 'consumer', env=environment), 'UsockSeqpacket', 'a program')
+
+def install(source, build, pattern, environment):
+    """Does what the README says after a line that matches the pattern."""
+    readme = (source / 'README.md').read_text()
+    setup, = re.findall(pattern, readme, re.MULTILINE)
+    setup = setup.replace('_build', str(build)) + ' --buildtype=plain --werror'
+    run('sh', '-c', setup, cwd=source, env=environment)
+    run('meson', 'install', '-C', build, env=environment)
 
 
-def check_subproject(directory, source):
+def check_prefix(directory, source, environment):
+    environment = environment | {'HOME': str(directory)}
+    install(source, directory / 'build', r'^    (meson setup _build --prefix=\$HOME.*)$',
+            environment)
+    check_files(directory / 'usock')
+
+    readme = source / 'README.md'
+    _, variables = re.findall(r'^```sh\n(.*?)^```$', readme.read_text(), re.MULTILINE | re.DOTALL)
+    run('sh', '-ec', variables + '"$@"', 'sh', sys.executable, here / 'check-readme.py', readme,
+        env=environment)
+
+
+def check_system(directory, source, environment):
+    install(source, directory / 'build', r'^    (meson setup _build --prefix=/usr)$', environment)
+    run(sys.executable, here / 'check-readme.py', source / 'README.md', env=environment)
+
+
+def check_subproject(directory, source, environment):
+    (directory / 'consumer.c').write_text(CODE)
     (directory / 'meson.build').write_text(PROJECT)
     (directory / 'subprojects').mkdir()
     (directory / 'subprojects/usock').symlink_to(source)
-    environment = {k: v for k, v in os.environ.items()
-                   if k not in ('PKG_CONFIG_PATH', 'LD_LIBRARY_PATH')}
-    run('meson', 'setup', '--wrap-mode=forcefallback', directory / 'build', directory, env=environment)
-    run('ninja', '-C', directory / 'build', 'consumer', env=environment)
-    expect(run(directory / 'build/consumer', env=environment), 'UsockSeqpacket', 'a subproject')
+    build = directory / 'build'
+    run('meson', 'setup', '--wrap-mode=forcefallback', '--buildtype=plain', build, directory,
+        env=environment)
+    targets = json.loads(run('meson', 'introspect', '--targets', build))
+    if {target['name']: target['type'] for target in targets} != SUBPROJECT:
+        sys.exit(f'a subproject has {[target["name"] for target in targets]}')
+    run('ninja', '-C', build, env=environment)
+    told = run(build / 'consumer', env=environment)
+    if told != 'UsockSeqpacket':
+        sys.exit(f'a program that has usock as a subproject says {told!r}')
 
 
 def main():
-    source, build, prefix, compiler = sys.argv[1:]
-    with tempfile.TemporaryDirectory() as name:
+    source, *compiler = sys.argv[1:]
+    source = pathlib.Path(source)
+    environment = {k: v for k, v in os.environ.items() if k not in VARIABLES}
+    with tempfile.TemporaryDirectory(prefix='usock-') as name:
         directory = pathlib.Path(name)
-        (directory / 'consumer.c').write_text(CODE)
-        check_installed(directory, build, prefix, compiler.split())
-        check_subproject(directory, source)
-    print('installed and as a subproject, usock can be used')
+        if not compiler:
+            check_system(directory, source, environment)
+            return
+        environment['CC'], = compiler
+        check_prefix(directory, source, environment)
+        (directory / 'consumer').mkdir()
+        check_subproject(directory / 'consumer', source, environment)
 
 
 main()

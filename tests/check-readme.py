@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The usock developers
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-"""Runs the programs of README.md as they are typed there: check-readme.py README
+"""Runs the programs of README.md as they are typed there: check-readme.py README [LANGUAGE...]
 
 Of each language the first block is a server and the second a client; every client is to get its
 answer from every server."""
@@ -19,30 +19,37 @@ from interop import wait_for_listener  # noqa: E402
 
 DEADLINE = 60
 PATH = 'echo.socket'
+EXTENSIONS = {'python': 'py', 'js': 'js', 'c': 'c', 'vala': 'vala'}
+COMPILERS = {'c': 'cc', 'vala': 'valac'}
 
 
 def blocks(text, language):
     return re.findall(rf'^```{language}\n(.*?)^```$', text, re.MULTILINE | re.DOTALL)
 
 
-def write_programs(text, directory):
+def compile_program(text, language, role, directory):
+    command, = (line for line in blocks(text, 'sh')[0].splitlines()
+                if shlex.split(line)[0] == COMPILERS[language])
+    subprocess.run(command.replace('client', role), shell=True, cwd=directory, check=True)
+
+
+def write_programs(text, directory, languages):
     """Returns the servers and the clients: what to run, by language."""
-    compile_c, = blocks(text, 'sh')
     programs = {'server': {}, 'client': {}}
-    for language, extension in (('python', 'py'), ('js', 'js'), ('c', 'c')):
+    for language in languages:
         sources = blocks(text, language)
         assert len(sources) == 2, f'{len(sources)} blocks of {language}'
+        place = os.path.join(directory, language)
+        os.mkdir(place)
         for role, source in zip(('server', 'client'), sources):
-            name = f'{role}.{extension}'
-            with open(os.path.join(directory, name), 'w', encoding='utf-8') as file:
+            path = os.path.join(place, f'{role}.{EXTENSIONS[language]}')
+            with open(path, 'w', encoding='utf-8') as file:
                 file.write(source)
-            if language == 'c':
-                command = compile_c.replace('client', role)
-                assert shlex.split(command)[0] == 'cc', command
-                subprocess.run(command, shell=True, cwd=directory, check=True)
+            if language in COMPILERS:
+                compile_program(text, language, role, place)
             programs[role][language] = {
-                'python': [sys.executable, name], 'js': ['gjs', '-m', name], 'c': ['./' + role],
-            }[language]
+                'python': [sys.executable, path], 'js': ['gjs', '-m', path],
+            }.get(language, [os.path.join(place, role)])
     return programs['server'], programs['client']
 
 
@@ -60,7 +67,7 @@ def main():
     with open(sys.argv[1], encoding='utf-8') as file:
         text = file.read()
     with tempfile.TemporaryDirectory(prefix='usock-') as directory:
-        servers, clients = write_programs(text, directory)
+        servers, clients = write_programs(text, directory, sys.argv[2:] or EXTENSIONS)
         # Each server is killed, and leaves its path behind; the next takes it over.
         for language, server in servers.items():
             with serving(server, directory):
