@@ -43,7 +43,8 @@ def callable_of(element):
         'name': element.get('name'),
         'kind': KINDS[element.tag.removeprefix(CORE)],
         'parameters': [
-            {'name': parameter.get('name'), 'type': type_of(parameter)}
+            {'name': parameter.get('name'), 'type': type_of(parameter),
+             'nullable': parameter.get('nullable') == '1'}
             for index, parameter in enumerate(parameters)
             if str(index) not in hidden and parameter.get('direction') != 'out'
         ],

@@ -158,16 +158,26 @@ testSocket('abstract bases', async () => {
 });
 
 // Runs a script in a process of its own; a critical at exit would be about an engine that is gone.
-async function runScript(script, path) {
-    const launcher = Gio.SubprocessLauncher.new(
-        Gio.SubprocessFlags.STDOUT_PIPE | Gio.SubprocessFlags.STDERR_PIPE);
-    launcher.setenv('G_DEBUG', 'fatal-criticals', true);
-    const started = GLib.get_monotonic_time();
-    const child = launcher.spawnv(['gjs', '-c', `
+function runScript(script, path) {
+    return runProgram(['-c', `
         const {Gio, GLib, Usock} = imports.gi;
         const path = ARGV[0];
         const context = GLib.MainContext.default();
         ${script}`, path]);
+}
+
+// In a module there may be an await at the top.
+function runModule(script, path) {
+    GLib.file_set_contents(`${path}.js`, `const {GLib, Usock} = imports.gi;\n${script}`);
+    return runProgram(['-m', `${path}.js`, path]);
+}
+
+async function runProgram(argv) {
+    const launcher = Gio.SubprocessLauncher.new(
+        Gio.SubprocessFlags.STDOUT_PIPE | Gio.SubprocessFlags.STDERR_PIPE);
+    launcher.setenv('G_DEBUG', 'fatal-criticals', true);
+    const started = GLib.get_monotonic_time();
+    const child = launcher.spawnv(['gjs', ...argv]);
     const [output, errors] = await new Promise((resolve, reject) => {
         child.communicate_utf8_async(null, null, (self, result) => {
             try {
@@ -279,6 +289,54 @@ testSocket('run_until_closed', async fixture => {
         print('done', first.state === Usock.State.CLOSED, unheld[0].state === Usock.State.OPEN);
     `, fixture.path);
     equal([status, output, errors], [0, '1\ndone true true\n', '']);
+});
+
+// A server that awaits, for a client that awaits, in one script.
+const CONVERSATION = `
+    const server = new Usock.Server();
+    server.listen(ARGV[0]);
+    server.connect('connection', async (_server, channel) => {
+        for await (const message of channel)
+            channel.send(message.text.toUpperCase());
+        server.close();
+    });
+    async function ask(text) {
+        const channel = await new Usock.Seqpacket().open(ARGV[0]);
+        channel.send(text);
+        print((await channel.receive()).text);
+        channel.close();
+    }`;
+
+testSocket('run_until_closed lets promises settle', async fixture => {
+    for (const start of ["ask('hello');", `
+        GLib.idle_add(GLib.PRIORITY_DEFAULT, () => {
+            ask('hello');
+            Usock.run_until_closed();
+            return GLib.SOURCE_REMOVE;
+        });`]) {
+        const {status, output, errors} = await runModule(
+            `${CONVERSATION} ${start} Usock.run_until_closed(); print('done');`, fixture.path);
+        equal([status, output, errors], [0, 'HELLO\ndone\n', ''], start);
+    }
+});
+
+testSocket('run_until_closed refuses where they would not settle', async fixture => {
+    for (const run of ['Usock.run_until_closed();', '(() => Usock.run_until_closed())();']) {
+        const {status, output, errors} = await runModule(`${CONVERSATION}
+            const closed = new Promise(resolve => server.connect('close', resolve));
+            await new Promise(resolve => GLib.idle_add(GLib.PRIORITY_DEFAULT, () => resolve()));
+            try {
+                ${run}
+            } catch (error) {
+                print(error.message);
+            }
+            await ask('hello');
+            await closed;
+            print('done');`, fixture.path);
+        const lines = output.trim().split('\n');
+        equal([status, lines.slice(1), errors], [0, ['HELLO', 'done'], ''], run);
+        ok(/after an await/.test(lines[0]), lines[0]);
+    }
 });
 
 run();

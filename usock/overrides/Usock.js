@@ -107,9 +107,12 @@ function asMessage(Usock, data, options = {}) {
     return message;
 }
 
-function refuseNul(text, what) {
+function checkText(text, what) {
+    // Of what is no text some versions of GJS make one, in an array even of null.
+    if (typeof text !== 'string')
+        throw new TypeError(`${what} ${text === null ? null : typeof text}: it is no text`);
     // GJS hands over a C string, so that the call would be made with another name.
-    if (typeof text === 'string' && text.includes('\0')) {
+    if (text.includes('\0')) {
         throw new Gio.IOErrorEnum({
             code: Gio.IOErrorEnum.INVALID_FILENAME,
             message: `${what} “${text.replaceAll('\0', '\\0')}”: it has a NUL in it`,
@@ -118,8 +121,20 @@ function refuseNul(text, what) {
     return text;
 }
 
+// Text that is sent, where a NUL is as good as any other.
+function asText(text) {
+    if (typeof text !== 'string')
+        throw new TypeError(`what is sent as text is a string, not ${typeof text}`);
+    return text;
+}
+
+// Whose socket of the service manager's; null is any.
+function asServiceName(name) {
+    return name === null ? null : checkText(name, 'Could not take the socket');
+}
+
 function asPath(where, what) {
-    return refuseNul(where instanceof Gio.File ? where.get_path() : where, what);
+    return checkText(where instanceof Gio.File ? where.get_path() : where, what);
 }
 
 // Waiting
@@ -212,7 +227,7 @@ function patchMessage(Usock) {
             ? append_control_value.call(this, level, type, value)
             : append_control.call(this, level, type, asBytes(value));
     };
-    Usock.Message.new_from_text = text => Usock.Message.new(text);
+    Usock.Message.new_from_text = text => Usock.Message.new(asText(text));
 }
 
 // What GJS would round, and warn of it, is a BigInt.
@@ -323,6 +338,7 @@ function patchSocket(Usock) {
 function patchConnecting(Usock) {
     const {prototype} = Usock.Channel;
     const {connect_to_path, connect_to_path_async, connect_to_name} = prototype;
+    const {connect_when_available_async} = prototype;
     const what = 'Could not connect to';
     prototype.connect_to_path = function (path) {
         return connect_to_path.call(this, asPath(path, what));
@@ -330,8 +346,11 @@ function patchConnecting(Usock) {
     prototype.connect_to_path_async = function (path, ...rest) {
         return connect_to_path_async.call(this, asPath(path, what), ...rest);
     };
+    prototype.connect_when_available_async = function (path, ...rest) {
+        return connect_when_available_async.call(this, asPath(path, what), ...rest);
+    };
     prototype.connect_to_name = function (name) {
-        return connect_to_name.call(this, refuseNul(name, what));
+        return connect_to_name.call(this, checkText(name, what));
     };
     promisify(prototype, 'connect', 1);
     promisify(prototype, 'connect_to_path', 1);
@@ -339,11 +358,11 @@ function patchConnecting(Usock) {
 
     for (const type of [Usock.Seqpacket, Usock.Stream]) {
         const {new_for_name} = type;
-        type.new_for_name = name => new_for_name.call(type, refuseNul(name, what));
+        type.new_for_name = name => new_for_name.call(type, checkText(name, what));
     }
     for (const type of [Usock.Seqpacket, Usock.Stream, Usock.Dgram]) {
         const {new_activated} = type;
-        type.new_activated = (name = null) => new_activated.call(type, name);
+        type.new_activated = (name = null) => new_activated.call(type, asServiceName(name));
     }
 
     // Connects to a path, a Gio.File or a Gio.SocketAddress; resolves with the channel.
@@ -385,7 +404,7 @@ function patchSending(Usock) {
     };
 
     prototype.send_text = function (text) {
-        return send.call(this, String(text));
+        return send.call(this, asText(text));
     };
     prototype.send_with_fds = function (data, fds) {
         return this.send(data, {fds});
@@ -466,17 +485,20 @@ function patchEnding(Usock) {
 // Bytes without borders: each receive waits in the same line as receive().
 function patchStreams(Usock) {
     const {prototype} = Usock.Stream;
-    const {connect_to_host} = prototype;
+    const {connect_to_host, connect_to_host_async} = prototype;
+    const asHost = host => checkText(host, 'Could not connect to');
+    prototype.connect_to_host_async = function (host, ...rest) {
+        return connect_to_host_async.call(this, asHost(host), ...rest);
+    };
     promisify(prototype, 'connect_to_host', 3);
     promisify(prototype, 'connect_to_connectable', 1);
-    const asHost = host => refuseNul(host, 'Could not connect to');
     prototype.connect_to_host = function (host, port, family = Gio.SocketFamily.INVALID) {
         return connect_to_host.call(this, asHost(host), port, family);
     };
     // Connects by TCP; resolves with the stream.
     prototype.open_host = async function (
         host, port, {family = Gio.SocketFamily.INVALID, cancellable = null} = {}) {
-        await this.connect_to_host_async(asHost(host), port, family, cancellable);
+        await this.connect_to_host_async(host, port, family, cancellable);
         return this;
     };
 
@@ -540,7 +562,7 @@ function patchStreams(Usock) {
 function patchDatagrams(Usock) {
     const {prototype} = Usock.Dgram;
     const {bind_to_path, send_to, send_message_to_all} = prototype;
-    const asText = destination => asPath(destination, 'Could not send to');
+    const asDestination = destination => asPath(destination, 'Could not send to');
     promisify(prototype, 'send_to', 2);
     promisify(prototype, 'send_message_to', 2);
     const {send_to_async} = prototype;
@@ -563,7 +585,7 @@ function patchDatagrams(Usock) {
             return this.send_message_to_all(asMessage(Usock, data, options), [destination]) === 1;
         const content = slice(asBytes(data), options.offset, options.length);
         passed(0, content.length);
-        return send_to.call(this, content, asText(destination));
+        return send_to.call(this, content, asDestination(destination));
     };
     // Sends like send_to(), but waits for room: when it resolves, the receiver has the message.
     prototype.send_to_async = async function (data, destination, options = {}) {
@@ -572,11 +594,11 @@ function patchDatagrams(Usock) {
         if (destination instanceof Gio.SocketAddress)
             await this.send_message_to_async(message, destination, cancellable);
         else
-            await send_to_async.call(this, message, asText(destination), cancellable);
+            await send_to_async.call(this, message, asDestination(destination), cancellable);
     };
     // Returns how many accepted it, and throws only if none did.
     prototype.send_message_to_all = function (message, destinations) {
-        return send_message_to_all.call(this, message, [...destinations].map(asText));
+        return send_message_to_all.call(this, message, [...destinations].map(asDestination));
     };
 }
 
@@ -585,7 +607,14 @@ function patchDatagrams(Usock) {
 function patchHandle(Usock) {
     const {prototype, new_socket, new_pair, new_connected, new_listening} = Usock.Handle;
     const {listen, accept, sendmsg, receive, recvmsg} = prototype;
+    const {bind_to_path, connect_to_path} = prototype;
 
+    prototype.bind_to_path = function (path) {
+        return bind_to_path.call(this, asPath(path, 'Could not bind to'));
+    };
+    prototype.connect_to_path = function (path, timeout = -1) {
+        return connect_to_path.call(this, asPath(path, 'Could not connect to'), timeout);
+    };
     Usock.Handle.new_socket = (family, type = Usock.SockType.STREAM, protocol = 0) =>
         new_socket(family, type, protocol);
     Usock.Handle.pair = (type = Usock.SockType.STREAM) => {
@@ -602,16 +631,18 @@ function patchHandle(Usock) {
         if (where instanceof Gio.SocketAddress || where instanceof Gio.NetworkAddress ||
             where instanceof Gio.NetworkService)
             return new_connected(where, type, timeout, cancellable);
+        const path = asPath(where, 'Could not connect to');
         const handle = new_socket(Usock.Family.UNIX, type, 0);
-        handle.open(where, timeout);
+        handle.open(path, timeout);
         return handle;
     };
     // Makes a handle that listens, or receives datagrams, on a place.
     Usock.Handle.listening = (where, {type = Usock.SockType.STREAM, backlog = 0} = {}) => {
         if (where instanceof Gio.SocketAddress)
             return new_listening(where, type, backlog);
+        const path = asPath(where, 'Could not bind to');
         const handle = new_socket(Usock.Family.UNIX, type, 0);
-        handle.bind(where);
+        handle.bind(path);
         if (type !== Usock.SockType.DGRAM)
             handle.listen(backlog);
         return handle;
@@ -621,13 +652,13 @@ function patchHandle(Usock) {
     prototype.bind = function (where = null) {
         return where === null || where instanceof Gio.SocketAddress
             ? this.bind_to_address(where)
-            : this.bind_to_path(asPath(where, 'Could not bind to'));
+            : this.bind_to_path(where);
     };
     // Connects to a place. null parts from the peer of datagrams.
     prototype.open = function (where, timeout = -1) {
         return where === null || where instanceof Gio.SocketAddress
             ? this.connect_to_address(where, timeout)
-            : this.connect_to_path(asPath(where, 'Could not connect to'), timeout);
+            : this.connect_to_path(where, timeout);
     };
     prototype.listen = function (backlog = 0) {
         return listen.call(this, backlog);
@@ -715,25 +746,30 @@ function patchServer(Usock) {
     const {listen_on_name, listen_on_fd, listen_activated} = prototype;
     const {new_for_name} = Usock.Server;
     const what = 'Could not listen on';
-    Usock.Server.new_for_name = name => new_for_name.call(Usock.Server, refuseNul(name, what));
+    Usock.Server.new_for_name = name => new_for_name.call(Usock.Server, checkText(name, what));
     prototype.listen_on_path = function (path, backlog = 0) {
         return listen_on_path.call(this, asPath(path, what), backlog);
     };
     prototype.listen_on_name = function (name, backlog = 0) {
-        return listen_on_name.call(this, refuseNul(name, what), backlog);
+        return listen_on_name.call(this, checkText(name, what), backlog);
     };
     prototype.listen_on_fd = function (fd, backlog = 0) {
         return listen_on_fd.call(this, asOwnFd(fd), backlog);
     };
     prototype.listen_activated = function (name = null) {
-        return listen_activated.call(this, name);
+        return listen_activated.call(this, asServiceName(name));
     };
     prototype.listen_on_address = function (address, backlog = 0) {
         return listen_on_address.call(this, address, backlog);
     };
+    // Without a host, on all interfaces.
+    const asHost = host => host === null ? null : checkText(host, what);
     const {listen_on_host} = prototype;
+    const {new_reuse_port_fd} = Usock.Server;
+    Usock.Server.new_reuse_port_fd = (host, port) =>
+        new_reuse_port_fd.call(Usock.Server, asHost(host), port);
     prototype.listen_on_host = function (host, port, backlog = 0) {
-        return listen_on_host.call(this, refuseNul(host, what), port, backlog);
+        return listen_on_host.call(this, asHost(host), port, backlog);
     };
     // Listens on a path, a Gio.File or a Gio.SocketAddress.
     prototype.listen = function (where, backlog = 0) {
@@ -790,6 +826,15 @@ async function* acceptedBy(server) {
     }
 }
 
+// After an await the script is itself a job of a promise's, and GJS begins none within another. All
+// jobs are done by one source of the default context.
+function keepsPromises() {
+    let settled = false;
+    Promise.resolve().then(() => (settled = true));
+    GLib.MainContext.default().iteration(false);
+    return !settled;
+}
+
 function _init() {
     const Usock = this;
 
@@ -821,9 +866,19 @@ function _init() {
     }
 
     const {address_parse, notify, run_until_closed} = Usock;
-    Usock.address_parse = text => address_parse(refuseNul(text, 'Could not parse the address'));
+    const {new_for_interface} = Usock.PacketAddress;
+    Usock.PacketAddress.new_for_interface = (name, protocol) =>
+        new_for_interface.call(Usock.PacketAddress, checkText(name, 'Could not find'), protocol);
+    Usock.address_parse = text => address_parse(checkText(text, 'Could not parse the address'));
     // Tells the service manager. fds are numbers or objects with a get_fd(), for FDSTORE=1.
     Usock.notify = (state, fds = []) =>
-        notify(refuseNul(state, 'Could not notify the service manager of'), asFds(fds));
-    Usock.run_until_closed = (context = null) => run_until_closed(context);
+        notify(checkText(state, 'Could not notify the service manager of'), asFds(fds));
+    // Runs the context until no held socket is open there.
+    Usock.run_until_closed = (context = null) => {
+        if (keepsPromises()) {
+            throw new Error('run_until_closed() after an await would keep all promises from ' +
+                'settling: await the close signal, or loop over the server or channel instead');
+        }
+        run_until_closed(context);
+    };
 }

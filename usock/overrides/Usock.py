@@ -55,6 +55,12 @@ def _as_bytes(data):
                         f'Usock.Message, not of {type(data).__name__}') from None
 
 
+def _as_text(text):
+    if not isinstance(text, str):
+        raise TypeError(f'what is sent as text is a str, not {type(text).__name__}')
+    return text.encode()
+
+
 def _slice(data, offset, length):
     offset = operator.index(offset)
     if not 0 <= offset <= len(data):
@@ -594,7 +600,7 @@ class Message(Usock.Message):
 
     @staticmethod
     def new_from_text(text):
-        return Usock.Message.new(text.encode())
+        return Usock.Message.new(_as_text(text))
 
     @property
     def data(self):
@@ -797,7 +803,7 @@ class Channel(Usock.Channel):
         return self.send_message_async(_as_message(data, offset, length, fds), cancellable)
 
     def send_text(self, text):
-        return Usock.Channel.send(self, text.encode())
+        return Usock.Channel.send(self, _as_text(text))
 
     def send_with_fds(self, data, fds):
         return self.send(data, fds=fds)
@@ -1048,8 +1054,9 @@ class Handle(Usock.Handle):
             where = Gio.NetworkAddress.new(*where)
         if isinstance(where, Gio.SocketConnectable):
             return Usock.Handle.new_connected(where, type, timeout, cancellable)
+        path = _as_connect_path(where)
         handle = Handle(Usock.Family.UNIX, type)
-        handle.open(where, timeout)
+        handle.open(path, timeout)
         return handle
 
     @staticmethod
@@ -1058,8 +1065,9 @@ class Handle(Usock.Handle):
         Gio.SocketAddress."""
         if isinstance(where, Gio.SocketAddress):
             return Usock.Handle.new_listening(where, type, backlog)
+        path = _as_bind_path(where)
         handle = Handle(Usock.Family.UNIX, type)
-        handle.bind(where)
+        handle.bind(path)
         if type != Usock.SockType.DGRAM:
             handle.listen(backlog)
         return handle
