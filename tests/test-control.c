@@ -34,57 +34,68 @@ static const struct
   gboolean back;
 } records[] = {
 #define BYTES(text) text, sizeof (text) - 1
-#define TIME "\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0"
+#if G_BYTE_ORDER == G_LITTLE_ENDIAN
+#define N16(byte) byte "\0"
+#define N32(byte) byte "\0\0\0"
+#define N64(byte) byte "\0\0\0\0\0\0\0"
+#else
+#define N16(byte) "\0" byte
+#define N32(byte) "\0\0\0" byte
+#define N64(byte) "\0\0\0\0\0\0\0" byte
+#endif
+#define TIME N64 ("\1") N64 ("\2")
   { SOL_SOCKET, SO_TIMESTAMP_OLD, BYTES (TIME), "(int64 1, int64 2)" },
   { SOL_SOCKET, SO_TIMESTAMP_NEW, BYTES (TIME), "(int64 1, int64 2)" },
   { SOL_SOCKET, SO_TIMESTAMPNS_OLD, BYTES (TIME), "(int64 1, int64 2)" },
   { SOL_SOCKET, SO_TIMESTAMPNS_NEW, BYTES (TIME), "(int64 1, int64 2)" },
-  { SOL_SOCKET, SO_TIMESTAMPNS_OLD, BYTES ("\1\0\0\0\2\0\0\0"), "(int64 1, int64 2)" },
+  { SOL_SOCKET, SO_TIMESTAMPNS_OLD, BYTES (N32 ("\1") N32 ("\2")), "(int64 1, int64 2)" },
   { SOL_SOCKET, SO_TIMESTAMPING_OLD, BYTES (TIME TIME TIME),
     "[(int64 1, int64 2), (1, 2), (1, 2)]" },
   { SOL_SOCKET, SO_TIMESTAMPING_NEW, BYTES (TIME TIME TIME),
     "[(int64 1, int64 2), (1, 2), (1, 2)]" },
-  { SOL_SOCKET, SCM_CREDENTIALS, BYTES ("\1\0\0\0\2\0\0\0\3\0\0\0"), "(1, uint32 2, uint32 3)",
-    TRUE },
+  { SOL_SOCKET, SCM_CREDENTIALS, BYTES (N32 ("\1") N32 ("\2") N32 ("\3")),
+    "(1, uint32 2, uint32 3)", TRUE },
   { SOL_SOCKET, SCM_SECURITY, BYTES ("label\0"), "'label'" },
   { SOL_SOCKET, SCM_SECURITY, BYTES ("\xff"), "[byte 0xff]" },
   { SOL_SOCKET, SO_RXQ_OVFL, BYTES ("\xff\xff\xff\xff"), "uint32 4294967295", TRUE },
-  { SOL_SOCKET, SO_MARK, BYTES ("\1\0\0\0"), "uint32 1", TRUE },
-  { SOL_SOCKET, SO_PRIORITY, BYTES ("\1\0\0\0"), "uint32 1", TRUE },
-  { SOL_SOCKET, SO_WIFI_STATUS, BYTES ("\1\0\0\0"), "1", TRUE },
-  { SOL_SOCKET, SO_TXTIME, BYTES ("\1\0\0\0\1\0\0\0"), "uint64 4294967297", TRUE },
+  { SOL_SOCKET, SO_MARK, BYTES (N32 ("\1")), "uint32 1", TRUE },
+  { SOL_SOCKET, SO_PRIORITY, BYTES (N32 ("\1")), "uint32 1", TRUE },
+  { SOL_SOCKET, SO_WIFI_STATUS, BYTES (N32 ("\1")), "1", TRUE },
+  { SOL_SOCKET, SO_TXTIME, BYTES (N32 ("\1") N32 ("\1")), "uint64 4294967297", TRUE },
   { IPPROTO_IP, IP_TOS, BYTES ("\x10"), "16" },
-  { IPPROTO_IP, IP_TOS, BYTES ("\x10\0\0\0"), "16", TRUE },
-  { IPPROTO_IP, IP_TTL, BYTES ("\x40\0\0\0"), "64", TRUE },
-  { IPPROTO_IP, IP_PKTINFO, BYTES ("\1\0\0\0\x7f\0\0\1\x0a\0\0\2"),
+  { IPPROTO_IP, IP_TOS, BYTES (N32 ("\x10")), "16", TRUE },
+  { IPPROTO_IP, IP_TTL, BYTES (N32 ("\x40")), "64", TRUE },
+  { IPPROTO_IP, IP_PKTINFO, BYTES (N32 ("\1") "\x7f\0\0\1\x0a\0\0\2"),
     "(1, '127.0.0.1', '10.0.0.2')", TRUE },
-  { IPPROTO_IP, IP_CHECKSUM, BYTES ("\1\0\0\0"), "uint32 1", TRUE },
-  { IPPROTO_IP, IP_RECVFRAGSIZE, BYTES ("\1\0\0\0"), "1", TRUE },
-  { IPPROTO_IP, IP_ORIGDSTADDR, BYTES ("\2\0\0\x50\x7f\0\0\1\0\0\0\0\0\0\0\0"), "'127.0.0.1:80'" },
-  { IPPROTO_IP, IP_RECVERR, BYTES ("\x6f\0\0\0\2\3\4\0\5\0\0\0\6\0\0\0"
-                                   "\2\0\0\0\x7f\0\0\1\0\0\0\0\0\0\0\0"),
+  { IPPROTO_IP, IP_CHECKSUM, BYTES (N32 ("\1")), "uint32 1", TRUE },
+  { IPPROTO_IP, IP_RECVFRAGSIZE, BYTES (N32 ("\1")), "1", TRUE },
+  { IPPROTO_IP, IP_ORIGDSTADDR, BYTES (N16 ("\2") "\0\x50\x7f\0\0\1\0\0\0\0\0\0\0\0"),
+    "'127.0.0.1:80'" },
+  { IPPROTO_IP, IP_RECVERR, BYTES (N32 ("\x6f") "\2\3\4\0" N32 ("\5") N32 ("\6") N16 ("\2")
+                                   "\0\0\x7f\0\0\1\0\0\0\0\0\0\0\0"),
     "(uint32 111, byte 0x02, byte 0x03, byte 0x04, uint32 5, uint32 6, '127.0.0.1')" },
-  { IPPROTO_IP, IP_RECVERR, BYTES ("\x6f\0\0\0\2\3\4\0\5\0\0\0\6\0\0\0"
+  { IPPROTO_IP, IP_RECVERR, BYTES (N32 ("\x6f") "\2\3\4\0" N32 ("\5") N32 ("\6")
                                    "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
     "(uint32 111, byte 0x02, byte 0x03, byte 0x04, uint32 5, uint32 6, '')" },
   { IPPROTO_IP, IP_RECVOPTS, BYTES ("\1\2"), "[byte 0x01, 0x02]", TRUE },
-  { IPPROTO_IPV6, IPV6_TCLASS, BYTES ("\1\0\0\0"), "1", TRUE },
-  { IPPROTO_IPV6, IPV6_HOPLIMIT, BYTES ("\1\0\0\0"), "1", TRUE },
+  { IPPROTO_IPV6, IPV6_TCLASS, BYTES (N32 ("\1")), "1", TRUE },
+  { IPPROTO_IPV6, IPV6_HOPLIMIT, BYTES (N32 ("\1")), "1", TRUE },
   { IPPROTO_IPV6, FLOWINFO, BYTES ("\0\1\0\2"), "uint32 65538", TRUE },
-  { IPPROTO_IPV6, IPV6_PKTINFO, BYTES ("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\2\0\0\0"), "(2, '::1')",
+  { IPPROTO_IPV6, IPV6_PKTINFO, BYTES ("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1" N32 ("\2")), "(2, '::1')",
     TRUE },
-  { IPPROTO_IPV6, IPV6_PATHMTU, BYTES ("\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0"
-                                       "\0\5\0\0"), "('::1', uint32 1280)" },
-  { IPPROTO_IPV6, IPV6_RECVFRAGSIZE, BYTES ("\1\0\0\0"), "1", TRUE },
+  { IPPROTO_IPV6, IPV6_PATHMTU, BYTES (N16 ("\x0a") "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"
+                                       "\0\0\0\0" N32 ("\5")), "('::1', uint32 5)" },
+  { IPPROTO_IPV6, IPV6_RECVFRAGSIZE, BYTES (N32 ("\1")), "1", TRUE },
   { IPPROTO_IPV6, IPV6_ORIGDSTADDR,
-    BYTES ("\x0a\0\0\x50\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0"), "'[::1]:80'" },
-  { IPPROTO_IPV6, IPV6_RECVERR, BYTES ("\x6f\0\0\0\2\3\4\0\5\0\0\0\6\0\0\0"),
+    BYTES (N16 ("\x0a") "\0\x50\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0"), "'[::1]:80'" },
+  { IPPROTO_IPV6, IPV6_RECVERR, BYTES (N32 ("\x6f") "\2\3\4\0" N32 ("\5") N32 ("\6")),
     "(uint32 111, byte 0x02, byte 0x03, byte 0x04, uint32 5, uint32 6, '')" },
   { IPPROTO_IPV6, IPV6_RTHDR, BYTES ("\1\2"), "[byte 0x01, 0x02]", TRUE },
-  { IPPROTO_TCP, TCP_INQ_RECORD, BYTES ("\1\0\0\0"), "1", TRUE },
-  { IPPROTO_UDP, UDP_GRO, BYTES ("\1\0\0\0"), "1", TRUE },
-  { IPPROTO_UDP, UDP_SEGMENT, BYTES ("\1\2"), "uint16 513", TRUE },
-  { SOL_PACKET, PACKET_AUXDATA, BYTES ("\1\0\0\0\2\0\0\0\3\0\0\0\4\0\5\0\6\0\7\0"),
+  { IPPROTO_TCP, TCP_INQ_RECORD, BYTES (N32 ("\1")), "1", TRUE },
+  { IPPROTO_UDP, UDP_GRO, BYTES (N32 ("\1")), "1", TRUE },
+  { IPPROTO_UDP, UDP_SEGMENT, BYTES (N16 ("\5")), "uint16 5", TRUE },
+  { SOL_PACKET, PACKET_AUXDATA,
+    BYTES (N32 ("\1") N32 ("\2") N32 ("\3") N16 ("\4") N16 ("\5") N16 ("\6") N16 ("\7")),
     "(uint32 1, uint32 2, uint32 3, uint16 4, uint16 5, uint16 6, uint16 7)" },
   { 4711, 1, BYTES ("\1\2"), "[byte 0x01, 0x02]", TRUE },
   { 4711, 1, BYTES (""), "@ay []", TRUE },

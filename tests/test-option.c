@@ -39,6 +39,7 @@ enum
 };
 
 static gboolean have_namespace;
+static gboolean have_kernel;
 
 /* The options are tried in a network namespace of their own, where they can do no harm. */
 static gboolean
@@ -104,6 +105,27 @@ skips_without_namespace (void)
   if (!have_namespace)
     g_test_skip ("no network namespace can be made here");
   return !have_namespace;
+}
+
+/* What emulates a machine for one program passes on few options, and some not as they are. */
+static gboolean
+is_kernel (void)
+{
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  guint64 cookie;
+  socklen_t length = sizeof cookie;
+  gboolean knows = getsockopt (fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0;
+
+  close (fd);
+  return knows;
+}
+
+static gboolean
+skips_without_kernel (void)
+{
+  if (!have_kernel)
+    g_test_skip ("no kernel but an emulator answers");
+  return !have_kernel;
 }
 
 static const UsockOption *
@@ -195,11 +217,11 @@ test_every_option (UsockTest     *test,
         continue;
       for (int j = 0; j < N_SOCKETS; j++)
         found |= read_and_set_again (option, fds[j]);
-      if (!found && !g_strv_contains (absent, option->label))
+      if (!found && have_kernel && !g_strv_contains (absent, option->label))
         g_error ("No socket has %s", option->label);
       n_read += found;
     }
-  g_assert_cmpuint (n_read, >, 150);
+  g_assert_cmpuint (n_read, >, have_kernel ? 150 : 30);
   close_sockets (fds);
 }
 
@@ -314,6 +336,7 @@ assert_set (guint     index,
     {
       gboolean too_old = errnum == ENOPROTOOPT && g_strv_contains (absent, option->label);
 
+      too_old |= !have_kernel;
       if (g_strcmp0 (values[index].answer, "") != 0 && !too_old)
         g_error ("%s to %s: %s", option->label, values[index].value, error->message);
       return;
@@ -323,6 +346,8 @@ assert_set (guint     index,
 
   value = (g_variant_unref (value), g_variant_parse (NULL, expected, NULL, NULL, NULL));
   answer = usock_option_get (fd, option->level, option->name, &errnum, &error);
+  if (!have_kernel && (answer == NULL || option->kind == USOCK_OPTION_FILTER))
+    return;
   g_assert_no_error (error);
   g_assert_cmpvariant (answer, value);
 }
@@ -460,6 +485,9 @@ test_large_answer (UsockTest     *test,
   int pair[2], errnum = 0;
   guint32 last;
 
+  if (skips_without_kernel ())
+    return;
+
   for (guint i = 0; i < G_N_ELEMENTS (many); i++)
     many[i] = 100000 + i;
   if (n_before < 0 || setgroups (G_N_ELEMENTS (many), many) == -1)
@@ -488,6 +516,9 @@ test_large_filter (UsockTest     *test,
   GVariantBuilder builder;
   int errnum = 0;
 
+  if (skips_without_kernel ())
+    return;
+
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(qyyu)"));
   for (guint i = 0; i < 4000; i++)
     g_variant_builder_add (&builder, "(qyyu)", 0, 0, 0, i);
@@ -509,7 +540,7 @@ test_tcp_info (UsockTest     *test,
   int errnum = 0;
   guint64 state = 0, mss = 0;
 
-  if (skips_without_namespace ())
+  if (skips_without_namespace () || skips_without_kernel ())
     return;
 
   connect_to_itself (fds, TCP, AF_INET);
@@ -584,9 +615,13 @@ static void
 test_channel_keeps_its_own (UsockTest     *test,
                             gconstpointer  unused)
 {
-  UsockSocket *channel = new_channel (test);
+  UsockSocket *channel;
   GError *failure = NULL;
 
+  if (skips_without_kernel ())
+    return;
+
+  channel = new_channel (test);
   assert_socket_refuses (channel, "SO_PASSCRED", g_variant_new_boolean (FALSE), G_IO_ERROR_BUSY);
   assert_socket_refuses (channel, "SO_PASSRIGHTS", g_variant_new_boolean (TRUE), G_IO_ERROR_BUSY);
   assert_socket_refuses (channel, "SO_PASSPIDFD", g_variant_new_boolean (TRUE), G_IO_ERROR_BUSY);
@@ -650,10 +685,14 @@ static void
 test_without_fd (UsockTest     *test,
                  gconstpointer  unused)
 {
-  UsockSocket *channel = new_channel (test);
+  UsockSocket *channel;
   g_autoptr (UsockSeqpacket) fresh = usock_seqpacket_new ();
   g_autoptr (GError) error = NULL;
 
+  if (skips_without_kernel ())
+    return;
+
+  channel = new_channel (test);
   assert_socket_refuses (USOCK_SOCKET (fresh), "SO_RCVBUF", g_variant_new_int32 (1),
                          G_IO_ERROR_NOT_INITIALIZED);
   usock_socket_close (channel);
@@ -682,9 +721,13 @@ static void
 test_faults (UsockTest     *test,
              gconstpointer  unused)
 {
-  UsockSocket *channel = new_channel (test);
+  UsockSocket *channel;
   g_autoptr (GError) error = NULL;
 
+  if (skips_without_kernel ())
+    return;
+
+  channel = new_channel (test);
   usock_io_fault_add (USOCK_IO_SET_OPTION, EPERM, 1, 0);
   g_assert_false (usock_socket_set_option (channel, 1, USOCK_SO_MARK, g_variant_new_uint32 (1),
                                            &error));
@@ -830,6 +873,7 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
   have_namespace = enter_namespace ();
+  have_kernel = is_kernel ();
 
   usock_test_add ("/usock/option/every-option", test_every_option);
   usock_test_add ("/usock/option/values", test_values);
