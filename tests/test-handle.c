@@ -125,6 +125,10 @@ test_births (UsockTest *test, gconstpointer data)
   assert_fails (usock_handle_new_socket (-1, 1, 0, &error), G_IO_ERROR_NOT_SUPPORTED);
   assert_fails (usock_handle_new_socket (USOCK_AF_UNIX, USOCK_SOCK_RDM, 0, &error),
                 G_IO_ERROR_NOT_SUPPORTED);
+  assert_fails (usock_handle_new_socket (USOCK_AF_UNIX, G_SOCKET_TYPE_SEQPACKET, 0, &error),
+                G_IO_ERROR_INVALID_ARGUMENT);
+  assert_fails (usock_handle_new_pair (G_SOCKET_TYPE_SEQPACKET, &first, &second, &error),
+                G_IO_ERROR_INVALID_ARGUMENT);
   assert_fails (usock_handle_new_pair (USOCK_SOCK_RDM, &first, &second, &error),
                 G_IO_ERROR_NOT_SUPPORTED);
   g_assert_null (first);
@@ -315,7 +319,8 @@ test_bind (UsockTest *test, gconstpointer data)
   assert_fails (usock_handle_bind_to_path (other, "", &error), G_IO_ERROR_INVALID_FILENAME);
 
   usock_test_no_error (loopback = usock_address_parse ("127.0.0.1:0", &error));
-  assert_fails (usock_handle_bind_to_address (other, loopback, &error), G_IO_ERROR_INVALID_ARGUMENT);
+  assert_fails (usock_handle_bind_to_address (other, loopback, &error), G_IO_ERROR_NOT_SUPPORTED);
+  g_assert_cmpint (usock_socket_get_error_number (USOCK_SOCKET (other)), ==, EINVAL);
 }
 
 static void

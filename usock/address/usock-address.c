@@ -103,37 +103,71 @@ text_unescape (const char  *text,
   return TRUE;
 }
 
-/* host:port, [host]:port, with numbers only: names are the resolver's business. NULL if it is
- * something else, which is then a path. */
-static GSocketAddress *
-text_parse_inet (const char *text)
+/* host:port, which with a slash is a path. Returns the colon, or NULL. */
+static const char *
+text_find_port (const char *text,
+                guint64    *port)
 {
   const char *colon = strrchr (text, ':');
-  g_autofree char *host = NULL;
-  guint64 port;
 
-  if (colon == NULL || strchr (text, '/') != NULL
-      || !g_ascii_string_to_unsigned (colon + 1, 10, 0, G_MAXUINT16, &port, NULL))
+  if (colon == NULL || colon == text || strchr (text, '/') != NULL
+      || !g_ascii_string_to_unsigned (colon + 1, 10, 0, G_MAXUINT16, port, NULL))
     return NULL;
 
-  if (text[0] == '[' && colon > text && colon[-1] == ']')
+  return colon;
+}
+
+/* Numbers only: names are the resolver's business. */
+static GSocketAddress *
+text_parse_inet (const char  *text,
+                 const char  *colon,
+                 guint64      port,
+                 GError     **error)
+{
+  GSocketAddress *address = NULL;
+  g_autofree char *host = NULL;
+  g_autofree char *shown = NULL;
+
+  if (text[0] == '[' && colon[-1] == ']')
     host = g_strndup (text + 1, colon - text - 2);
   else if (memchr (text, ':', colon - text) == NULL)
     host = g_strndup (text, colon - text);
-  else
-    return NULL;
 
-  return g_inet_socket_address_new_from_string (host, port);
+  if (host != NULL)
+    address = g_inet_socket_address_new_from_string (host, port);
+  if (address != NULL)
+    return address;
+
+  shown = g_filename_display_name (text);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+               _("Could not use “%s” as an address: before the port stands no number of a host, "
+                 "and names are not looked up here; in a path there is a slash before it"),
+               shown);
+  return NULL;
 }
 
-/* An address without a name has no text either. */
 static UsockName *
 name_new (const char *label)
 {
   UsockName *self = g_new0 (UsockName, 1);
 
-  self->label = label != NULL ? g_filename_display_name (label) : g_strdup ("");
+  self->label = g_filename_display_name (label);
   return self;
+}
+
+/* As errors call it: what has no text is called by what is known of it. */
+static char *
+address_describe (GSocketAddress *address)
+{
+  char *text = usock_address_to_string (address);
+
+  if (text != NULL)
+    return text;
+  if (G_IS_UNIX_SOCKET_ADDRESS (address))
+    return g_strdup (_("an address without a name"));
+
+  return g_strdup_printf (_("an address of family %d"),
+                          (int) g_socket_address_get_family (address));
 }
 
 static UsockName *
@@ -249,6 +283,8 @@ usock_name_new_for_text (const char  *text,
 {
   g_autoptr (GSocketAddress) address = NULL;
   g_autoptr (GString) path = NULL;
+  const char *colon;
+  guint64 port;
 
   if (text[0] == '@')
     return usock_name_new_for_path (text, error);
@@ -259,9 +295,12 @@ usock_name_new_for_text (const char  *text,
       return address != NULL ? usock_name_new_for_address (address, error) : NULL;
     }
 
-  address = text_parse_inet (text);
-  if (address != NULL)
-    return usock_name_new_for_address (address, error);
+  colon = text_find_port (text, &port);
+  if (colon != NULL)
+    {
+      address = text_parse_inet (text, colon, port, error);
+      return address != NULL ? usock_name_new_for_address (address, error) : NULL;
+    }
 
   path = g_string_new (NULL);
   if (!text_unescape (text, path, error))
@@ -274,7 +313,7 @@ UsockName *
 usock_name_new_for_address (GSocketAddress  *address,
                             GError         **error)
 {
-  g_autofree char *label = usock_address_to_string (address);
+  g_autofree char *label = address_describe (address);
   gssize size = g_socket_address_get_native_size (address);
   UsockName *self;
 
@@ -381,6 +420,7 @@ unix_to_text (const char *path,
               gboolean    abstract)
 {
   GString *text = g_string_new (abstract ? "@" : NULL);
+  guint64 port;
 
   if (!abstract && path[0] == '@')
     {
@@ -390,13 +430,8 @@ unix_to_text (const char *path,
     }
   text_append_escaped (text, path, length);
 
-  if (!abstract)
-    {
-      g_autoptr (GSocketAddress) inet = text_parse_inet (text->str);
-
-      if (inet != NULL || usock_packet_text_is (text->str))
-        g_string_replace (text, ":", "\\x3a", 0);
-    }
+  if (!abstract && (text_find_port (text->str, &port) != NULL || usock_packet_text_is (text->str)))
+    g_string_replace (text, ":", "\\x3a", 0);
 
   return g_string_free (text, FALSE);
 }
@@ -454,12 +489,8 @@ usock_native_to_text (const struct sockaddr *native,
       return unix_to_text (un->sun_path, path_length, FALSE);
     }
 
-  /* Of other families GIO tells the name of its class, which would read as a path. */
   address = usock_native_to_address (native, length);
-  if (address == NULL || G_IS_NATIVE_SOCKET_ADDRESS (address))
-    return NULL;
-
-  return usock_address_to_string (address);
+  return address != NULL ? usock_address_to_string (address) : NULL;
 }
 
 /* NULL if it names nobody. */
@@ -480,16 +511,16 @@ usock_name_to_text (const UsockName *self)
  * Reads an address: `@name` is a name of the abstract namespace, `127.0.0.1:80`,
  * `[::1]:80` and `[fe80::1%eth0]:80` are internet addresses,
  * `[02:00:00:00:00:01%eth0]:0x0800` and `[%eth0]:0x0003` are addresses of the
- * link layer, see [class@Usock.PacketAddress], and everything else is a path.
- * Names of hosts are not looked up: that is what [class@Gio.NetworkAddress] is
- * for.
+ * link layer, see [class@Usock.PacketAddress], and everything else is a path: what
+ * has a slash or no port. Names of hosts are not looked up: that is what
+ * [class@Gio.NetworkAddress] is for.
  *
  * In names and paths, `\\` stands for a backslash and `\xHH` for the byte with
  * that hexadecimal value, so that every address has a text and every byte of
  * it comes back; see [func@Usock.address_to_string].
  *
- * Fails with `G_IO_ERROR_INVALID_ARGUMENT` if an escape is broken, with
- * `G_IO_ERROR_NOT_FOUND` if an address of the link layer has an interface that
+ * Fails with `G_IO_ERROR_INVALID_ARGUMENT` if an escape is broken, or what stands
+ * before a port is no number of a host; with `G_IO_ERROR_NOT_FOUND` if an address of the link layer has an interface that
  * does not exist, with `G_IO_ERROR_INVALID_FILENAME` for an empty path or one
  * with a NUL in it, with `G_IO_ERROR_FILENAME_TOO_LONG` for what does not fit a
  * [class@Gio.SocketAddress]: paths of more than 107 bytes can be used where a
@@ -536,7 +567,7 @@ usock_address_parse (const char  *text,
  * layer, the types that come with received packets are left out.
  *
  * Returns: (transfer full) (nullable): the text, or %NULL if the address is
- *   anonymous, as a socket is that nobody bound
+ *   anonymous, as a socket is that nobody bound, or of a family whose addresses have no text
  *
  * Since: 1.0
  */
@@ -566,6 +597,10 @@ usock_address_to_string (GSocketAddress *address)
 
   if (G_IS_INET_SOCKET_ADDRESS (address))
     return inet_to_text (G_INET_SOCKET_ADDRESS (address));
+
+  /* GIO tells the name of the class, which would read as a path. */
+  if (G_IS_NATIVE_SOCKET_ADDRESS (address))
+    return NULL;
 
   return g_socket_connectable_to_string (G_SOCKET_CONNECTABLE (address));
 }

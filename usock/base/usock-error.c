@@ -45,6 +45,8 @@ usock_error_code (int errnum)
       return G_IO_ERROR_PENDING;
     case EISCONN:
       return G_IO_ERROR_EXISTS;
+    case EISNAM:
+      return G_IO_ERROR_ADDRESS_IN_USE;
     case ETOOMANYREFS:
       return G_IO_ERROR_TOO_MANY_OPEN_FILES;
     case ENOPROTOOPT:
@@ -68,6 +70,10 @@ error_reason (int errnum)
     {
     case EPROTOTYPE:
       return _("the socket there is of another type");
+    case EAFNOSUPPORT:
+      return _("addresses of this family are not supported here");
+    case EISNAM:
+      return _("a file that is not a socket is in the way");
     case EALREADY:
       return _("a connection is already being made");
     case EISCONN:

@@ -86,12 +86,19 @@ channel_check_adoptable (UsockChannel  *self,
     result = usock_io_get_option (fd, SOL_SOCKET, SO_TYPE, &type);
   if (result == 0)
     result = usock_io_get_option (fd, SOL_SOCKET, SO_ACCEPTCONN, &listening);
-  if (result == 0 && (type != socket->type || family != socket->family))
-    result = -EPROTOTYPE;
   if (result < 0)
     {
       usock_socket_record (socket, USOCK_IO_GET_OPTION, -result);
       usock_error_set_errno (error, -result, _("Could not use descriptor %d as a socket"), fd);
+      return FALSE;
+    }
+  if (type != socket->type || family != socket->family)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   type != socket->type
+                       ? _("Could not use descriptor %d as a socket: it is of another type")
+                       : _("Could not use descriptor %d as a socket: it is of another family"),
+                   fd);
       return FALSE;
     }
 

@@ -172,11 +172,11 @@ usock_channel_has_input (UsockChannel *self)
          || (!self->inlet.at_end && (self->parent_instance.watch.ready & USOCK_READY_IN) != 0);
 }
 
-/* The errors of a channel name the other end; an adopted one may have none. */
+/* The other end, as the errors of a channel call it. */
 static inline const char *
 usock_channel_peer (UsockChannel *self)
 {
-  return self->parent_instance.label != NULL ? self->parent_instance.label : "?";
+  return usock_socket_get_label (&self->parent_instance);
 }
 
 /* usock-channel-signals.c */

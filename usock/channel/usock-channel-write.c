@@ -61,10 +61,7 @@ usock_channel_set_send_error (UsockChannel  *self,
   usock_socket_record (usock_channel_socket (self), USOCK_IO_SEND, errnum);
 
   if (errnum == EMSGSIZE)
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
-                 _("Could not send a message of %zu bytes to “%s”: the system "
-                   "takes no more than %d, and less if net.core.wmem_max says so"),
-                 length, label, USOCK_IO_MESSAGE_MAX);
+    usock_socket_set_too_large (usock_channel_socket (self), length, label, error);
   else if (errnum == EPERM && n_fds > 0)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
                  _("Could not send %u descriptors to “%s”: the peer does not accept any"), n_fds,

@@ -86,6 +86,12 @@ dgram_apply_buffer_sizes (UsockDgram *self)
     usock_io_set_option (socket->fd, SOL_SOCKET, SO_SNDBUF, self->send_buffer_size);
 }
 
+static gboolean
+dgram_knows_family (int family)
+{
+  return family == AF_UNIX || family == AF_INET || family == AF_INET6;
+}
+
 /* The first use decides the family. */
 gboolean
 usock_dgram_open (UsockDgram  *self,
@@ -98,13 +104,13 @@ usock_dgram_open (UsockDgram  *self,
 
   if (!usock_socket_check (socket, error))
     return FALSE;
-  if (socket->fd != -1)
+  if (socket->fd != -1 ? socket->family != family : !dgram_knows_family (family))
     {
-      if (socket->family == family)
-        return TRUE;
       usock_error_set_errno (error, EAFNOSUPPORT, _("Could not use “%s” as an address"), label);
       return FALSE;
     }
+  if (socket->fd != -1)
+    return TRUE;
 
   fd = usock_io_socket (family, SOCK_DGRAM, 0);
   if (fd < 0)
@@ -649,7 +655,8 @@ dgram_bind (UsockDgram  *self,
   if (result < 0)
     {
       usock_socket_record (socket, USOCK_IO_BIND, -result);
-      usock_error_set_errno (error, -result, _("Could not bind to “%s”"), name->label);
+      usock_error_set_errno (error, usock_io_explain_bind (name, -result),
+                             _("Could not bind to “%s”"), name->label);
       if (opened)
         usock_socket_retreat (socket);
       return FALSE;

@@ -45,7 +45,7 @@ handle_bind (UsockHandle  *self,
 
   usock_handle_forget (self);
   if (result < 0)
-    usock_handle_set_error (self, error, USOCK_IO_BIND, -result, 0, tried);
+    usock_handle_set_name_error (self, error, USOCK_IO_BIND, -result, 0, tried, name);
   return result >= 0;
 }
 
@@ -183,7 +183,8 @@ handle_connect (UsockHandle  *self,
   usock_handle_forget (self);
   if (result < 0)
     {
-      usock_handle_set_error (self, error, USOCK_IO_CONNECT, -result, patience.timeout, tried);
+      usock_handle_set_name_error (self, error, USOCK_IO_CONNECT, -result, patience.timeout, tried,
+                                   name);
       return FALSE;
     }
 

@@ -47,6 +47,14 @@ void     usock_handle_set_error  (UsockHandle   *self,
                                   int            errnum,
                                   int            timeout,
                                   const char    *tried);
+void     usock_handle_set_name_error
+                                 (UsockHandle   *self,
+                                  GError       **error,
+                                  UsockIoCall    call,
+                                  int            errnum,
+                                  int            timeout,
+                                  const char    *tried,
+                                  const UsockName *name);
 void     usock_handle_forget     (UsockHandle   *self);
 
 G_END_DECLS

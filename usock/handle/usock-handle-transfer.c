@@ -84,6 +84,7 @@ static void
 handle_set_send_error (UsockHandle          *self,
                        GError              **error,
                        int                   errnum,
+                       gsize                 length,
                        const UsockPatience  *patience,
                        const UsockName      *destination)
 {
@@ -92,7 +93,16 @@ handle_set_send_error (UsockHandle          *self,
   g_autofree char *tried = label != NULL ? g_strdup_printf (_("Could not send to “%s”"), label)
                                          : g_strdup (_("Could not send"));
 
-  usock_handle_set_error (self, error, USOCK_IO_SEND, errnum, patience->timeout, tried);
+  if (errnum == EMSGSIZE && (socket->family == AF_INET || socket->family == AF_INET6))
+    {
+      usock_socket_record (socket, USOCK_IO_SEND, errnum);
+      usock_socket_set_too_large (socket, length,
+                                  label != NULL ? label : usock_socket_get_label (socket), error);
+      return;
+    }
+
+  usock_handle_set_name_error (self, error, USOCK_IO_SEND, errnum, patience->timeout, tried,
+                               destination);
 }
 
 /* Sends @outgoing, whose destination is still to be filled in. */
@@ -127,7 +137,7 @@ handle_send_to (UsockHandle      *self,
   if (result >= 0)
     return result;
 
-  handle_set_send_error (self, error, (int) -result, &patience, name);
+  handle_set_send_error (self, error, (int) -result, length, &patience, name);
   return -1;
 }
 

@@ -205,6 +205,37 @@ usock_handle_set_error (UsockHandle  *self,
     usock_error_set_errno (error, errnum, "%s", tried);
 }
 
+/* Of an address of another family the kernel often says that something in it is wrong. */
+static int
+handle_explain (UsockHandle     *self,
+                UsockIoCall      call,
+                const UsockName *name,
+                int              errnum)
+{
+  int family = name->path != NULL ? AF_UNIX : name->native.any.sa_family;
+
+  if (errnum == EINVAL && family != USOCK_SOCKET (self)->family)
+    return EAFNOSUPPORT;
+
+  return call == USOCK_IO_BIND ? usock_io_explain_bind (name, errnum) : errnum;
+}
+
+/* The same about @name, if not NULL. */
+void
+usock_handle_set_name_error (UsockHandle     *self,
+                             GError         **error,
+                             UsockIoCall      call,
+                             int              errnum,
+                             int              timeout,
+                             const char      *tried,
+                             const UsockName *name)
+{
+  int told = name != NULL ? handle_explain (self, call, name, errnum) : errnum;
+
+  usock_handle_set_error (self, error, call, told, timeout, tried);
+  usock_socket_record (USOCK_SOCKET (self), call, errnum);
+}
+
 /* The kernel may have given a name to the socket, or taken it away. */
 void
 usock_handle_forget (UsockHandle *self)
@@ -334,6 +365,23 @@ usock_handle_new_from_fd (gint     fd,
   return usock_handle_new_taken (fd, family, type, state);
 }
 
+/* A local SOCK_RAW would be a datagram socket; the number is that of GIO's SEQPACKET. */
+static gboolean
+handle_check_type (int      family,
+                   int      type,
+                   GError **error)
+{
+  const int flags = USOCK_SOCK_NONBLOCK | USOCK_SOCK_CLOEXEC;
+
+  if (family != AF_UNIX || (type & ~flags) != SOCK_RAW)
+    return TRUE;
+
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+               _("Could not make a socket: no local socket is of type %d; SOCK_SEQPACKET is %d"),
+               type, SOCK_SEQPACKET);
+  return FALSE;
+}
+
 /**
  * usock_handle_new_pair:
  * @type: the type, a [enum@Usock.SockType] for example
@@ -361,6 +409,9 @@ usock_handle_new_pair (gint          type,
   int result;
 
   g_return_val_if_fail (first != NULL && second != NULL, FALSE);
+
+  if (!handle_check_type (AF_UNIX, type, error))
+    return FALSE;
 
   result = usock_io_pair (type, fds);
   if (result >= 0)
@@ -396,8 +447,10 @@ usock_handle_new_pair (gint          type,
  * whether or not @type has flags that say so: how long to wait is told to each
  * call.
  *
- * Fails with `G_IO_ERROR_EXISTS` if the handle has a socket, and with the errors
- * of socket(2).
+ * Fails with `G_IO_ERROR_EXISTS` if the handle has a socket, with
+ * `G_IO_ERROR_INVALID_ARGUMENT` for a local socket of the type `SOCK_RAW`, whose
+ * number is that of `G_SOCKET_TYPE_SEQPACKET`, and with the errors of
+ * socket(2).
  *
  * Returns: whether it was made
  *
@@ -426,6 +479,9 @@ usock_handle_create (UsockHandle  *self,
                            _("Could not make a socket: the handle has one already"));
       return FALSE;
     }
+
+  if (!handle_check_type (family, type, error))
+    return FALSE;
 
   /* What the system says that the type is comes without the flags. */
   result = fd = usock_io_socket (family, type, protocol);

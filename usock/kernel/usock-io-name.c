@@ -9,6 +9,7 @@
 #include <linux/limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "usock-compat-private.h"
@@ -154,6 +155,21 @@ usock_io_bind (int              fd,
     return bind_long (fd, name->path);
 
   return bind_native (fd, &name->native.any, name->length);
+}
+
+/* The kernel says EADDRINUSE of whatever has the path. EISNAM, which no call of a socket says, is
+ * that it is no socket. */
+int
+usock_io_explain_bind (const UsockName *name,
+                       int              errnum)
+{
+  struct stat info;
+
+  if (errnum == EADDRINUSE && name->path != NULL && lstat (name->path, &info) == 0
+      && !S_ISSOCK (info.st_mode))
+    return EISNAM;
+
+  return errnum;
 }
 
 int

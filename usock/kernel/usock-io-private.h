@@ -131,6 +131,8 @@ int              usock_io_bind              (int                    fd,
 int              usock_io_rename_new        (int                    directory,
                                              const char            *from,
                                              const char            *to);
+int              usock_io_explain_bind      (const UsockName       *name,
+                                             int                    errnum);
 int              usock_io_connect           (int                    fd,
                                              const UsockName       *name);
 int              usock_io_listen            (int                    fd,

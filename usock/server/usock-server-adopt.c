@@ -54,7 +54,7 @@ server_check_adoptable (UsockServer  *self,
                         gboolean     *listens,
                         GError      **error)
 {
-  g_autofree char *label = g_strdup_printf ("/proc/self/fd/%d", fd);
+  g_autofree char *label = g_strdup_printf (_("descriptor %d"), fd);
   int family = 0, type = 0;
   int result = usock_io_get_option (fd, SOL_SOCKET, SO_DOMAIN, &family);
 
@@ -62,10 +62,15 @@ server_check_adoptable (UsockServer  *self,
     result = usock_io_get_option (fd, SOL_SOCKET, SO_TYPE, &type);
   if (result == 0)
     result = usock_io_get_option (fd, SOL_SOCKET, SO_ACCEPTCONN, listens);
-  if (result == 0 && type != USOCK_SOCKET (self)->type)
-    result = -EPROTOTYPE;
   if (result < 0)
     return server_fail_adopting (self, USOCK_IO_GET_OPTION, result, fd, error);
+  if (type != USOCK_SOCKET (self)->type)
+    {
+      usock_socket_record (USOCK_SOCKET (self), USOCK_IO_GET_OPTION, EPROTOTYPE);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   _("Could not listen on descriptor %d: it is of another type"), fd);
+      return FALSE;
+    }
 
   if (!usock_server_check (self, label, family, error)
       || (!*listens && !server_check_address (fd, error)))
@@ -104,7 +109,7 @@ server_adopted (UsockServer *self)
   GSocketAddress *address = usock_socket_get_local_address (socket);
   g_autofree char *text = address != NULL ? usock_address_to_string (address) : NULL;
   g_autoptr (UsockName) name = address != NULL ? usock_name_new_for_address (address, NULL) : NULL;
-  g_autofree char *descriptor = g_strdup_printf ("/proc/self/fd/%d", socket->fd);
+  g_autofree char *descriptor = g_strdup_printf (_("descriptor %d"), socket->fd);
 
   usock_server_started (self, text != NULL ? text : descriptor,
                         name != NULL && text != NULL && text[0] == '/' ? name->path : NULL);

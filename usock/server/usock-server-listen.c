@@ -141,7 +141,8 @@ usock_server_listen (UsockServer  *self,
   if (result < 0)
     {
       usock_socket_record (socket, call, -result);
-      usock_error_set_errno (error, -result, _("Could not listen on “%s”"), name->label);
+      usock_error_set_errno (error, usock_io_explain_bind (name, -result),
+                             _("Could not listen on “%s”"), name->label);
     }
   return FALSE;
 }

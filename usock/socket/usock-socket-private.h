@@ -120,6 +120,13 @@ void     usock_socket_set_state   (UsockSocket       *self,
                                    UsockState         state);
 void     usock_socket_set_label   (UsockSocket       *self,
                                    const char        *label);
+const char *
+         usock_socket_get_label   (UsockSocket       *self);
+void     usock_socket_set_too_large
+                                  (UsockSocket       *self,
+                                   gsize              length,
+                                   const char        *label,
+                                   GError           **error);
 void     usock_socket_record      (UsockSocket       *self,
                                    UsockIoCall        call,
                                    int                errnum);

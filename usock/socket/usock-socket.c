@@ -356,7 +356,7 @@ usock_socket_get_property (GObject    *object,
       g_value_set_int (value, usock_socket_get_fd (self));
       break;
     case PROP_FAMILY:
-      g_value_set_enum (value, usock_socket_get_family (self));
+      g_value_set_int (value, usock_socket_get_family (self));
       break;
     case PROP_SOCKET_TYPE:
       g_value_set_enum (value, usock_socket_get_socket_type (self));
@@ -442,12 +442,12 @@ usock_socket_class_init (UsockSocketClass *class)
   /**
    * UsockSocket:family: (getter get_family)
    *
-   * The address family.
+   * The address family: a [enum@Usock.Family], or another that the system has.
    *
    * Since: 1.0
    */
-  properties[PROP_FAMILY] = g_param_spec_enum ("family", NULL, NULL, G_TYPE_SOCKET_FAMILY,
-                                               G_SOCKET_FAMILY_UNIX, read_only);
+  properties[PROP_FAMILY]
+      = g_param_spec_int ("family", NULL, NULL, 0, G_MAXINT, USOCK_AF_UNIX, read_only);
 
   /**
    * UsockSocket:socket-type: (getter get_socket_type)
@@ -715,6 +715,57 @@ usock_socket_set_label (UsockSocket *self,
   self->label = g_strdup (label);
 }
 
+/* An adopted socket came without a name for its peer, and peers seldom have one of their own. */
+static char *
+socket_describe_peer (UsockSocket *self)
+{
+  GSocketAddress *address = usock_socket_get_remote_address (self);
+  char *text = address != NULL ? usock_address_to_string (address) : NULL;
+  UsockCredentials credentials;
+
+  if (text == NULL && usock_io_get_peer_credentials (self->fd, &credentials) == 0)
+    text = g_strdup_printf (_("process %d"), (int) credentials.pid);
+  if (text == NULL)
+    text = g_strdup (self->type == SOCK_DGRAM ? _("anyone") : _("a peer without a name"));
+  return text;
+}
+
+const char *
+usock_socket_get_label (UsockSocket *self)
+{
+  if (self->label == NULL && self->fd == -1)
+    return _("a peer without a name");
+  if (self->label == NULL)
+    self->label = socket_describe_peer (self);
+
+  return self->label;
+}
+
+/* The length of a packet has 16 bits. IPv4 counts its own head with it, UDP its own with both. */
+static int
+socket_get_udp_limit (UsockSocket *self)
+{
+  return G_MAXUINT16 - 8 - (self->family == AF_INET ? 20 : 0);
+}
+
+void
+usock_socket_set_too_large (UsockSocket  *self,
+                            gsize         length,
+                            const char   *label,
+                            GError      **error)
+{
+  if (self->type == SOCK_DGRAM && (self->family == AF_INET || self->family == AF_INET6))
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
+                 _("Could not send a message of %zu bytes to “%s”: UDP takes no more than %d, and "
+                   "less where packets must not be cut"),
+                 length, label, socket_get_udp_limit (self));
+  else
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
+                 _("Could not send a message of %zu bytes to “%s”: the system "
+                   "takes no more than %d, and less if net.core.wmem_max says so"),
+                 length, label, USOCK_IO_MESSAGE_MAX);
+}
+
 void
 usock_socket_record (UsockSocket *self,
                      UsockIoCall  call,
@@ -811,14 +862,14 @@ usock_socket_get_fd (UsockSocket *self)
  *
  * Gets the address family.
  *
- * Returns: the family
+ * Returns: the family, a [enum@Usock.Family] for example
  *
  * Since: 1.0
  */
-GSocketFamily
+gint
 usock_socket_get_family (UsockSocket *self)
 {
-  g_return_val_if_fail (USOCK_IS_SOCKET (self), G_SOCKET_FAMILY_INVALID);
+  g_return_val_if_fail (USOCK_IS_SOCKET (self), USOCK_AF_UNSPEC);
 
   return self->family;
 }

@@ -19,7 +19,7 @@ USOCK_DECLARE_TYPE (UsockSocket, usock_socket, SOCKET, GObject)
 USOCK_AVAILABLE_IN_1_0
 gint            usock_socket_get_fd               (UsockSocket   *self);
 USOCK_AVAILABLE_IN_1_0
-GSocketFamily   usock_socket_get_family           (UsockSocket   *self);
+gint            usock_socket_get_family           (UsockSocket   *self);
 USOCK_AVAILABLE_IN_1_0
 GSocketType     usock_socket_get_socket_type      (UsockSocket   *self);
 USOCK_AVAILABLE_IN_1_0
