@@ -24,7 +24,7 @@ serve (UsockServer *server, UsockChannel *channel)
 }
 
 static void
-tell (UsockServer *server, GCredentials *peer)
+tell (UsockServer *server, GCredentials *peer, GSocketAddress *address, UsockDropReason reason)
 {
   if (peer != NULL)
     g_print ("user %u was refused\n", g_credentials_get_unix_user (peer, NULL));

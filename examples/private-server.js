@@ -17,7 +17,7 @@ server.connect('connection', (_server, channel) => {
         print(`it says: ${new TextDecoder().decode(bytes)}`);
     });
 });
-server.connect('drop', (_server, peer) => {
+server.connect('drop', (_server, peer, _address, _reason) => {
     print(`${peer ? `user ${peer.get_unix_user()}` : 'somebody unknown'} was refused`);
 });
 server.listen(System.programArgs[0]);

@@ -21,7 +21,7 @@ def serve(_server, channel):
     channel.connect('data', lambda _channel, data: tell('it says:', data.decode()))
 
 
-def refused(_server, peer):
+def refused(_server, peer, _address, _reason):
     tell(f'user {peer.get_unix_user()}' if peer else 'somebody unknown', 'was refused')
 
 

@@ -46,8 +46,9 @@ ROOMS = {
     'handle': ['handle-connect handle-transfer', 'handle'],
     'seqpacket': ['seqpacket'],
     'server': ['server', 'server-host server-name', 'server-adopt', 'server-listen',
-               'server-accept server-broadcast server-close', 'server-model',
-               'server-channel server-inet server-policy', 'server-signal'],
+               'server-listener', 'server-accept server-broadcast server-close',
+               'server-acceptor', 'server-model', 'server-channel server-inet server-policy',
+               'server-signal server-wake'],
 }
 
 # Which rooms may include these headers.

@@ -3,6 +3,7 @@
 
 #include "server-scene.h"
 
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -22,8 +23,17 @@ server_scene_start (ServerScene *scene,
                     UsockTest   *test,
                     const char  *signals)
 {
+  server_scene_start_at (scene, test, "socket", signals);
+}
+
+void
+server_scene_start_at (ServerScene *scene,
+                       UsockTest   *test,
+                       const char  *entry,
+                       const char  *signals)
+{
   witness_init (&scene->witness);
-  scene->path = usock_test_path (test, "socket");
+  scene->path = usock_test_path (test, entry);
   scene->connections = g_ptr_array_new_with_free_func (scene_close);
   scene->server = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
   witness_watch (&scene->witness, scene->server, signals);
@@ -51,10 +61,16 @@ int
 server_scene_connect (ServerScene *scene)
 {
   struct sockaddr_un name = { AF_UNIX };
+  const socklen_t start = G_STRUCT_OFFSET (struct sockaddr_un, sun_path);
+  socklen_t length = start + strlen (scene->path);
   int fd = socket (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
   g_strlcpy (name.sun_path, scene->path, sizeof name.sun_path);
-  g_assert_no_errno (connect (fd, (struct sockaddr *) &name, sizeof name));
+  if (name.sun_path[0] == '@')
+    name.sun_path[0] = '\0';
+  else
+    length++;
+  g_assert_no_errno (connect (fd, (struct sockaddr *) &name, length));
   return fd;
 }
 

@@ -23,6 +23,11 @@ typedef struct
 void server_scene_start       (ServerScene *scene,
                                UsockTest   *test,
                                const char  *signals);
+/* The same for a second one. */
+void server_scene_start_at    (ServerScene *scene,
+                               UsockTest   *test,
+                               const char  *entry,
+                               const char  *signals);
 /* Keeps what comes in `connections`. */
 void server_scene_accept      (ServerScene *scene);
 void server_scene_stop        (ServerScene *scene);

@@ -205,6 +205,227 @@ test_hosts (UsockTest     *test,
     }
 }
 
+/* A resolver that knows one host, with addresses that this machine has and one that it has not. */
+
+typedef struct
+{
+  GResolver parent_instance;
+} TestResolver;
+
+typedef struct
+{
+  GResolverClass parent_class;
+} TestResolverClass;
+
+static GType test_resolver_get_type (void);
+
+G_DEFINE_TYPE (TestResolver, test_resolver, G_TYPE_RESOLVER)
+
+static GList *
+test_resolver_lookup (GResolver     *resolver,
+                      const char    *host,
+                      GCancellable  *cancellable,
+                      GError       **error)
+{
+  static const char *const addresses[]
+      = { "192.0.2.1", "127.0.0.2", "127.0.0.3", "127.0.0.2", "2001:db8::1", "127.0.0.4" };
+  GList *list = NULL;
+
+  if (!g_str_equal (host, "many.example"))
+    {
+      g_set_error_literal (error, G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND, "no such host");
+      return NULL;
+    }
+
+  for (guint i = 0; i < G_N_ELEMENTS (addresses); i++)
+    list = g_list_append (list, g_inet_address_new_from_string (addresses[i]));
+  return list;
+}
+
+static void
+test_resolver_class_init (TestResolverClass *class)
+{
+  G_RESOLVER_CLASS (class)->lookup_by_name = test_resolver_lookup;
+}
+
+static void
+test_resolver_init (TestResolver *self)
+{
+}
+
+static GResolver *
+use_test_resolver (void)
+{
+  g_autoptr (GResolver) resolver = g_object_new (test_resolver_get_type (), NULL);
+  GResolver *before = g_resolver_get_default ();
+
+  g_resolver_set_default (resolver);
+  return before;
+}
+
+static void
+stop_test_resolver (GResolver *before)
+{
+  g_resolver_set_default (before);
+  g_object_unref (before);
+}
+
+static guint
+find_free_port (void)
+{
+  Scene scene;
+  guint port;
+
+  scene_start (&scene);
+  scene_listen_on (&scene, "127.0.0.1");
+  port = scene_port (&scene);
+  scene_stop (&scene);
+  return port;
+}
+
+static const char *const many[] = { "127.0.0.2", "127.0.0.3", "127.0.0.4" };
+
+/* On every address of the host that is ours, and with one port. */
+static void
+test_many_addresses (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  GResolver *before = use_test_resolver ();
+  Scene scene;
+  guint port;
+  int fd;
+
+  for (guint round = 0; round < 2; round++)
+    {
+      scene_start (&scene);
+      port = round == 0 ? 0 : find_free_port ();
+      usock_test_no_error (
+          usock_server_listen_on_host (scene.server, "many.example", port, 0, &error));
+      witness_expect (&scene.witness, "listening");
+      for (guint i = 0; i < G_N_ELEMENTS (many); i++)
+        assert_reachable (&scene, many[i], TRUE);
+      assert_reachable (&scene, "127.0.0.1", FALSE);
+
+      /* Pausing holds for all of them. */
+      usock_server_pause (scene.server);
+      fd = connect_raw (many[2], scene_port (&scene));
+      scene_settle ();
+      g_assert_cmpuint (scene.connections->len, ==, 3);
+      usock_server_resume (scene.server);
+      usock_test_wait_until (scene.connections->len == 4);
+      close (fd);
+
+      port = scene_port (&scene);
+      usock_socket_close (USOCK_SOCKET (scene.server));
+      for (guint i = 0; i < G_N_ELEMENTS (many); i++)
+        g_assert_cmpint (connect_raw (many[i], port), ==, -1);
+      scene_stop (&scene);
+    }
+  stop_test_resolver (before);
+}
+
+/* If one of them is taken, it is none, and the server may try again. */
+static void
+test_some_address_taken (UsockTest     *test,
+                         gconstpointer  unused)
+{
+  GResolver *before = use_test_resolver ();
+  Scene scene, other;
+  GError *failure = NULL;
+  guint port;
+
+  scene_start (&other);
+  scene_listen_on (&other, many[1]);
+  port = scene_port (&other);
+  scene_start (&scene);
+  g_assert_false (
+      usock_server_listen_on_host (scene.server, "many.example", port, 0, &failure));
+  g_assert_nonnull (strstr (failure->message, many[1]));
+  assert_error_code (failure, G_IO_ERROR_ADDRESS_IN_USE);
+  g_assert_false (usock_server_get_active (scene.server));
+  g_assert_cmpint (connect_raw (many[0], port), ==, -1);
+  g_assert_cmpint (connect_raw (many[2], port), ==, -1);
+  scene_stop (&other);
+
+  usock_test_no_error (
+      usock_server_listen_on_host (scene.server, "many.example", port, 0, &error));
+  for (guint i = 0; i < G_N_ELEMENTS (many); i++)
+    assert_reachable (&scene, many[i], TRUE);
+  scene_stop (&scene);
+  stop_test_resolver (before);
+}
+
+/* A port that the system picked, and that is taken elsewhere, is picked anew. */
+static void
+test_port_is_picked_anew (UsockTest     *test,
+                          gconstpointer  unused)
+{
+  GResolver *before = use_test_resolver ();
+  Scene scene;
+
+  scene_start (&scene);
+  usock_io_fault_add (USOCK_IO_BIND, EADDRINUSE, 3, 0);
+  usock_test_no_error (usock_server_listen_on_host (scene.server, "many.example", 0, 0, &error));
+  for (guint i = 0; i < G_N_ELEMENTS (many); i++)
+    assert_reachable (&scene, many[i], TRUE);
+  scene_stop (&scene);
+  stop_test_resolver (before);
+}
+
+/* Out of descriptors, all of them are asked again later. */
+static void
+test_exhausted_elsewhere (UsockTest     *test,
+                          gconstpointer  unused)
+{
+  GResolver *before = use_test_resolver ();
+  Scene scene;
+  int fd;
+
+  scene_start (&scene);
+  usock_test_no_error (usock_server_listen_on_host (scene.server, "many.example", 0, 0, &error));
+  witness_expect (&scene.witness, "listening");
+  usock_io_fault_add (USOCK_IO_ACCEPT, EMFILE, 1, 0);
+  fd = connect_raw (many[2], scene_port (&scene));
+  usock_test_wait_until (scene.connections->len == 1);
+  g_assert_true (g_str_has_prefix (scene.witness.words->str, "error:"));
+  close (fd);
+  scene_stop (&scene);
+  stop_test_resolver (before);
+}
+
+static void
+dropped_cb (UsockServer      *server,
+            GCredentials     *credentials,
+            GSocketAddress   *address,
+            UsockDropReason   reason,
+            GSocketAddress  **dropped)
+{
+  g_assert_null (credentials);
+  g_assert_cmpint (reason, ==, USOCK_DROP_REASON_USER);
+  *dropped = g_object_ref (address);
+}
+
+static void
+test_drop_address (UsockTest     *test,
+                   gconstpointer  unused)
+{
+  g_autoptr (GSocketAddress) dropped = NULL;
+  g_autofree char *text = NULL;
+  Scene scene;
+  int fd;
+
+  scene_start (&scene);
+  usock_server_set_allowed_users (scene.server, USOCK_ALLOWED_USERS_SAME_USER);
+  g_signal_connect (scene.server, "drop", G_CALLBACK (dropped_cb), &dropped);
+  scene_listen_on (&scene, "127.0.0.1");
+  fd = connect_raw ("127.0.0.1", scene_port (&scene));
+  usock_test_wait_until (dropped != NULL);
+  text = usock_address_to_string (dropped);
+  g_assert_true (g_str_has_prefix (text, "127.0.0.1:"));
+  close (fd);
+  scene_stop (&scene);
+}
+
 static void
 test_address (UsockTest     *test,
               gconstpointer  unused)
@@ -563,6 +784,11 @@ main (int    argc,
   ADD ("ipv6-only", test_ipv6_only);
   ADD ("without-ipv6", test_without_ipv6);
   ADD ("hosts", test_hosts);
+  ADD ("many-addresses", test_many_addresses);
+  ADD ("some-address-taken", test_some_address_taken);
+  ADD ("port-is-picked-anew", test_port_is_picked_anew);
+  ADD ("exhausted-elsewhere", test_exhausted_elsewhere);
+  ADD ("drop-address", test_drop_address);
   ADD ("address", test_address);
   ADD ("wrong-hosts", test_wrong_hosts);
   ADD ("port-taken", test_port_taken);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <gio/gunixsocketaddress.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -438,6 +439,173 @@ test_name_failures (UsockTest     *test,
   check_no_name ("org.example.App", G_IO_ERROR_PERMISSION_DENIED);
 }
 
+/* In a sandbox an app has its own directory, and those outside see it. */
+static void
+test_name_in_flatpak (UsockTest     *test,
+                      gconstpointer  unused)
+{
+  static const char *const names[] = { "org.example.App", "org.example.App.Helper", "chat" };
+
+  set_runtime_directory (test->directory);
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autofree char *entry = g_strdup_printf ("app/org.example.App/%s", names[i]);
+      g_autofree char *path = usock_test_path (test, entry);
+      UsockServer *server;
+      UsockSeqpacket *client;
+      GError *failure = NULL;
+
+      g_setenv ("FLATPAK_ID", "org.example.App", TRUE);
+      usock_test_no_error (server = usock_server_new_for_name (names[i], &error));
+      g_assert_cmpstr (usock_server_get_path (server), ==, path);
+      usock_test_no_error (client = usock_seqpacket_new_for_name (names[i], &error));
+      scene_close (client);
+
+      g_unsetenv ("FLATPAK_ID");
+      client = usock_seqpacket_new_for_name (names[i], &failure);
+      if (g_str_has_prefix (names[i], "org.example.App"))
+        {
+          g_assert_no_error (failure);
+          scene_close (client);
+        }
+      else
+        assert_error_code (failure, G_IO_ERROR_NOT_FOUND);
+      scene_close (server);
+      g_assert_false (exists (path));
+    }
+}
+
+/* What is outside is found from inside, where the sandbox lets it be seen; one's own comes first. */
+static void
+test_name_from_flatpak (UsockTest     *test,
+                        gconstpointer  unused)
+{
+  UsockServer *outside, *inside;
+  UsockSeqpacket *client;
+
+  set_runtime_directory (test->directory);
+  usock_test_no_error (outside = usock_server_new_for_name ("org.example.App", &error));
+  g_setenv ("FLATPAK_ID", "org.example.App", TRUE);
+  usock_test_no_error (client = usock_seqpacket_new_for_name ("org.example.App", &error));
+  scene_close (client);
+  usock_test_no_error (inside = usock_server_new_for_name ("org.example.App", &error));
+  usock_socket_close (USOCK_SOCKET (outside));
+  usock_test_no_error (client = usock_seqpacket_new_for_name ("org.example.App", &error));
+  scene_close (client);
+  g_unsetenv ("FLATPAK_ID");
+  scene_close (inside);
+  scene_close (outside);
+}
+
+/* The directory is made of a name, so it must be one. */
+static void
+test_wrong_flatpak (UsockTest     *test,
+                    gconstpointer  unused)
+{
+  static const char *const ids[] = { "", ".", "..", "../../x", "a/b" };
+  g_autofree char *path = usock_test_path (test, "x");
+
+  set_runtime_directory (test->directory);
+  for (guint i = 0; i < G_N_ELEMENTS (ids); i++)
+    {
+      UsockServer *server;
+
+      g_setenv ("FLATPAK_ID", ids[i], TRUE);
+      usock_test_no_error (server = usock_server_new_for_name ("x", &error));
+      g_assert_cmpstr (usock_server_get_path (server), ==, path);
+      scene_close (server);
+    }
+  g_unsetenv ("FLATPAK_ID");
+}
+
+/* Groups. */
+
+static void
+check_group (UsockTest  *test,
+             const char *group,
+             gid_t       expected)
+{
+  g_autofree char *path = usock_test_path (test, "group");
+  UsockServer *server = g_object_new (USOCK_TYPE_SERVER, "mode", 0660, "group", group, NULL);
+  mode_t before = umask (0077);
+  struct stat info;
+
+  usock_test_no_error (usock_server_listen_on_path (server, path, 0, &error));
+  umask (before);
+  g_assert_no_errno (lstat (path, &info));
+  g_assert_cmphex (info.st_mode & 07777, ==, 0660);
+  g_assert_cmpuint (info.st_gid, ==, expected);
+  g_assert_cmpuint (info.st_uid, ==, geteuid ());
+  scene_close (server);
+}
+
+static void
+test_group (UsockTest     *test,
+            gconstpointer  unused)
+{
+  g_autofree char *own = g_strdup_printf ("%u", getegid ());
+  struct group *first;
+
+  check_group (test, NULL, getegid ());
+  check_group (test, own, getegid ());
+  if (getuid () != 0)
+    return;
+
+  check_group (test, "12345", 12345);
+  setgrent ();
+  while ((first = getgrent ()) != NULL && first->gr_gid == getegid ())
+    ;
+  if (first != NULL)
+    {
+      g_autofree char *name = g_strdup (first->gr_name);
+
+      check_group (test, name, first->gr_gid);
+    }
+  endgrent ();
+}
+
+static void
+check_wrong_group (UsockTest    *test,
+                   const char   *where,
+                   const char   *group,
+                   GIOErrorEnum  code)
+{
+  UsockServer *server = g_object_new (USOCK_TYPE_SERVER, "group", group, NULL);
+  GError *failure = NULL;
+
+  g_assert_false (usock_server_listen_on_path (server, where, 0, &failure));
+  g_assert_nonnull (strstr (failure->message, group));
+  g_assert_nonnull (strstr (failure->message, where));
+  assert_error_code (failure, code);
+  g_assert_false (exists (where));
+
+  usock_server_set_group (server, NULL);
+  usock_test_no_error (usock_server_listen_on_path (server, where, 0, &error));
+  scene_close (server);
+}
+
+/* Nobody listens where the group is not what it should be. */
+static void
+test_wrong_groups (UsockTest     *test,
+                   gconstpointer  unused)
+{
+  g_autofree char *path = usock_test_path (test, "socket");
+  g_autofree char *name = g_strdup_printf ("@usock-test-group-%d", getpid ());
+
+  check_wrong_group (test, path, "no such group", G_IO_ERROR_INVALID_ARGUMENT);
+  check_wrong_group (test, path, "-1", G_IO_ERROR_INVALID_ARGUMENT);
+  check_wrong_group (test, path, "4294967295", G_IO_ERROR_INVALID_ARGUMENT);
+  check_wrong_group (test, path, "", G_IO_ERROR_INVALID_ARGUMENT);
+  check_wrong_group (test, name, "12345", G_IO_ERROR_NOT_SUPPORTED);
+  if (getuid () != 0)
+    return;
+
+  g_assert_no_errno (chmod (test->directory, 0777));
+  g_assert_no_errno (seteuid (61001));
+  check_wrong_group (test, path, "12345", G_IO_ERROR_PERMISSION_DENIED);
+  g_assert_no_errno (seteuid (0));
+}
+
 /* Descriptors. */
 
 static void
@@ -849,6 +1017,11 @@ main (int   argc,
   add ("without-proc", test_without_proc);
   add ("name", test_name);
   add ("name-of-stream", test_name_of_stream);
+  add ("name-in-flatpak", test_name_in_flatpak);
+  add ("name-from-flatpak", test_name_from_flatpak);
+  add ("wrong-flatpak", test_wrong_flatpak);
+  add ("group", test_group);
+  add ("wrong-groups", test_wrong_groups);
   add ("name-failures", test_name_failures);
   g_test_add ("/usock/server-listen/fd-bound", UsockTest, NULL, usock_test_setup, test_fd,
               usock_test_teardown);

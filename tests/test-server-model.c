@@ -65,11 +65,11 @@ test_order (UsockTest     *test,
   witness_assert (&scene.witness, "items-changed connection items-changed connection items-changed "
                                   "connection items-changed connection items-changed connection");
 
-  /* It is there until its end was told, and the others move up. */
+  /* It is there until its end is told, and the others move up. */
   usock_socket_close (USOCK_SOCKET (channels[1]));
   g_assert_true (get_item (&scene, 1) == channels[1]);
   witness_watch (&scene.witness, channels[1], "close");
-  witness_expect (&scene.witness, "close items-changed");
+  witness_expect (&scene.witness, "items-changed close");
   close (clients[3]);
   witness_expect (&scene.witness, "items-changed");
   g_assert_cmpuint (g_list_model_get_n_items (G_LIST_MODEL (scene.server)), ==, 3);

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <grp.h>
 #include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -127,6 +129,155 @@ test_another_process (UsockTest     *test,
   g_assert_cmpstr (text, ==, "hello");
   close (client);
   server_scene_stop (&scene);
+}
+
+/* An abstract name has no permissions, so the same user is the rule there. */
+static void
+test_abstract_name (UsockTest     *test,
+                    gconstpointer  unused)
+{
+  ServerScene scene = { 0 };
+  int client;
+
+  if (server_scene_skip_users ())
+    return;
+
+  witness_init (&scene.witness);
+  scene.path = g_strdup_printf ("@usock-test-%d", getpid ());
+  scene.connections = g_ptr_array_new_with_free_func (scene_close);
+  scene.server = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
+  witness_watch (&scene.witness, scene.server, "connection drop notify::allowed-users");
+  usock_test_no_error (usock_server_listen_on_path (scene.server, scene.path, 0, &error));
+  g_assert_cmpint (usock_server_get_allowed_users (scene.server), ==, USOCK_ALLOWED_USERS_DEFAULT);
+  for (guint i = 0; i < 2; i++)
+    {
+      client = server_scene_connect_as (&scene, SCENE_USER);
+      witness_expect (&scene.witness, i == 0 ? "drop:61001" : "connection");
+      close (client);
+      client = server_scene_connect_as (&scene, 0);
+      witness_expect (&scene.witness, "connection");
+      close (client);
+      usock_server_set_allowed_users (scene.server, USOCK_ALLOWED_USERS_ANYONE);
+      if (i == 0)
+        witness_assert (&scene.witness, "notify::allowed-users");
+    }
+  server_scene_stop (&scene);
+}
+
+/* In another pid namespace than its clients, a server knows their users and not their processes. */
+
+static void
+run_server_elsewhere (const char *path,
+                      int         ready)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (GCredentials) peer = NULL;
+  Witness witness;
+  UsockServer *server;
+  UsockChannel *channel;
+
+  witness_init (&witness);
+  g_main_context_push_thread_default (context);
+  server = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
+  usock_server_set_allowed_users (server, USOCK_ALLOWED_USERS_SAME_USER);
+  usock_server_set_max_connections_per_user (server, 1);
+  usock_server_set_pass_credentials (server, TRUE);
+  witness_watch (&witness, server, "connection drop error");
+  usock_test_no_error (usock_server_listen_on_path (server, path, 0, &error));
+  g_assert_cmpint (write (ready, "l", 1), ==, 1);
+  while (witness.n_words < 2)
+    g_main_context_iteration (context, TRUE);
+  witness_assert (&witness, "connection drop:0");
+
+  channel = g_list_model_get_item (G_LIST_MODEL (server), 0);
+  peer = usock_socket_get_peer_credentials (USOCK_SOCKET (channel), NULL);
+  g_assert_nonnull (peer);
+  g_assert_cmpint (g_credentials_get_unix_user (peer, NULL), ==, 0);
+  g_assert_cmpint (g_credentials_get_unix_pid (peer, NULL), ==, -1);
+}
+
+static void
+test_another_pid_namespace (UsockTest     *test,
+                            gconstpointer  unused)
+{
+  ServerScene scene = { .path = usock_test_path (test, "elsewhere") };
+  int ready[2], clients[2] = { -1, -1 };
+  pid_t child;
+  int status;
+  char byte;
+
+  g_assert_no_errno (pipe (ready));
+  child = fork ();
+  if (child == 0)
+    {
+      pid_t first;
+
+      if (unshare (CLONE_NEWPID) == -1)
+        _exit (77);
+      first = fork ();
+      if (first == 0)
+        {
+          alarm (60);
+          run_server_elsewhere (scene.path, ready[1]);
+          _exit (0);
+        }
+      waitpid (first, &status, 0);
+      _exit (status == 0 ? 0 : 1);
+    }
+
+  close (ready[1]);
+  if (read (ready[0], &byte, 1) == 1)
+    {
+      clients[0] = server_scene_connect (&scene);
+      clients[1] = server_scene_connect (&scene);
+    }
+  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+  if (WIFEXITED (status) && WEXITSTATUS (status) == 77)
+    g_test_skip ("no pid namespace can be made here");
+  else
+    {
+      g_assert_cmphex (status, ==, 0);
+      close (clients[0]);
+      close (clients[1]);
+      unlink (scene.path);
+    }
+  close (ready[0]);
+  g_free (scene.path);
+}
+
+/* Which user it is that stands for all who are not known, the system says. */
+static void
+test_overflow_id (UsockTest     *test,
+                  gconstpointer  unused)
+{
+  static const Case cases[] = {
+    { USOCK_ALLOWED_USERS_SAME_USER, 0, SCENE_USER, "drop:unknown" },
+    { USOCK_ALLOWED_USERS_SAME_USER, SCENE_USER, SCENE_USER, "drop:unknown" },
+    { USOCK_ALLOWED_USERS_SAME_USER, NOBODY, NOBODY, "connection" },
+  };
+  g_autofree char *file = usock_test_path (test, "id");
+
+  if (!g_test_subprocess ())
+    {
+      g_test_trap_subprocess (NULL, 60 * G_USEC_PER_SEC, G_TEST_SUBPROCESS_INHERIT_STDERR);
+      g_test_trap_assert_passed ();
+      return;
+    }
+
+  usock_test_no_error (g_file_set_contents (file, "61001\n", -1, &error));
+  if (unshare (CLONE_NEWNS) == -1
+      || mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1
+      || mount (file, "/proc/sys/kernel/overflowuid", NULL, MS_BIND, NULL) == -1)
+    {
+      g_test_message ("no mount namespace can be made here");
+      unlink (file);
+      return;
+    }
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    check_case (test, &cases[i]);
+  umount ("/proc/sys/kernel/overflowuid");
+  unlink (file);
 }
 
 /* The handlers that are asked. */
@@ -747,6 +898,9 @@ main (int   argc,
 
   add ("allowed-users", test_allowed_users);
   add ("another-process", test_another_process);
+  add ("abstract-name", test_abstract_name);
+  add ("another-pid-namespace", test_another_pid_namespace);
+  add ("overflow-id", test_overflow_id);
   add ("authorize", test_authorize);
   add ("authorize-acts", test_authorize_acts);
   add ("blocked-handler", test_blocked_handler);

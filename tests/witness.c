@@ -72,6 +72,18 @@ write_text (Witness      *self,
   witness_write (self, "%s:%s", name, text);
 }
 
+static void
+write_drop (Witness      *self,
+            const GValue *values)
+{
+  GCredentials *credentials = g_value_get_object (&values[1]);
+
+  if (credentials != NULL)
+    witness_write (self, "drop:%u", g_credentials_get_unix_user (credentials, NULL));
+  else
+    witness_write (self, "drop:unknown");
+}
+
 /* One marshaller writes all signals: it is told the name of the signal, and finds in the values
  * what came with it. */
 static void
@@ -88,7 +100,9 @@ witness_marshal (GClosure     *closure,
   if (g_str_equal (name, "close"))
     self->n_closed++;
 
-  if (n_values != 2)
+  if (g_str_equal (name, "drop"))
+    write_drop (self, values);
+  else if (n_values != 2)
     write_plain (self, closure);
   else if (G_VALUE_HOLDS (&values[1], G_TYPE_ERROR))
     witness_write (self, "%s:%s", name, witness_code (g_value_get_boxed (&values[1])));
@@ -118,15 +132,6 @@ witness_marshal (GClosure     *closure,
                                   (const char *) array->data);
         }
       witness_write (self, "%s:%s", name, joined->str);
-    }
-  else if (G_VALUE_HOLDS (&values[1], G_TYPE_CREDENTIALS))
-    {
-      GCredentials *credentials = g_value_get_object (&values[1]);
-
-      if (credentials != NULL)
-        witness_write (self, "%s:%u", name, g_credentials_get_unix_user (credentials, NULL));
-      else
-        witness_write (self, "%s:unknown", name);
     }
   else
     write_plain (self, closure);

@@ -5,6 +5,7 @@
 
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
+import GObject from 'gi://GObject';
 import Usock from 'gi://Usock?version=1';
 
 import {equal, ok, run} from './tap.js';
@@ -161,6 +162,114 @@ testSocket('cancelling that', async fixture => {
     } catch (error) {
         ok(error.matches?.(Gio.IOErrorEnum, Gio.IOErrorEnum.CANCELLED), error.message);
     }
+});
+
+const Session = GObject.registerClass(
+class TestServerSession extends Usock.Seqpacket {
+    _init(properties) {
+        super._init(properties);
+        this.heard = [];
+    }
+
+    hear(data) {
+        this.heard.push(text(data));
+    }
+});
+
+// The callback form: what awaits is made of it.
+function accept(server, cancellable = null) {
+    return new Promise((resolve, reject) => server.accept_async(cancellable, (source, result) => {
+        try {
+            resolve(source.accept_finish(result));
+        } catch (error) {
+            reject(error);
+        }
+    }));
+}
+
+function listen(fixture, properties = {}) {
+    const server = fixture.keep(new Usock.Server(properties));
+    server.listen_on_path(fixture.path);
+    return server;
+}
+
+testSocket('a call takes one connection', async fixture => {
+    const server = listen(fixture);
+    client(fixture).send('first');
+    client(fixture);
+    const channel = fixture.keep(await accept(server));
+    equal(server.get_n_items(), 1);
+    equal((await channel.receive()).text, 'first');
+});
+
+testSocket('a call that was cancelled takes none', async fixture => {
+    const server = listen(fixture);
+    const cancellable = new Gio.Cancellable();
+    const call = accept(server, cancellable);
+    client(fixture).send('kept');
+    cancellable.cancel();
+    let failure = null;
+    await call.catch(error => (failure = error));
+    ok(failure.matches(Gio.IOErrorEnum, Gio.IOErrorEnum.CANCELLED), failure.message);
+    const channel = fixture.keep(await accept(server));
+    equal((await channel.receive()).text, 'kept');
+});
+
+testSocket('a connection of a class of the program', async fixture => {
+    const sessions = [];
+    const server = fixture.keep(new Usock.Server({channel_type: Session.$gtype}));
+    server.connect('connection', (_server, session) => {
+        sessions.push(session);
+        session.connect('data', (_session, data) => session.hear(data));
+    });
+    server.listen_on_path(fixture.path);
+    client(fixture).send('hello');
+    await waitFor(() => sessions[0]?.heard.length);
+    ok(sessions[0] instanceof Session, 'another class');
+    equal(sessions[0].heard, ['hello']);
+    ok(server.get_item(0) === sessions[0], 'another object');
+});
+
+testSocket('broadcasting is listening', async fixture => {
+    const server = listen(fixture);
+    const channel = client(fixture);
+    equal(server.broadcast('nobody is there yet'), 0);
+    await waitFor(() => server.get_n_items() === 1);
+    equal(server.broadcast('news'), 1);
+    equal((await channel.receive()).text, 'news');
+});
+
+testSocket('what nobody claims goes', async fixture => {
+    const server = fixture.serve(() => {}, {unclaimed_timeout: 50});
+    const channel = client(fixture);
+    channel.send('unheard');
+    await waitFor(() => server.get_n_items() === 1);
+    channel.close();
+    await waitFor(() => server.get_n_items() === 0);
+});
+
+testSocket('the peer and the list at the end', async fixture => {
+    const ends = [];
+    const server = fixture.serve(channel => channel.connect('close', () => ends.push([
+        channel.get_peer_credentials().get_unix_user(), server.get_n_items(),
+        server.get_n_connections(),
+    ])));
+    const channel = client(fixture);
+    await waitFor(() => server.get_n_items() === 1);
+    channel.close();
+    await waitFor(() => ends.length);
+    equal(ends, [[USER, 0, 0]]);
+});
+
+testSocket('who was refused, and why', async fixture => {
+    const [server] = start(fixture, {max_connections: 1});
+    const told = [];
+    server.connect('drop', (_server, _peer, address, reason) => told.push([address, reason]));
+    client(fixture);
+    await waitFor(() => server.get_n_items() === 1);
+    client(fixture);
+    await waitFor(() => told.length);
+    equal(told, [[null, Usock.DropReason.MAX_CONNECTIONS]]);
 });
 
 run();

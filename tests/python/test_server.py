@@ -30,7 +30,7 @@ class TestServer(fixture.Case):
         self.log.append('connection')
         channel.connect('data', lambda _channel, data: self.log.append(data))
 
-    def dropped(self, _server, credentials):
+    def dropped(self, _server, credentials, _address, _reason):
         self.log.append(('drop', credentials and credentials.get_unix_user()))
 
     def client(self):
@@ -187,6 +187,28 @@ class TestAll(TestServer):
         wait_for(lambda: len(self.log) == 2)
         self.assertEqual(self.log, ['connection', b'hello'])
 
+    def test_broadcast_is_enough(self):
+        server = self.keep(Usock.Server())
+        server.listen(self.path)
+        client = self.client()
+        self.assertEqual(server.broadcast('nobody is there yet'), 0)
+        wait_for(lambda: len(server) == 1)
+        self.assertEqual(server.broadcast('news'), 1)
+        self.assertEqual(next(client).text, 'news')
+
+    def test_the_list_is_enough(self):
+        server = self.keep(Usock.Server())
+        server.listen(self.path)
+        numbers = []
+        server.connect('notify::n-connections',
+                       lambda server, _pspec: numbers.append(server.props.n_connections))
+        server.connect('items-changed', lambda *_args: None)
+        client = self.client()
+        wait_for(lambda: len(server) == 1)
+        client.close()
+        wait_for(lambda: len(server) == 0)
+        self.assertEqual(numbers, [1, 0])
+
     def test_close_gracefully(self):
         server = self.start()
         first, second = self.client(), self.client()
@@ -202,6 +224,110 @@ class TestAll(TestServer):
 
     def test_close_gracefully_what_never_listened(self):
         self.assertEqual(Usock.run(Usock.Server().close_gracefully(50)), 0)
+
+
+class Session(Usock.Seqpacket):
+    """What a program keeps of a connection."""
+
+    __gtype_name__ = 'TestServerSession'
+
+    def __init__(self, **properties):
+        super().__init__(**properties)
+        self.heard = []
+
+    def hear(self, _channel, data):
+        self.heard.append(data)
+
+
+class TestAccept(TestServer):
+    def listen(self, **properties):
+        server = self.keep(Usock.Server(**properties))
+        server.listen(self.path)
+        return server
+
+    def test_accept(self):
+        server, accepted = self.listen(), []
+        self.client().send('first')
+        self.client()
+        server.accept_async(None, lambda server, result: accepted.append(
+            server.accept_finish(result)))
+        wait_for(lambda: accepted)
+        self.assertEqual(len(server), 1)
+        channel, = accepted
+        self.assertEqual(next(self.keep(channel)).text, 'first')
+
+    def test_a_cancelled_accept_takes_nothing(self):
+        server, errors, accepted = self.listen(), [], []
+
+        def cancelled(server, result):
+            with self.assertRaises(GLib.Error) as caught:
+                server.accept_finish(result)
+            errors.append(caught.exception)
+        cancellable = Gio.Cancellable()
+        server.accept_async(cancellable, cancelled)
+        self.client().send('kept')
+        cancellable.cancel()
+        wait_for(lambda: errors)
+        self.assertTrue(errors[0].matches(Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED))
+        server.accept_async(None, lambda server, result: accepted.append(
+            server.accept_finish(result)))
+        wait_for(lambda: accepted)
+        self.assertEqual(next(self.keep(accepted[0])).text, 'kept')
+
+    def test_a_class_of_the_program(self):
+        server = self.start(channel_type=Session)
+        self.assertEqual(server.props.channel_type, Session.__gtype__)
+        sessions = []
+        server.connect('connection', lambda _server, session: (
+            sessions.append(session), session.connect('data', session.hear)))
+        self.client().send('hello')
+        wait_for(lambda: sessions and sessions[0].heard)
+        self.assertIsInstance(sessions[0], Session)
+        self.assertEqual(sessions[0].heard, [b'hello'])
+        self.assertIs(server[0], sessions[0])
+
+    def test_what_nobody_claims_goes(self):
+        server = self.start(unclaimed_timeout=50)
+        server.disconnect_by_func(self.entered)
+        server.connect('connection', lambda _server, _channel: self.log.append('connection'))
+        client = self.client()
+        client.send('unheard')
+        wait_for(lambda: self.log)
+        client.close()
+        wait_for(lambda: len(server) == 0)
+
+    def test_the_end_knows_the_peer(self):
+        server, ends = self.start(), []
+
+        def closed(channel):
+            ends.append((channel.get_peer_credentials().get_unix_user(), len(server),
+                         server.get_n_connections(), channel in server))
+        server.connect('connection', lambda _server, channel: channel.connect('close', closed))
+        client = self.client()
+        wait_for(lambda: len(server) == 1)
+        client.close()
+        wait_for(lambda: ends)
+        self.assertEqual(ends, [(os.getuid(), 0, 0, False)])
+
+    def test_who_was_refused_and_why(self):
+        server, told = self.start(max_connections=1), []
+        server.connect('drop', lambda _server, _peer, address, reason: told.append(
+            (address, reason)))
+        self.client()
+        wait_for(lambda: len(server) == 1)
+        self.client()
+        wait_for(lambda: told)
+        self.assertEqual(told, [(None, Usock.DropReason.MAX_CONNECTIONS)])
+
+    def test_a_group(self):
+        for group in (str(os.getgid()), None):
+            server = self.keep(Usock.Server(group=group, mode=0o660))
+            server.listen(self.path)
+            self.assertEqual(os.stat(self.path).st_gid, os.getgid())
+            server.close()
+        server = Usock.Server(group='no such group')
+        with self.assertRaisesRegex(GLib.Error, 'no such group'):
+            server.listen(self.path)
 
 
 if __name__ == '__main__':

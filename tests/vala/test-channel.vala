@@ -76,7 +76,6 @@ class Fixture {
         wait_for (() => is_subset (open_fds (), before));
         Source.remove (tick);
         FileUtils.unlink (path);
-        FileUtils.unlink (path + ".lock");
         DirUtils.remove (directory);
     }
 }

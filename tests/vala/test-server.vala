@@ -14,7 +14,7 @@ class Scene {
         path = Path.build_filename (directory, "socket");
         server = new Usock.Server (SocketType.SEQPACKET);
         server.connection.connect ((channel) => told.append ("connection "));
-        server.drop.connect ((credentials) => {
+        server.drop.connect ((credentials, address, reason) => {
             assert_nonnull (credentials);
             told.append ("drop ");
         });
@@ -33,7 +33,6 @@ class Scene {
     }
 
     public void finish () {
-        FileUtils.unlink (path + ".lock");
         assert_cmpint (DirUtils.remove (directory), CompareOperator.EQ, 0);
     }
 }

@@ -36,6 +36,8 @@ UsockName *usock_name_new_for_address (GSocketAddress        *address,
 /* usock-address-service.c */
 UsockName *usock_name_new_for_service (const char            *name,
                                        GError               **error);
+UsockName *usock_name_new_for_own_service (const char        *name,
+                                           GError           **error);
 void       usock_name_free            (UsockName             *self);
 
 GSocketAddress *usock_name_to_address (const UsockName       *self);

@@ -50,10 +50,61 @@ service_check_directory (const char  *name,
   return FALSE;
 }
 
-/* Where the user's programs find the service of that name. */
+/* Of a program in a Flatpak, which has a directory of its own there that both sides of the sandbox
+ * see; NULL for others. */
+static const char *
+service_get_app (void)
+{
+  const char *app = g_getenv ("FLATPAK_ID");
+
+  return app != NULL && service_check_name (app, NULL) ? app : NULL;
+}
+
+static char *
+service_build_path (const char *directory,
+                    const char *app,
+                    const char *name)
+{
+  return app != NULL ? g_build_filename (directory, "app", app, name, NULL)
+                     : g_build_filename (directory, name, NULL);
+}
+
+static gboolean
+service_is_there (const char *path)
+{
+  struct stat info;
+
+  return lstat (path, &info) == 0;
+}
+
+/* An app owns the names that begin with its own, as it does on the message bus. NULL if none of
+ * them has the service. */
+static char *
+service_find_in_apps (const char *directory,
+                      const char *name)
+{
+  g_autofree char *app = g_strdup (name);
+  char *dot;
+
+  do
+    {
+      g_autofree char *path = service_build_path (directory, app, name);
+
+      if (service_is_there (path))
+        return g_steal_pointer (&path);
+      dot = strrchr (app, '.');
+      if (dot != NULL)
+        *dot = '\0';
+    }
+  while (dot != NULL && *app != '\0');
+
+  return NULL;
+}
+
+/* Where a program of the user has the service of that name. */
 UsockName *
-usock_name_new_for_service (const char  *name,
-                            GError     **error)
+usock_name_new_for_own_service (const char  *name,
+                                GError     **error)
 {
   const char *directory = g_getenv ("XDG_RUNTIME_DIR");
   g_autofree char *path = NULL;
@@ -61,6 +112,28 @@ usock_name_new_for_service (const char  *name,
   if (!service_check_name (name, error) || !service_check_directory (name, directory, error))
     return NULL;
 
-  path = g_build_filename (directory, name, NULL);
+  path = service_build_path (directory, service_get_app (), name);
   return usock_name_new_for_path (path, error);
+}
+
+/* Where the user's programs find it: in our own place, or on the other side of the sandbox, ours or
+ * theirs. If it is nowhere, it is missing in our own. */
+UsockName *
+usock_name_new_for_service (const char  *name,
+                            GError     **error)
+{
+  UsockName *own = usock_name_new_for_own_service (name, error);
+  const char *directory = g_getenv ("XDG_RUNTIME_DIR");
+  g_autofree char *other = NULL;
+
+  if (own == NULL || service_is_there (own->path))
+    return own;
+
+  other = service_get_app () != NULL ? service_build_path (directory, NULL, name)
+                                     : service_find_in_apps (directory, name);
+  if (other == NULL || !service_is_there (other))
+    return own;
+
+  usock_name_free (own);
+  return usock_name_new_for_path (other, error);
 }

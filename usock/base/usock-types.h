@@ -154,6 +154,8 @@ typedef enum /*< flags >*/
 
 /**
  * UsockAllowedUsers:
+ * @USOCK_ALLOWED_USERS_DEFAULT: everybody who may open the path; on an abstract name, which has no
+ *   permissions, the user that the server runs as
  * @USOCK_ALLOWED_USERS_ANYONE: everybody who may open the path, or who knows the abstract name
  * @USOCK_ALLOWED_USERS_SAME_USER: processes of the user that the server runs as
  * @USOCK_ALLOWED_USERS_SAME_USER_OR_ROOT: those, and root's
@@ -164,6 +166,7 @@ typedef enum /*< flags >*/
  */
 typedef enum
 {
+  USOCK_ALLOWED_USERS_DEFAULT,
   USOCK_ALLOWED_USERS_ANYONE,
   USOCK_ALLOWED_USERS_SAME_USER,
   USOCK_ALLOWED_USERS_SAME_USER_OR_ROOT,
@@ -183,6 +186,29 @@ typedef enum
   USOCK_VERDICT_REFUSE = 0,
   USOCK_VERDICT_ALLOW = 1,
 } UsockVerdict;
+
+/**
+ * UsockDropReason:
+ * @USOCK_DROP_REASON_USER: [property@Usock.Server:allowed-users] does not let the user in, or the
+ *   system does not know him and he would have to be known
+ * @USOCK_DROP_REASON_MAX_CONNECTIONS: there are [property@Usock.Server:max-connections]
+ * @USOCK_DROP_REASON_MAX_CONNECTIONS_PER_USER: the user has
+ *   [property@Usock.Server:max-connections-per-user]
+ * @USOCK_DROP_REASON_REFUSED: a handler of [signal@Usock.Server::authorize] has refused it
+ * @USOCK_DROP_REASON_ERROR: it could not be set up; [signal@Usock.Socket::error] tells why
+ *
+ * Why a server refused a connection.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  USOCK_DROP_REASON_USER,
+  USOCK_DROP_REASON_MAX_CONNECTIONS,
+  USOCK_DROP_REASON_MAX_CONNECTIONS_PER_USER,
+  USOCK_DROP_REASON_REFUSED,
+  USOCK_DROP_REASON_ERROR,
+} UsockDropReason;
 
 /**
  * UsockSlowReaders:

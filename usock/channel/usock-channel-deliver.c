@@ -39,6 +39,17 @@ usock_channel_get_takers (UsockChannel *self)
   return takers;
 }
 
+/* Whether somebody takes what comes, or has taken something; paused or not. */
+gboolean
+usock_channel_is_claimed (UsockChannel *self)
+{
+  return self->inlet.messages_read > 0 || self->pending.closer != NULL
+         || usock_pending_get_receiver (&self->pending, usock_channel_give_back, self) != NULL
+         || usock_channel_has_handler (self, USOCK_CHANNEL_SIGNAL_MESSAGE)
+         || usock_channel_has_handler (self, USOCK_CHANNEL_SIGNAL_BATCH)
+         || usock_channel_has_handler (self, USOCK_CHANNEL_SIGNAL_DATA);
+}
+
 GError *
 usock_channel_new_fds_lost_error (UsockChannel *self,
                                   gsize         length)

@@ -260,6 +260,7 @@ void     usock_channel_finish_writing    (UsockChannel        *self);
 /* usock-channel-deliver.c */
 UsockTakers
          usock_channel_get_takers        (UsockChannel        *self);
+gboolean usock_channel_is_claimed        (UsockChannel        *self);
 GError  *usock_channel_new_fds_lost_error (UsockChannel       *self,
                                           gsize                length);
 void     usock_channel_deliver           (UsockChannel        *self,

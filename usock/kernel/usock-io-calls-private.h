@@ -7,6 +7,10 @@
 
 #include "usock-io-private.h"
 
+/* usock-io.c: what the kernel says of a process, if it knows the user. */
+gboolean usock_io_read_credentials (const struct ucred *native,
+                                    UsockCredentials   *credentials);
+
 G_BEGIN_DECLS
 
 /* What the files of the io room share. */

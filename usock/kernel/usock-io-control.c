@@ -108,8 +108,7 @@ control_take_known (UsockIoControl       *self,
       struct ucred native;
 
       memcpy (&native, record_data (header), sizeof native);
-      self->credentials = (UsockCredentials) { native.pid, native.uid, native.gid };
-      self->has_credentials = TRUE;
+      self->has_credentials = usock_io_read_credentials (&native, &self->credentials);
     }
   else if (header->cmsg_type == SCM_TIMESTAMPNS && length >= sizeof (struct timespec))
     {

@@ -266,9 +266,58 @@ usock_io_make_room (int   fd,
   return wanted <= (gsize) size ? 0 : -EMSGSIZE;
 }
 
+/* What every Linux has unless somebody has changed it. */
+#define OVERFLOW_ID 65534
+
+static guint
+read_overflow_id (const char *path)
+{
+  g_autofree char *text = NULL;
+  guint64 id = OVERFLOW_ID;
+
+  if (g_file_get_contents (path, &text, NULL, NULL))
+    g_ascii_string_to_unsigned (g_strstrip (text), 10, 0, G_MAXUINT32 - 1, &id, NULL);
+  return id;
+}
+
 /* Whoever has no number in our user namespace is shown with this one. A user who really has it can
  * not be told from them. */
-#define OVERFLOW_ID 65534
+static guint
+get_overflow_uid (void)
+{
+  static gsize id = 0;
+
+  if (g_once_init_enter (&id))
+    g_once_init_leave (&id, (gsize) read_overflow_id ("/proc/sys/kernel/overflowuid") + 1);
+  return id - 1;
+}
+
+static guint
+get_overflow_gid (void)
+{
+  static gsize id = 0;
+
+  if (g_once_init_enter (&id))
+    g_once_init_leave (&id, (gsize) read_overflow_id ("/proc/sys/kernel/overflowgid") + 1);
+  return id - 1;
+}
+
+/* FALSE if the kernel does not know the user. Of one in another pid namespace it knows the user and
+ * not the process, and shows that as 0: here it is -1, as GCredentials has what is not known. */
+gboolean
+usock_io_read_credentials (const struct ucred *native,
+                           UsockCredentials   *credentials)
+{
+  if (native->uid == (uid_t) -1 || native->uid == get_overflow_uid ())
+    return FALSE;
+
+  *credentials = (UsockCredentials) {
+    native->pid > 0 ? native->pid : -1,
+    native->uid,
+    native->gid != get_overflow_gid () ? native->gid : (gid_t) -1,
+  };
+  return TRUE;
+}
 
 /* An unconnected socket, and a connected datagram one, succeed with pid 0 and uid -1. */
 int
@@ -283,11 +332,8 @@ usock_io_get_peer_credentials (int               fd,
   result = RETRY (getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &native, &length));
   if (result < 0)
     return result;
-  if (native.pid <= 0 || native.uid == (uid_t) -1 || native.uid == OVERFLOW_ID)
-    return -ENODATA;
 
-  *credentials = (UsockCredentials) { native.pid, native.uid, native.gid };
-  return 0;
+  return usock_io_read_credentials (&native, credentials) ? 0 : -ENODATA;
 }
 
 /* The socket has held the process since it connected: its number may have been given to another,
@@ -319,7 +365,7 @@ usock_io_get_peer_groups (int    fd,
     return result;
 
   for (gsize i = 0; i < *n_groups; i++)
-    if (groups[i] != OVERFLOW_ID)
+    if (groups[i] != get_overflow_gid ())
       groups[n_known++] = groups[i];
   *n_groups = n_known;
   return 0;

@@ -128,9 +128,8 @@ usock_message_receive_msg_flags (UsockMessage  *self,
   self->msg_flags = msg_flags;
 }
 
-/* Credentials come with pid 0 when the sender is outside our pid namespace, or sent before
- * they were asked for. The uid is then the overflow uid, which looks like “nobody” and is not:
- * what is not known is left out. */
+/* Credentials of pid 0 are those of nobody: the sender sent before they were asked for. What is
+ * not known is left out. */
 void
 usock_message_receive_info (UsockMessage           *self,
                             UsockMessageFlags       flags,
@@ -142,7 +141,7 @@ usock_message_receive_info (UsockMessage           *self,
   self->timestamp = timestamp;
   self->sender = g_strdup (sender);
 
-  if (credentials != NULL && credentials->pid > 0)
+  if (credentials != NULL && credentials->pid != 0)
     {
       self->credentials = g_credentials_new ();
       g_credentials_set_native (self->credentials, G_CREDENTIALS_TYPE_LINUX_UCRED,

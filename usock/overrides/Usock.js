@@ -764,6 +764,10 @@ function patchServer(Usock) {
     };
     // Without a host, on all interfaces.
     const asHost = host => host === null ? null : checkText(host, what);
+    const {set_group} = prototype;
+    prototype.set_group = function (group) {
+        return set_group.call(this, group === null ? null : checkText(group, 'Could not set the group'));
+    };
     const {listen_on_host} = prototype;
     const {new_reuse_port_fd} = Usock.Server;
     Usock.Server.new_reuse_port_fd = (host, port) =>

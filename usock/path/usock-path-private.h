@@ -27,6 +27,9 @@ int         usock_path_claim        (int               fd,
                                      UsockPath       **path);
 void        usock_path_set_unlink   (UsockPath        *self,
                                      gboolean          unlink_path);
+gint64      usock_path_find_group   (const char       *group);
+int         usock_path_set_group    (UsockPath        *self,
+                                     guint             group);
 void        usock_path_release      (UsockPath        *self);
 
 int         usock_path_make_parents (const UsockName  *name);

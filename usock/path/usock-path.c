@@ -6,13 +6,18 @@
 #include "usock-path-private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
+#include <grp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "usock-compat-private.h"
 #include "usock-fork-private.h"
 #include "usock-io-private.h"
+
+/* Of one group, with the names of all who are in it. */
+#define GROUP_SIZE_MAX (16 * 1024 * 1024)
 
 struct _UsockPath
 {
@@ -215,6 +220,48 @@ usock_path_set_unlink (UsockPath *self,
                        gboolean   unlink_path)
 {
   self->unlink = unlink_path;
+}
+
+/* By name or by number; -1 if there is no such group. */
+gint64
+usock_path_find_group (const char *group)
+{
+  gsize size = 1024;
+  guint64 number;
+  int result;
+
+  if (g_ascii_string_to_unsigned (group, 10, 0, G_MAXUINT32 - 1, &number, NULL))
+    return number;
+
+  do
+    {
+      g_autofree char *buffer = g_malloc (size);
+      struct group entry, *found = NULL;
+
+      result = getgrnam_r (group, &entry, buffer, size, &found);
+      if (result == 0)
+        return found != NULL ? (gint64) found->gr_gid : -1;
+      size *= 2;
+    }
+  while (result == EINTR || (result == ERANGE && size <= GROUP_SIZE_MAX));
+
+  return -1;
+}
+
+/* The file is the one that was claimed, or none. */
+int
+usock_path_set_group (UsockPath *self,
+                      guint      group)
+{
+  struct stat info;
+  g_autofd int file = usock_path_pin (self->path, &info);
+
+  if (file < 0)
+    return file;
+  if (!usock_path_is_same_file (&info, &self->file))
+    return -EADDRINUSE;
+
+  return fchownat (file, "", -1, group, AT_EMPTY_PATH) == -1 ? -errno : 0;
 }
 
 /* Called while the socket is still open: a file system gives the inode's number to the next file

@@ -6,6 +6,7 @@
 #include "usock-server-private.h"
 
 #include <errno.h>
+#include <gio/gunixsocketaddress.h>
 #include <unistd.h>
 
 #include "usock-compat-private.h"
@@ -22,20 +23,29 @@
 
 /* Takes the descriptor over in any case. Nothing is delivered yet. */
 static UsockChannel *
-server_open_channel (UsockServer  *self,
-                     int           fd,
-                     GError      **error)
+server_open_channel (UsockServer      *self,
+                     UsockSocket      *listener,
+                     const UsockPeer  *peer,
+                     int               fd,
+                     GError          **error)
 {
-  UsockSocket *socket = USOCK_SOCKET (self);
-  g_autoptr (UsockChannel) channel = usock_server_new_channel (self);
+  g_autoptr (UsockChannel) channel = usock_server_new_channel (self, error);
   g_autofd int owned = fd;
 
-  usock_socket_set_label (USOCK_SOCKET (channel), socket->label);
+  if (channel == NULL)
+    return NULL;
+
+  USOCK_SOCKET (channel)->family = listener->family;
+  usock_socket_set_label (USOCK_SOCKET (channel), listener->label);
   if (!usock_channel_accept (channel, fd, error))
     return NULL;
 
   owned = -1;
   channel->withheld = TRUE;
+  USOCK_SOCKET (channel)->peer_known = peer->known;
+  USOCK_SOCKET (channel)->peer = peer->credentials;
+  if (listener->family != AF_UNIX)
+    usock_socket_get_remote_address (USOCK_SOCKET (channel));
   usock_server_note_opened (self, channel);
   return g_steal_pointer (&channel);
 }
@@ -46,10 +56,10 @@ server_open_channel (UsockServer  *self,
  * a server at its limit takes one connection for each that closes, and fails at the next. */
 static void
 server_exhausted (UsockServer  *self,
+                  UsockSocket  *listener,
                   int           errnum,
                   const GError *error)
 {
-  UsockSocket *socket = USOCK_SOCKET (self);
   gint64 now = g_get_monotonic_time ();
   gboolean first = self->exhausted_by != errnum || self->exhausted_at == 0
                    || now - self->exhausted_at > EXHAUSTED_EPISODE;
@@ -58,24 +68,25 @@ server_exhausted (UsockServer  *self,
   self->exhausted_at = now;
   self->retry_delay = self->retry_delay == 0 ? EXHAUSTED_DELAY_FIRST
                                              : MIN (self->retry_delay * 2, EXHAUSTED_DELAY_LAST);
-  usock_watch_set_deadline (&socket->watch,
-                            now + self->retry_delay * G_GINT64_CONSTANT (1000));
-  socket->watch.ready &= ~USOCK_READY_IN;
+  self->retry_at = now + self->retry_delay * G_GINT64_CONSTANT (1000);
+  usock_server_schedule (self);
+  listener->watch.ready &= ~USOCK_READY_IN;
 
   if (first)
-    usock_socket_emit_error (socket, error);
+    usock_socket_emit_error (USOCK_SOCKET (self), error);
 }
 
 static void
 server_accept_failed (UsockServer *self,
+                      UsockSocket *listener,
                       int          errnum)
 {
   g_autoptr (GError) error = NULL;
 
   usock_socket_record (USOCK_SOCKET (self), USOCK_IO_ACCEPT, errnum);
   usock_error_set_errno (&error, errnum, _("Could not accept a connection on “%s”"),
-                         USOCK_SOCKET (self)->label);
-  server_exhausted (self, errnum, error);
+                         listener->label);
+  server_exhausted (self, listener, errnum, error);
 }
 
 /* What a handler does in between counts: it may have closed the channel, or the server. */
@@ -84,19 +95,17 @@ server_let_in (UsockServer     *self,
                UsockChannel    *channel,
                const UsockPeer *peer)
 {
-  UsockSocket *socket = USOCK_SOCKET (channel);
-
   channel->withheld = FALSE;
-  usock_watch_wake (&socket->watch);
+  usock_watch_wake (&USOCK_SOCKET (channel)->watch);
   usock_server_enter (self, channel, peer);
-  if (socket->state != USOCK_STATE_CLOSED)
-    g_signal_emit (self, usock_server_signals[USOCK_SERVER_SIGNAL_CONNECTION], 0, channel);
+  usock_server_hand_out (self, channel);
 }
 
 static void
 server_ask_handlers (UsockServer     *self,
                      UsockChannel    *channel,
-                     const UsockPeer *peer)
+                     const UsockPeer *peer,
+                     GSocketAddress  *address)
 {
   gboolean allowed;
 
@@ -112,71 +121,110 @@ server_ask_handlers (UsockServer     *self,
   usock_server_count (self, peer, -1);
   usock_socket_close (USOCK_SOCKET (channel));
   if (!allowed)
-    usock_server_drop (self, peer);
+    usock_server_drop (self, peer, address, USOCK_DROP_REASON_REFUSED);
+}
+
+/* Where it comes from, if somebody might be told; NULL also for a peer that has no address. */
+static GSocketAddress *
+server_find_address (UsockServer *self,
+                     int          fd)
+{
+  g_autoptr (GSocketAddress) address = NULL;
+
+  if (usock_server_tells_drops (self))
+    address = usock_io_get_remote_address (fd);
+  if (address == NULL
+      || (G_IS_UNIX_SOCKET_ADDRESS (address)
+          && g_unix_socket_address_get_address_type (G_UNIX_SOCKET_ADDRESS (address))
+                 == G_UNIX_SOCKET_ADDRESS_ANONYMOUS))
+    return NULL;
+
+  return g_steal_pointer (&address);
 }
 
 static void
 server_take_connection (UsockServer *self,
+                        UsockSocket *listener,
                         int          fd)
 {
+  g_autoptr (GSocketAddress) address = server_find_address (self, fd);
   g_autoptr (UsockChannel) channel = NULL;
   g_autoptr (GError) error = NULL;
   UsockPeer peer = { 0 };
+  UsockDropReason reason;
 
   peer.known = usock_io_get_peer_credentials (fd, &peer.credentials) == 0;
-  if (!usock_server_admits (self, &peer))
+  if (!usock_server_admits (self, &peer, &reason))
     {
-      usock_io_close_guarded (fd, USOCK_SOCKET (self)->type == SOCK_STREAM);
-      usock_server_drop (self, &peer);
+      usock_io_close_guarded (fd, listener->type == SOCK_STREAM);
+      usock_server_drop (self, &peer, address, reason);
       return;
     }
 
-  channel = server_open_channel (self, fd, &error);
+  channel = server_open_channel (self, listener, &peer, fd, &error);
   if (channel != NULL)
-    server_ask_handlers (self, channel, &peer);
+    server_ask_handlers (self, channel, &peer, address);
   else
     {
-      server_exhausted (self, 0, error);
-      usock_server_drop (self, &peer);
+      server_exhausted (self, listener, 0, error);
+      usock_server_drop (self, &peer, address, USOCK_DROP_REASON_ERROR);
     }
 }
 
 gboolean
-usock_server_wanted (UsockSocket *socket)
+usock_server_wants_from (UsockServer *self,
+                         UsockSocket *listener)
 {
-  return (socket->watch.ready & USOCK_READY_IN) != 0 && !USOCK_SERVER (socket)->paused
-         && g_signal_has_handler_pending (
-             socket, usock_server_signals[USOCK_SERVER_SIGNAL_CONNECTION], 0, FALSE);
+  return (listener->watch.ready & USOCK_READY_IN) != 0 && !self->paused
+         && usock_server_is_awaited (self);
 }
 
 /* What fails for the sake of one connection says nothing of the next; but of so many, it does. */
-void
-usock_server_accept (UsockServer *self)
+static void
+server_accept_some (UsockServer *self,
+                    UsockSocket *listener)
 {
-  UsockSocket *socket = USOCK_SOCKET (self);
   guint failed = 0;
 
   for (guint n = 0; n < TURN_ACCEPTS; n++)
     {
       int fd;
 
-      if (socket->state != USOCK_STATE_LISTENING || !usock_server_wanted (socket)
-          || usock_reactor_is_inherited (socket->reactor))
+      if (listener->state != USOCK_STATE_LISTENING || !usock_server_wants_from (self, listener)
+          || usock_reactor_is_inherited (listener->reactor))
         return;
 
-      fd = usock_io_accept (socket->fd);
+      fd = usock_io_accept (listener->fd);
       if (fd >= 0)
         {
           self->retry_delay = 0;
-          server_take_connection (self, fd);
+          server_take_connection (self, listener, fd);
         }
       else if (fd == -EAGAIN)
-        socket->watch.ready &= ~USOCK_READY_IN;
+        listener->watch.ready &= ~USOCK_READY_IN;
       else if (!usock_server_may_accept_again (-fd) || ++failed == TURN_ACCEPTS)
-        server_accept_failed (self, -fd);
+        server_accept_failed (self, listener, -fd);
       else
-        usock_socket_record (socket, USOCK_IO_ACCEPT, -fd);
+        usock_socket_record (USOCK_SOCKET (self), USOCK_IO_ACCEPT, -fd);
     }
+}
+
+/* A turn of @listener, which is the server itself or another that it has. */
+void
+usock_server_accept (UsockServer *self,
+                     UsockSocket *listener)
+{
+  gboolean readable;
+
+  server_accept_some (self, listener);
+  if (listener->state != USOCK_STATE_LISTENING)
+    return;
+
+  readable = (listener->watch.ready & USOCK_READY_IN) != 0 && !self->paused;
+  if (usock_server_wants_from (self, listener))
+    usock_watch_wake (&listener->watch);
+  else
+    usock_watch_sample (&listener->watch, readable);
 }
 
 /**
@@ -219,7 +267,7 @@ usock_server_resume (UsockServer *self)
     return;
 
   self->paused = FALSE;
-  usock_watch_wake (&USOCK_SOCKET (self)->watch);
+  usock_server_wake (self, FALSE);
   g_object_notify (G_OBJECT (self), "paused");
 }
 

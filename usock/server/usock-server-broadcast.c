@@ -38,6 +38,10 @@ server_send_to (UsockServer  *self,
  * [method@Usock.Channel.send_message] does. It is made once, whatever their
  * number: those that have to wait for it share it. Afterwards it is frozen.
  *
+ * Who broadcasts counts as somebody who listens: from the first time on,
+ * connections are accepted also if there is no handler for
+ * [signal@Usock.Server::connection].
+ *
  * What becomes of those that do not keep up says
  * [property@Usock.Server:slow-readers]; see
  * [method@Usock.Server.get_messages_missed]. Connections that have ended, or
@@ -58,6 +62,11 @@ usock_server_broadcast (UsockServer  *self,
   g_return_val_if_fail (message != NULL, 0);
   usock_socket_return_val_if_not_ours (self, 0);
 
+  if (!self->has_broadcast)
+    {
+      self->has_broadcast = TRUE;
+      usock_server_wake (self, FALSE);
+    }
   usock_message_freeze (message);
   channels = usock_server_list_channels (self);
   for (guint i = 0; i < channels->len; i++)

@@ -24,16 +24,30 @@ usock_server_prepare_fd (UsockServer *self,
   return result < 0 ? result : usock_io_set_pidfds (fd, self->pass_pidfd);
 }
 
-/* As the server says, and where it runs; it has no descriptor yet. */
-UsockChannel *
-usock_server_new_channel (UsockServer *self)
+static GType
+server_get_base_type (UsockServer *self)
 {
-  UsockSocket *socket = USOCK_SOCKET (self);
-  UsockChannel *channel = socket->type == SOCK_STREAM ? USOCK_CHANNEL (usock_stream_new ())
-                                                      : USOCK_CHANNEL (usock_seqpacket_new ());
+  return USOCK_SOCKET (self)->type == SOCK_STREAM ? USOCK_TYPE_STREAM : USOCK_TYPE_SEQPACKET;
+}
 
-  usock_socket_join (USOCK_SOCKET (channel), socket);
-  USOCK_SOCKET (channel)->family = socket->family;
+/* As the server says; it has no descriptor yet. What a program does where its own class is made
+ * must not be what makes it useless. */
+UsockChannel *
+usock_server_new_channel (UsockServer  *self,
+                          GError      **error)
+{
+  UsockChannel *channel = g_object_new (usock_server_get_channel_type (self), NULL);
+
+  if (USOCK_SOCKET (channel)->state != USOCK_STATE_NEW)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED,
+                   _("Could not use a new %s for a connection: it is in use or closed"),
+                   G_OBJECT_TYPE_NAME (channel));
+      g_object_unref (channel);
+      return NULL;
+    }
+
+  usock_socket_join (USOCK_SOCKET (channel), USOCK_SOCKET (self));
   usock_channel_set_max_fds (channel, self->max_fds);
   usock_channel_set_max_held_fds (channel, self->max_held_fds);
   usock_channel_set_pass_credentials (channel, self->pass_credentials);
@@ -41,6 +55,9 @@ usock_server_new_channel (UsockServer *self)
   usock_channel_set_allow_half_open (channel, self->allow_half_open);
   usock_channel_set_read_buffer_size (channel, self->read_buffer_size);
   usock_channel_set_queue_limit (channel, self->queue_limit);
+  usock_channel_set_high_water_mark (channel, self->high_water_mark);
+  usock_channel_set_idle_timeout (channel, self->idle_timeout);
+  usock_channel_set_send_timeout (channel, self->send_timeout);
   channel->paused = self->pause_on_connect;
   return channel;
 }
@@ -384,4 +401,173 @@ usock_server_set_queue_limit (UsockServer *self,
 
   self->queue_limit = queue_limit;
   g_object_notify (G_OBJECT (self), "queue-limit");
+}
+
+/**
+ * usock_server_get_high_water_mark: (get-property high-water-mark)
+ * @self: a server
+ *
+ * Gets how much a connection may queue before a sender should wait.
+ *
+ * Returns: bytes
+ *
+ * Since: 1.0
+ */
+guint64
+usock_server_get_high_water_mark (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), 0);
+
+  return self->high_water_mark;
+}
+
+/**
+ * usock_server_set_high_water_mark: (set-property high-water-mark)
+ * @self: a server
+ * @high_water_mark: bytes
+ *
+ * Sets how much a connection may queue before a sender should wait, of the connections that come.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_high_water_mark (UsockServer *self,
+                                  guint64     high_water_mark)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
+
+  if (self->high_water_mark == high_water_mark)
+    return;
+
+  self->high_water_mark = high_water_mark;
+  g_object_notify (G_OBJECT (self), "high-water-mark");
+}
+
+/**
+ * usock_server_get_idle_timeout: (get-property idle-timeout)
+ * @self: a server
+ *
+ * Gets after how long without a byte a connection tells so.
+ *
+ * Returns: milliseconds; 0 for never
+ *
+ * Since: 1.0
+ */
+guint
+usock_server_get_idle_timeout (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), 0);
+
+  return self->idle_timeout;
+}
+
+/**
+ * usock_server_set_idle_timeout: (set-property idle-timeout)
+ * @self: a server
+ * @idle_timeout: milliseconds; 0 for never
+ *
+ * Sets after how long without a byte a connection tells so, of the connections that come.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_idle_timeout (UsockServer *self,
+                               guint       idle_timeout)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
+
+  if (self->idle_timeout == idle_timeout)
+    return;
+
+  self->idle_timeout = idle_timeout;
+  g_object_notify (G_OBJECT (self), "idle-timeout");
+}
+
+/**
+ * usock_server_get_send_timeout: (get-property send-timeout)
+ * @self: a server
+ *
+ * Gets how long a peer may take nothing before its connection fails.
+ *
+ * Returns: milliseconds; 0 for ever
+ *
+ * Since: 1.0
+ */
+guint
+usock_server_get_send_timeout (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), 0);
+
+  return self->send_timeout;
+}
+
+/**
+ * usock_server_set_send_timeout: (set-property send-timeout)
+ * @self: a server
+ * @send_timeout: milliseconds; 0 for ever
+ *
+ * Sets how long a peer may take nothing before its connection fails, of the connections that
+ * come.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_send_timeout (UsockServer *self,
+                               guint       send_timeout)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
+
+  if (self->send_timeout == send_timeout)
+    return;
+
+  self->send_timeout = send_timeout;
+  g_object_notify (G_OBJECT (self), "send-timeout");
+}
+
+/**
+ * usock_server_get_channel_type: (get-property channel-type)
+ * @self: a server
+ *
+ * Gets the class of the channels that are made for connections that come.
+ *
+ * Returns: the class
+ *
+ * Since: 1.0
+ */
+GType
+usock_server_get_channel_type (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), G_TYPE_INVALID);
+
+  return self->channel_type != G_TYPE_INVALID ? self->channel_type : server_get_base_type (self);
+}
+
+/**
+ * usock_server_set_channel_type: (set-property channel-type)
+ * @self: a server
+ * @channel_type: the class: that of [property@Usock.Server:socket-type], or one that was derived
+ *   from it and is not abstract
+ *
+ * Sets the class of the channels that are made for connections that come. An
+ * object of it is made without any property set.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_channel_type (UsockServer *self,
+                               GType        channel_type)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
+  g_return_if_fail (g_type_is_a (channel_type, server_get_base_type (self)));
+  g_return_if_fail (!G_TYPE_IS_ABSTRACT (channel_type));
+
+  if (usock_server_get_channel_type (self) == channel_type)
+    return;
+
+  self->channel_type = channel_type;
+  g_object_notify (G_OBJECT (self), "channel-type");
 }

@@ -5,16 +5,6 @@
 
 #include "usock-server-private.h"
 
-/* Takes both over. */
-static void
-server_fail_closer (UsockOperation *operation,
-                    GError         *error)
-{
-  usock_operation_return_error (operation, error);
-  usock_operation_complete (operation);
-  g_object_unref (operation);
-}
-
 static void
 server_cut (UsockServer *self)
 {
@@ -41,17 +31,22 @@ gboolean
 usock_server_lingers (UsockSocket *socket)
 {
   UsockServer *self = USOCK_SERVER (socket);
+  gint64 now = g_get_monotonic_time ();
 
+  usock_server_fail_acceptors (self);
   if (self->closer != NULL && usock_operation_is_cancelled (self->closer))
-    server_fail_closer (g_steal_pointer (&self->closer),
-                        g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED,
-                                             _("The operation was cancelled")));
+    usock_server_fail_operation (g_steal_pointer (&self->closer),
+                                 g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                                                      _("The operation was cancelled")));
 
-  if (self->close_due > 0 && usock_reactor_get_time (socket->reactor) >= self->close_due)
+  if (self->close_due > 0 && now >= self->close_due)
     {
       self->close_due = 0;
       server_cut (self);
     }
+  if (self->unclaimed_at > 0 && now >= self->unclaimed_at)
+    usock_server_check_claims (self);
+  usock_server_schedule (self);
 
   return self->n_unclosed > 0;
 }
@@ -76,23 +71,13 @@ usock_server_orphaned (UsockSocket *socket)
 {
   UsockServer *self = USOCK_SERVER (socket);
 
+  UsockOperation *operation;
+
   g_clear_object (&self->closer);
+  while ((operation = g_queue_pop_head (&self->acceptors)) != NULL)
+    g_object_unref (operation);
+  usock_server_forget_untaken (self);
   usock_server_forget_all (self);
-}
-
-static gboolean
-complete_later (gpointer operation)
-{
-  usock_operation_complete (operation);
-  return G_SOURCE_REMOVE;
-}
-
-/* In whatever thread cancels. */
-static void
-server_cancelled (GCancellable *cancellable,
-                  UsockServer  *self)
-{
-  usock_watch_interrupt (&USOCK_SOCKET (self)->watch);
 }
 
 /* One that waits for its connections can still be closed gracefully. */
@@ -156,8 +141,7 @@ usock_server_close_gracefully_async (UsockServer         *self,
   operation = usock_operation_new (self, usock_server_close_gracefully_async, callback, user_data);
   if (!server_check_closable (self, &error))
     {
-      usock_operation_return_error (operation, error);
-      usock_reactor_call_later (complete_later, operation, g_object_unref);
+      usock_server_fail_operation_later (operation, error);
       return;
     }
 
@@ -166,9 +150,9 @@ usock_server_close_gracefully_async (UsockServer         *self,
   if (timeout >= 0)
     {
       self->close_due = g_get_monotonic_time () + timeout * G_GINT64_CONSTANT (1000);
-      usock_watch_set_deadline (&socket->watch, self->close_due);
+      usock_server_schedule (self);
     }
-  usock_operation_set_cancellable (operation, cancellable, G_CALLBACK (server_cancelled));
+  usock_server_watch_operation (self, operation, cancellable);
 
   channels = usock_server_list_channels (self);
   for (guint i = 0; i < channels->len; i++)

@@ -15,6 +15,95 @@ host_is_elsewhere (int errnum)
   return errnum == EAFNOSUPPORT || errnum == EADDRNOTAVAIL;
 }
 
+/* How often to have the system pick another port, when somebody else has that one on another
+ * address of the host. */
+#define PORT_ATTEMPTS 10
+
+/* The first of the addresses that this machine has. */
+static gboolean
+host_listen_first (UsockServer  *self,
+                   GPtrArray    *addresses,
+                   guint        *first,
+                   int           backlog,
+                   GError      **error)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+
+  for (*first = 0; *first < addresses->len; ++*first)
+    {
+      g_clear_error (error);
+      socket->error_number = 0;
+      if (usock_server_listen (self, usock_name_new_for_address (addresses->pdata[*first], error),
+                               backlog, error))
+        return TRUE;
+      if (!host_is_elsewhere (socket->error_number))
+        break;
+    }
+
+  return FALSE;
+}
+
+/* With the port that the first one has. */
+static UsockName *
+host_new_name (UsockServer        *self,
+               GInetSocketAddress *address,
+               GError            **error)
+{
+  GSocketAddress *own = usock_socket_get_local_address (USOCK_SOCKET (self));
+  g_autoptr (GSocketAddress) other = g_inet_socket_address_new (
+      g_inet_socket_address_get_address (address),
+      g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (own)));
+
+  return usock_name_new_for_address (other, error);
+}
+
+static gboolean
+host_listen_also (UsockServer         *self,
+                  GInetSocketAddress  *address,
+                  int                  backlog,
+                  GError             **error)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+  g_autoptr (UsockName) name = host_new_name (self, address, error);
+
+  socket->error_number = 0;
+  if (name == NULL || usock_server_listen_also (self, name, backlog, error))
+    return name != NULL;
+  if (!host_is_elsewhere (socket->error_number))
+    return FALSE;
+
+  g_clear_error (error);
+  return TRUE;
+}
+
+/* On the first, and if they are the addresses of one host on @all; on all or on none. */
+static gboolean
+host_listen (UsockServer  *self,
+             GPtrArray    *addresses,
+             gboolean      all,
+             int           backlog,
+             GError      **error)
+{
+  GError *failure = NULL;
+  guint first;
+
+  if (!host_listen_first (self, addresses, &first, backlog, &failure))
+    {
+      g_propagate_error (error, failure);
+      return FALSE;
+    }
+
+  for (guint i = first + 1; all && i < addresses->len; i++)
+    if (!host_listen_also (self, addresses->pdata[i], backlog, &failure))
+      {
+        usock_server_retreat (self);
+        g_propagate_error (error, failure);
+        return FALSE;
+      }
+
+  return TRUE;
+}
+
 /**
  * usock_server_listen_on_host:
  * @self: a new server of type `STREAM`
@@ -27,9 +116,11 @@ host_is_elsewhere (int errnum)
  *
  * Listens on a TCP port. On all interfaces means by IPv6 and IPv4 alike, unless
  * [property@Usock.Server:ipv6-only] is set, and by IPv4 where there is no IPv6.
- * Of a host with several addresses the first is used that this machine has. A
- * name is looked up by the default [class@Gio.Resolver], for which this call
- * waits; give an address where that must not be.
+ * Of a host with several addresses, as `localhost` has two, the server listens
+ * on all that this machine has, on the same port, or on none;
+ * [property@Usock.Socket:local-address] is the first of them. A name is looked up
+ * by the default [class@Gio.Resolver], for which this call waits; give an address
+ * where that must not be.
  *
  * The port may be used again at once after another server, see `SO_REUSEADDR`
  * in socket(7).
@@ -51,30 +142,29 @@ usock_server_listen_on_host (UsockServer  *self,
                              gint          backlog,
                              GError      **error)
 {
-  g_autoptr (GPtrArray) names = NULL;
-  g_autoptr (GError) failure = NULL;
-  UsockSocket *socket;
+  const guint n_attempts = port == 0 ? PORT_ATTEMPTS : 1;
+  g_autoptr (GPtrArray) addresses = NULL;
+  GError *failure = NULL;
 
   g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
 
   if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
     return FALSE;
 
-  socket = USOCK_SOCKET (self);
-  names = usock_server_find_names (host, port, self->ipv6_only, &failure);
-  while (names != NULL && names->len > 0)
-    {
-      UsockName *name = g_ptr_array_steal_index (names, 0);
+  addresses = usock_server_find_addresses (host, port, self->ipv6_only, error);
+  if (addresses == NULL)
+    return FALSE;
 
+  for (guint i = 0; i < n_attempts; i++)
+    {
       g_clear_error (&failure);
-      socket->error_number = 0;
-      if (usock_server_listen (self, name, backlog, &failure))
+      if (host_listen (self, addresses, host != NULL, backlog, &failure))
         return TRUE;
-      if (!host_is_elsewhere (socket->error_number))
+      if (USOCK_SOCKET (self)->error_number != EADDRINUSE)
         break;
     }
 
-  g_propagate_error (error, g_steal_pointer (&failure));
+  g_propagate_error (error, failure);
   return FALSE;
 }
 
@@ -124,16 +214,16 @@ usock_server_new_reuse_port_fd (const char  *host,
                                 guint        port,
                                 GError     **error)
 {
-  g_autoptr (GPtrArray) names = usock_server_find_names (host, port, FALSE, error);
+  g_autoptr (GPtrArray) addresses = usock_server_find_addresses (host, port, FALSE, error);
 
-  for (guint i = 0; names != NULL && i < names->len; i++)
+  for (guint i = 0; addresses != NULL && i < addresses->len; i++)
     {
-      const UsockName *name = names->pdata[i];
-      int fd = host_open (name);
+      g_autoptr (UsockName) name = usock_name_new_for_address (addresses->pdata[i], error);
+      int fd = name != NULL ? host_open (name) : -1;
 
-      if (fd >= 0)
+      if (name == NULL || fd >= 0)
         return fd;
-      if (host_is_elsewhere (-fd) && i + 1 < names->len)
+      if (host_is_elsewhere (-fd) && i + 1 < addresses->len)
         continue;
 
       usock_error_set_errno (error, -fd, _("Could not bind to “%s”"), name->label);

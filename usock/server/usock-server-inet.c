@@ -48,84 +48,80 @@ usock_server_may_accept_again (int errnum)
     }
 }
 
+/* A resolver may tell the same address more than once, and only one can have the port. */
 static void
-inet_add_name (GPtrArray      *names,
-               GSocketAddress *address)
+inet_add (GPtrArray    *addresses,
+          GInetAddress *address,
+          guint         port)
 {
-  UsockName *name = usock_name_new_for_address (address, NULL);
+  for (guint i = 0; i < addresses->len; i++)
+    if (g_inet_address_equal (g_inet_socket_address_get_address (addresses->pdata[i]), address))
+      return;
 
-  if (name != NULL)
-    g_ptr_array_add (names, name);
+  g_ptr_array_add (addresses, g_inet_socket_address_new (address, port));
 }
 
 static void
-inet_add_any (GPtrArray     *names,
+inet_add_any (GPtrArray     *addresses,
               GSocketFamily  family,
               guint          port)
 {
   g_autoptr (GInetAddress) any = g_inet_address_new_any (family);
-  g_autoptr (GSocketAddress) address = g_inet_socket_address_new (any, port);
 
-  inet_add_name (names, address);
+  inet_add (addresses, any, port);
 }
 
-static GPtrArray *
-inet_lookup_names (const char  *host,
-                   guint        port,
-                   GError     **error)
+static void
+inet_look_up (GPtrArray   *addresses,
+              const char  *host,
+              guint        port,
+              GError     **error)
 {
-  GPtrArray *names = g_ptr_array_new_with_free_func ((GDestroyNotify) usock_name_free);
   g_autoptr (GResolver) resolver = g_resolver_get_default ();
   GList *found = g_resolver_lookup_by_name (resolver, host, NULL, error);
 
   for (GList *link = found; link != NULL; link = link->next)
-    {
-      g_autoptr (GSocketAddress) address = g_inet_socket_address_new (link->data, port);
-
-      inet_add_name (names, address);
-    }
+    inet_add (addresses, link->data, port);
 
   g_resolver_free_addresses (found);
-  return names;
 }
 
 /* In the order in which to try them. On all interfaces, one of IPv6 takes IPv4 along, where there
  * is IPv6. */
 static GPtrArray *
-inet_new_names (const char  *host,
-                guint        port,
-                gboolean     ipv6_only,
-                GError     **error)
+inet_new_addresses (const char  *host,
+                    guint        port,
+                    gboolean     ipv6_only,
+                    GError     **error)
 {
-  g_autoptr (GSocketAddress) literal = NULL;
-  GPtrArray *names;
+  GPtrArray *addresses = g_ptr_array_new_with_free_func (g_object_unref);
+  GSocketAddress *literal = NULL;
 
   if (host != NULL)
     literal = g_inet_socket_address_new_from_string (host, port);
-  if (host != NULL && literal == NULL)
-    return inet_lookup_names (host, port, error);
 
-  names = g_ptr_array_new_with_free_func ((GDestroyNotify) usock_name_free);
   if (literal != NULL)
-    inet_add_name (names, literal);
+    g_ptr_array_add (addresses, literal);
+  else if (host != NULL)
+    inet_look_up (addresses, host, port, error);
   else
     {
-      inet_add_any (names, G_SOCKET_FAMILY_IPV6, port);
+      inet_add_any (addresses, G_SOCKET_FAMILY_IPV6, port);
       if (!ipv6_only)
-        inet_add_any (names, G_SOCKET_FAMILY_IPV4, port);
+        inet_add_any (addresses, G_SOCKET_FAMILY_IPV4, port);
     }
-  return names;
+  return addresses;
 }
 
-/* Of UsockName: at least one, or NULL. */
+/* Of GInetSocketAddress: at least one, or NULL. */
 GPtrArray *
-usock_server_find_names (const char  *host,
-                         guint        port,
-                         gboolean     ipv6_only,
-                         GError     **error)
+usock_server_find_addresses (const char  *host,
+                             guint        port,
+                             gboolean     ipv6_only,
+                             GError     **error)
 {
   g_autofree char *shown = g_utf8_make_valid (host != NULL ? host : "*", -1);
-  g_autoptr (GPtrArray) names = NULL;
+  g_autoptr (GPtrArray) addresses = NULL;
   g_autoptr (GError) cause = NULL;
 
   if (port > G_MAXUINT16 || *shown == '\0' || (host != NULL && !g_utf8_validate (host, -1, NULL)))
@@ -134,9 +130,9 @@ usock_server_find_names (const char  *host,
       return NULL;
     }
 
-  names = inet_new_names (host, port, ipv6_only, &cause);
-  if (names->len > 0)
-    return g_steal_pointer (&names);
+  addresses = inet_new_addresses (host, port, ipv6_only, &cause);
+  if (addresses->len > 0)
+    return g_steal_pointer (&addresses);
 
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_HOST_NOT_FOUND, _("Could not listen on “%s:%u”: %s"),
                shown, port, cause != NULL ? cause->message : g_strerror (EADDRNOTAVAIL));

@@ -6,6 +6,8 @@
 #include "usock-server-private.h"
 
 #include <errno.h>
+#include <gio/gunixsocketaddress.h>
+#include <unistd.h>
 
 void
 usock_server_release_path (UsockServer *self)
@@ -45,6 +47,14 @@ usock_server_check (UsockServer  *self,
   return FALSE;
 }
 
+static gboolean
+server_is_abstract (GSocketAddress *address)
+{
+  return G_IS_UNIX_SOCKET_ADDRESS (address)
+         && g_unix_socket_address_get_address_type (G_UNIX_SOCKET_ADDRESS (address))
+                == G_UNIX_SOCKET_ADDRESS_ABSTRACT;
+}
+
 /* Of a port that the system picked, the label tells which it is. */
 void
 usock_server_started (UsockServer *self,
@@ -60,6 +70,7 @@ usock_server_started (UsockServer *self,
 
   self->announce = TRUE;
   self->path = g_strdup (path);
+  self->is_abstract = server_is_abstract (address);
   usock_socket_set_label (socket, text != NULL ? text : label);
   usock_socket_set_state (socket, USOCK_STATE_LISTENING);
 }
@@ -77,30 +88,127 @@ server_claim (UsockServer     *self,
   return result;
 }
 
+/* Records what failed; the caller tells of it. */
 static int
 server_bind (UsockServer     *self,
-             const UsockName *name,
-             int              backlog,
-             UsockIoCall     *call)
+             int              fd,
+             int              family,
+             const UsockName *name)
 {
   UsockSocket *socket = USOCK_SOCKET (self);
+  UsockIoCall call = USOCK_IO_SET_OPTION;
+  int result = family == AF_UNIX
+                   ? usock_server_prepare_fd (self, fd)
+                   : usock_server_prepare_inet (fd, family, self->reuse_port, self->ipv6_only);
+
+  if (result == 0)
+    {
+      call = USOCK_IO_BIND;
+      result = name->path != NULL ? server_claim (self, name) : usock_io_bind (fd, name);
+    }
+
+  if (result < 0)
+    usock_socket_record (socket, call, -result);
+  return result;
+}
+
+static gboolean
+server_fail_listening (const UsockName  *name,
+                       int               errnum,
+                       GError          **error)
+{
+  usock_error_set_errno (error, usock_io_explain_bind (name, errnum),
+                         _("Could not listen on “%s”"), name->label);
+  return FALSE;
+}
+
+static gboolean
+server_fail_group (UsockServer      *self,
+                   const UsockName  *name,
+                   GIOErrorEnum      code,
+                   const char       *why,
+                   GError          **error)
+{
+  g_set_error (error, G_IO_ERROR, code, _("Could not give “%s” to the group “%s”: %s"), name->label,
+               self->group, why);
+  return FALSE;
+}
+
+/* -1 if none is asked for. What has no file can belong to nobody, and must not seem to. */
+static gboolean
+server_find_group (UsockServer      *self,
+                   const UsockName  *name,
+                   gint64           *group,
+                   GError          **error)
+{
+  *group = -1;
+  if (self->group == NULL)
+    return TRUE;
+  if (name->path == NULL)
+    return server_fail_group (self, name, G_IO_ERROR_NOT_SUPPORTED, _("it is no file"), error);
+
+  *group = usock_path_find_group (self->group);
+  return *group >= 0
+         || server_fail_group (self, name, G_IO_ERROR_INVALID_ARGUMENT,
+                               _("there is no such group"), error);
+}
+
+static gboolean
+server_set_group (UsockServer      *self,
+                  const UsockName  *name,
+                  gint64            group,
+                  GError          **error)
+{
+  int result = group >= 0 ? usock_path_set_group (self->claim, group) : 0;
+
+  return result == 0
+         || server_fail_group (self, name, g_io_error_from_errno (-result), g_strerror (-result),
+                               error);
+}
+
+static gboolean
+server_bind_and_listen (UsockServer      *self,
+                        int               fd,
+                        int               family,
+                        const UsockName  *name,
+                        int               backlog,
+                        GError          **error)
+{
+  gint64 group;
   int result;
 
-  *call = USOCK_IO_SET_OPTION;
-  result = usock_server_prepare_fd (self, socket->fd);
-  if (result == 0 && socket->family != AF_UNIX)
-    result = usock_server_prepare_inet (socket->fd, socket->family, self->reuse_port,
-                                        self->ipv6_only);
-  if (result < 0)
-    return result;
+  if (!server_find_group (self, name, &group, error))
+    return FALSE;
 
-  *call = USOCK_IO_BIND;
-  result = name->path != NULL ? server_claim (self, name) : usock_io_bind (socket->fd, name);
+  result = server_bind (self, fd, family, name);
   if (result < 0)
-    return result;
+    return server_fail_listening (name, -result, error);
+  if (!server_set_group (self, name, group, error))
+    return FALSE;
 
-  *call = USOCK_IO_LISTEN;
-  return usock_io_listen (socket->fd, backlog);
+  result = usock_io_listen (fd, backlog);
+  if (result == 0)
+    return TRUE;
+
+  usock_socket_record (USOCK_SOCKET (self), USOCK_IO_LISTEN, -result);
+  return server_fail_listening (name, -result, error);
+}
+
+static int
+server_open (UsockServer      *self,
+             int               family,
+             const UsockName  *name,
+             GError          **error)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+  int fd = usock_io_socket (family, socket->type, 0);
+
+  if (fd >= 0)
+    return fd;
+
+  usock_socket_record (socket, USOCK_IO_SOCKET, -fd);
+  server_fail_listening (name, -fd, error);
+  return -1;
 }
 
 /* Takes @name over. A failure leaves the server as it was. */
@@ -112,8 +220,7 @@ usock_server_listen (UsockServer  *self,
 {
   g_autoptr (UsockName) owned = name;
   UsockSocket *socket = USOCK_SOCKET (self);
-  UsockIoCall call = USOCK_IO_SOCKET;
-  int family, result;
+  int family, fd;
 
   if (name == NULL)
     return FALSE;
@@ -121,30 +228,59 @@ usock_server_listen (UsockServer  *self,
   if (!usock_server_check (self, name->label, family, error))
     return FALSE;
 
-  socket->family = family;
-  result = usock_io_socket (socket->family, socket->type, 0);
-  if (result >= 0)
-    {
-      if (!usock_socket_start (socket, result, FALSE, error))
-        g_assert_not_reached ();
-      result = server_bind (self, name, backlog, &call);
-      if (result >= 0 && usock_socket_watch (socket, error))
-        {
-          usock_server_started (self, name->label, name->path);
-          return TRUE;
-        }
-      usock_server_release_path (self);
-      usock_socket_retreat (socket);
-    }
-  socket->family = AF_UNIX;
+  fd = server_open (self, family, name, error);
+  if (fd == -1)
+    return FALSE;
 
-  if (result < 0)
+  socket->family = family;
+  if (!usock_socket_start (socket, fd, FALSE, error))
+    g_assert_not_reached ();
+  if (server_bind_and_listen (self, fd, family, name, backlog, error)
+      && usock_socket_watch (socket, error))
     {
-      usock_socket_record (socket, call, -result);
-      usock_error_set_errno (error, usock_io_explain_bind (name, -result),
-                             _("Could not listen on “%s”"), name->label);
+      usock_server_started (self, name->label, name->path);
+      return TRUE;
     }
+
+  usock_server_release_path (self);
+  usock_socket_retreat (socket);
+  socket->family = AF_UNIX;
   return FALSE;
+}
+
+/* The same for one more place of a server that listens. */
+gboolean
+usock_server_listen_also (UsockServer      *self,
+                          const UsockName  *name,
+                          int               backlog,
+                          GError          **error)
+{
+  int family = name->native.any.sa_family;
+  int fd = server_open (self, family, name, error);
+
+  if (fd == -1)
+    return FALSE;
+  if (server_bind_and_listen (self, fd, family, name, backlog, error)
+      && usock_server_add_listener (self, fd, family, name->label, error))
+    return TRUE;
+
+  close (fd);
+  return FALSE;
+}
+
+/* Back to where the server was before it began to listen, a moment ago. */
+void
+usock_server_retreat (UsockServer *self)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+
+  usock_server_close_listeners (self);
+  usock_server_release_path (self);
+  usock_socket_retreat (socket);
+  g_clear_object (&socket->local_address);
+  g_clear_pointer (&self->path, g_free);
+  self->announce = FALSE;
+  socket->family = AF_UNIX;
 }
 
 /**
@@ -159,8 +295,9 @@ usock_server_listen (UsockServer  *self,
  * Listens on a path of the file system, or on an abstract name. A path may be
  * as long as the file system allows, and a relative one is fixed now. An
  * abstract name has no permissions: everybody on this machine, in the same
- * network namespace, may connect, and may take the name while nobody has it; see
- * [method@Usock.Socket.get_peer_credentials].
+ * network namespace, may take it while nobody has it. Who may connect says
+ * [property@Usock.Server:allowed-users] alone: the same user, as long as it says
+ * nothing else.
  *
  * Fails with `G_IO_ERROR_ADDRESS_IN_USE` if a living server has the path or it
  * is no socket, with `G_IO_ERROR_NOT_FOUND` if there is no such directory, with

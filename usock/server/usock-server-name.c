@@ -22,6 +22,18 @@ server_listen_passed (UsockServer  *self,
   return usock_server_listen_activated (self, unit, error);
 }
 
+/* Of an app's directory only the one above it is sure to be there. */
+static UsockName *
+server_new_name (const char  *service,
+                 GError     **error)
+{
+  UsockName *name = usock_name_new_for_own_service (service, error);
+
+  if (name != NULL && g_file_test (g_getenv ("XDG_RUNTIME_DIR"), G_FILE_TEST_IS_DIR))
+    usock_path_make_parents (name);
+  return name;
+}
+
 /**
  * usock_server_listen_on_name:
  * @self: a new server
@@ -34,7 +46,10 @@ server_listen_passed (UsockServer  *self,
  * for @name. If the service manager passed a socket with that name, or with that
  * name and `.socket`, it is that one, see
  * [method@Usock.Server.listen_activated]; else the path of that name in the
- * directory that the environment variable `XDG_RUNTIME_DIR` names.
+ * directory that the environment variable `XDG_RUNTIME_DIR` names. In a Flatpak
+ * it is the app's own directory there, `app/` and `FLATPAK_ID`, which programs
+ * outside see too: they find the service of an app if its name is the app's, or
+ * begins with that and a dot.
  *
  * Fails with `G_IO_ERROR_INVALID_FILENAME` if @name is empty or has a slash, with
  * `G_IO_ERROR_NOT_FOUND` if `XDG_RUNTIME_DIR` is not set, with
@@ -69,7 +84,7 @@ usock_server_listen_on_name (UsockServer  *self,
     }
 
   g_error_free (failure);
-  return usock_server_listen (self, usock_name_new_for_service (name, error), backlog, error);
+  return usock_server_listen (self, server_new_name (name, error), backlog, error);
 }
 
 /**

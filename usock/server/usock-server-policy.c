@@ -7,19 +7,29 @@
 
 #include <unistd.h>
 
+static UsockAllowedUsers
+server_find_allowed_users (UsockServer *self)
+{
+  if (self->allowed_users != USOCK_ALLOWED_USERS_DEFAULT)
+    return self->allowed_users;
+
+  return self->is_abstract ? USOCK_ALLOWED_USERS_SAME_USER : USOCK_ALLOWED_USERS_ANYONE;
+}
+
 /* Who is not known is nobody's user. */
 static gboolean
 server_allows_user (UsockServer     *self,
                     const UsockPeer *peer)
 {
-  if (self->allowed_users == USOCK_ALLOWED_USERS_ANYONE)
+  UsockAllowedUsers allowed = server_find_allowed_users (self);
+
+  if (allowed == USOCK_ALLOWED_USERS_ANYONE)
     return TRUE;
   if (!peer->known)
     return FALSE;
 
   return peer->credentials.uid == geteuid ()
-         || (self->allowed_users == USOCK_ALLOWED_USERS_SAME_USER_OR_ROOT
-             && peer->credentials.uid == 0);
+         || (allowed == USOCK_ALLOWED_USERS_SAME_USER_OR_ROOT && peer->credentials.uid == 0);
 }
 
 static guint
@@ -30,18 +40,24 @@ server_count_user (UsockServer     *self,
       g_hash_table_lookup (self->users, GUINT_TO_POINTER (peer->credentials.uid)));
 }
 
-/* What needs no handler to be decided, nor a channel. */
+/* What needs no handler to be decided, nor a channel. Those that are still judged count. */
 gboolean
 usock_server_admits (UsockServer     *self,
-                     const UsockPeer *peer)
+                     const UsockPeer *peer,
+                     UsockDropReason *reason)
 {
-  if (!server_allows_user (self, peer))
-    return FALSE;
-  if (self->max_connections > 0 && self->n_connections >= self->max_connections)
-    return FALSE;
+  if (!server_allows_user (self, peer)
+      || (self->max_connections_per_user > 0 && !peer->known))
+    *reason = USOCK_DROP_REASON_USER;
+  else if (self->max_connections > 0 && self->n_counted >= self->max_connections)
+    *reason = USOCK_DROP_REASON_MAX_CONNECTIONS;
+  else if (self->max_connections_per_user > 0
+           && server_count_user (self, peer) >= self->max_connections_per_user)
+    *reason = USOCK_DROP_REASON_MAX_CONNECTIONS_PER_USER;
+  else
+    return TRUE;
 
-  return self->max_connections_per_user == 0
-         || (peer->known && server_count_user (self, peer) < self->max_connections_per_user);
+  return FALSE;
 }
 
 /* From before the handlers are asked, which may run a main loop in which others come. */
@@ -52,7 +68,7 @@ usock_server_count (UsockServer     *self,
 {
   guint n;
 
-  self->n_connections += change;
+  self->n_counted += change;
   if (!peer->known)
     return;
 
@@ -79,14 +95,23 @@ usock_server_authorizes (UsockServer  *self,
   return verdict == USOCK_VERDICT_ALLOW;
 }
 
+gboolean
+usock_server_tells_drops (UsockServer *self)
+{
+  return g_signal_has_handler_pending (self, usock_server_signals[USOCK_SERVER_SIGNAL_DROP], 0,
+                                       FALSE);
+}
+
+/* The descriptor is closed already, so the address has to be known. */
 void
 usock_server_drop (UsockServer     *self,
-                   const UsockPeer *peer)
+                   const UsockPeer *peer,
+                   GSocketAddress  *address,
+                   UsockDropReason  reason)
 {
-  guint signal = usock_server_signals[USOCK_SERVER_SIGNAL_DROP];
   g_autoptr (GCredentials) credentials = NULL;
 
-  if (!g_signal_has_handler_pending (self, signal, 0, FALSE))
+  if (!usock_server_tells_drops (self))
     return;
 
   if (peer->known)
@@ -95,7 +120,8 @@ usock_server_drop (UsockServer     *self,
       g_credentials_set_native (credentials, G_CREDENTIALS_TYPE_LINUX_UCRED,
                                 (gpointer) &peer->credentials);
     }
-  g_signal_emit (self, signal, 0, credentials);
+  g_signal_emit (self, usock_server_signals[USOCK_SERVER_SIGNAL_DROP], 0, credentials, address,
+                 reason);
 }
 
 /**
@@ -111,7 +137,7 @@ usock_server_drop (UsockServer     *self,
 UsockAllowedUsers
 usock_server_get_allowed_users (UsockServer *self)
 {
-  g_return_val_if_fail (USOCK_IS_SERVER (self), USOCK_ALLOWED_USERS_ANYONE);
+  g_return_val_if_fail (USOCK_IS_SERVER (self), USOCK_ALLOWED_USERS_DEFAULT);
 
   return self->allowed_users;
 }

@@ -44,7 +44,8 @@ usock_server_install_signals (void)
    * @self: the server
    * @connection: a channel, which is open
    *
-   * Emitted for each connection that was let in. Nothing is read from it before
+   * Emitted for each connection that was let in and that no
+   * [method@Usock.Server.accept_async] waits for. Nothing is read from it before
    * somebody listens to it.
    *
    * Since: 1.0
@@ -79,13 +80,17 @@ usock_server_install_signals (void)
    * UsockServer::drop:
    * @self: the server
    * @credentials: (nullable): who it was; %NULL if the system does not know
+   * @address: (nullable): where it came from; %NULL if the peer has no address, as most on this
+   *   machine
+   * @reason: why it was refused
    *
-   * Emitted for each connection that was refused, for which reason ever. It is
-   * closed already, and nothing was delivered of what it sent.
+   * Emitted for each connection that was refused. It is closed already, and
+   * nothing was delivered of what it sent.
    *
    * Since: 1.0
    */
   signals[USOCK_SERVER_SIGNAL_DROP]
       = g_signal_new ("drop", USOCK_TYPE_SERVER, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                      G_TYPE_NONE, 1, G_TYPE_CREDENTIALS);
+                      G_TYPE_NONE, 3, G_TYPE_CREDENTIALS, G_TYPE_SOCKET_ADDRESS,
+                      USOCK_TYPE_DROP_REASON);
 }

@@ -13,8 +13,10 @@
  * Listens, and makes a channel of each connection that comes.
  *
  * Connections are accepted while somebody listens to
- * [signal@Usock.Server::connection]; before, they wait in the backlog. Each
- * channel gets the server's settings, and keeps itself alive until it is
+ * [signal@Usock.Server::connection] or waits with
+ * [method@Usock.Server.accept_async], and also where the list of connections is
+ * observed or something is broadcast to them; before, they wait in the backlog.
+ * Each channel gets the server's settings, and keeps itself alive until it is
  * closed.
  *
  * A server is the list of the connections that it took and that are not closed
@@ -60,6 +62,7 @@ typedef enum
   PROP_PATH,
   PROP_MODE,
   PROP_MAKE_PARENTS,
+  PROP_GROUP,
   PROP_UNLINK_ON_CLOSE,
   PROP_N_CONNECTIONS,
   PROP_REUSE_PORT,
@@ -77,41 +80,68 @@ typedef enum
   PROP_ALLOW_HALF_OPEN,
   PROP_READ_BUFFER_SIZE,
   PROP_QUEUE_LIMIT,
+  PROP_HIGH_WATER_MARK,
+  PROP_IDLE_TIMEOUT,
+  PROP_SEND_TIMEOUT,
+  PROP_CHANNEL_TYPE,
+  PROP_UNCLAIMED_TIMEOUT,
 } UsockServerProperty;
 
-static GParamSpec *properties[PROP_QUEUE_LIMIT + 1];
+static GParamSpec *properties[PROP_UNCLAIMED_TIMEOUT + 1];
+
+static void
+server_do_what_is_due (UsockServer *self)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (self->retry_at > 0 && now >= self->retry_at)
+    {
+      self->retry_at = 0;
+      usock_server_wake (self, TRUE);
+    }
+  if (self->unclaimed_at > 0 && now >= self->unclaimed_at)
+    usock_server_check_claims (self);
+  usock_server_schedule (self);
+}
 
 static void
 usock_server_dispatch (UsockSocket *socket)
 {
   UsockServer *self = USOCK_SERVER (socket);
-  gboolean readable;
 
   if (socket->watch.ready & USOCK_READY_DEADLINE)
-    socket->watch.ready |= USOCK_READY_IN;
+    server_do_what_is_due (self);
   socket->watch.ready &= USOCK_READY_IN;
 
+  usock_server_sweep_acceptors (self);
   if (self->announce)
     {
       self->announce = FALSE;
       g_signal_emit (self, usock_server_signals[USOCK_SERVER_SIGNAL_LISTENING], 0);
     }
 
-  usock_server_accept (self);
-  if (socket->state != USOCK_STATE_LISTENING)
-    return;
+  usock_server_hand_out_untaken (self);
+  usock_server_accept (self, socket);
+  if (self->untaken.length > 0 && socket->state == USOCK_STATE_LISTENING)
+    usock_watch_sample (&socket->watch, !self->paused);
+}
 
-  readable = (socket->watch.ready & USOCK_READY_IN) != 0 && !self->paused;
-  if (usock_server_wanted (socket))
-    usock_watch_wake (&socket->watch);
-  else
-    usock_watch_sample (&socket->watch, readable);
+static gboolean
+usock_server_wanted (UsockSocket *socket)
+{
+  UsockServer *self = USOCK_SERVER (socket);
+
+  return usock_server_wants_from (self, socket)
+         || (self->untaken.length > 0 && !self->paused && usock_server_is_awaited (self));
 }
 
 static void
 usock_server_closing (UsockSocket *socket)
 {
-  usock_server_release_path (USOCK_SERVER (socket));
+  UsockServer *self = USOCK_SERVER (socket);
+
+  usock_server_close_listeners (self);
+  usock_server_release_path (self);
 }
 
 static void
@@ -119,9 +149,13 @@ usock_server_finalize (GObject *object)
 {
   UsockServer *self = USOCK_SERVER (object);
 
+  usock_server_forget_untaken (self);
+  usock_server_close_listeners (self);
+  g_ptr_array_unref (self->listeners);
   usock_server_release_path (self);
   usock_server_forget_all (self);
   g_hash_table_unref (self->users);
+  g_free (self->group);
   g_free (self->path);
 
   G_OBJECT_CLASS (usock_server_parent_class)->finalize (object);
@@ -166,7 +200,7 @@ usock_server_get_property (GObject    *object,
       g_value_set_boolean (value, self->unlink_on_close);
       break;
     case PROP_N_CONNECTIONS:
-      g_value_set_uint (value, self->n_connections);
+      g_value_set_uint (value, usock_server_count_members (self));
       break;
     case PROP_REUSE_PORT:
       g_value_set_boolean (value, self->reuse_port);
@@ -212,6 +246,24 @@ usock_server_get_property (GObject    *object,
       break;
     case PROP_QUEUE_LIMIT:
       g_value_set_uint64 (value, self->queue_limit);
+      break;
+    case PROP_HIGH_WATER_MARK:
+      g_value_set_uint64 (value, self->high_water_mark);
+      break;
+    case PROP_IDLE_TIMEOUT:
+      g_value_set_uint (value, self->idle_timeout);
+      break;
+    case PROP_SEND_TIMEOUT:
+      g_value_set_uint (value, self->send_timeout);
+      break;
+    case PROP_CHANNEL_TYPE:
+      g_value_set_gtype (value, usock_server_get_channel_type (self));
+      break;
+    case PROP_UNCLAIMED_TIMEOUT:
+      g_value_set_uint (value, self->unclaimed_timeout);
+      break;
+    case PROP_GROUP:
+      g_value_set_string (value, self->group);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
@@ -282,6 +334,24 @@ usock_server_set_property (GObject      *object,
     case PROP_QUEUE_LIMIT:
       usock_server_set_queue_limit (self, g_value_get_uint64 (value));
       break;
+    case PROP_HIGH_WATER_MARK:
+      usock_server_set_high_water_mark (self, g_value_get_uint64 (value));
+      break;
+    case PROP_IDLE_TIMEOUT:
+      usock_server_set_idle_timeout (self, g_value_get_uint (value));
+      break;
+    case PROP_SEND_TIMEOUT:
+      usock_server_set_send_timeout (self, g_value_get_uint (value));
+      break;
+    case PROP_CHANNEL_TYPE:
+      usock_server_set_channel_type (self, g_value_get_gtype (value));
+      break;
+    case PROP_UNCLAIMED_TIMEOUT:
+      usock_server_set_unclaimed_timeout (self, g_value_get_uint (value));
+      break;
+    case PROP_GROUP:
+      usock_server_set_group (self, g_value_get_string (value));
+      break;
     case PROP_ACTIVE:
     case PROP_PATH:
     case PROP_N_CONNECTIONS:
@@ -335,12 +405,14 @@ server_install_policy (const GParamFlags flags)
    *
    * Whose connections are taken. If not everybody's, one whose user the system
    * does not know is refused, see [method@Usock.Socket.get_peer_credentials].
+   * On an abstract name, which has no permissions, it is the user's own only
+   * unless this says otherwise.
    *
    * Since: 1.0
    */
   properties[PROP_ALLOWED_USERS]
       = g_param_spec_enum ("allowed-users", NULL, NULL, USOCK_TYPE_ALLOWED_USERS,
-                           USOCK_ALLOWED_USERS_ANYONE, flags);
+                           USOCK_ALLOWED_USERS_DEFAULT, flags);
 
   /**
    * UsockServer:max-connections: (getter get_max_connections) (setter set_max_connections)
@@ -467,6 +539,67 @@ server_install_inherited (const GParamFlags flags)
    */
   properties[PROP_QUEUE_LIMIT]
       = g_param_spec_uint64 ("queue-limit", NULL, NULL, 0, G_MAXUINT64, 16 * 1024 * 1024, flags);
+
+  /**
+   * UsockServer:high-water-mark: (getter get_high_water_mark) (setter set_high_water_mark)
+   *
+   * How much a connection may queue before a sender should wait, in bytes: the
+   * [property@Usock.Channel:high-water-mark] of the connections that come.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_HIGH_WATER_MARK]
+      = g_param_spec_uint64 ("high-water-mark", NULL, NULL, 0, G_MAXUINT64, 64 * 1024, flags);
+
+  /**
+   * UsockServer:idle-timeout: (getter get_idle_timeout) (setter set_idle_timeout)
+   *
+   * After how long without a byte a connection tells so, in milliseconds, 0 for
+   * never: the [property@Usock.Channel:idle-timeout] of the connections that
+   * come.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_IDLE_TIMEOUT]
+      = g_param_spec_uint ("idle-timeout", NULL, NULL, 0, G_MAXUINT, 0, flags);
+
+  /**
+   * UsockServer:send-timeout: (getter get_send_timeout) (setter set_send_timeout)
+   *
+   * How long a peer may take nothing before its connection fails, in
+   * milliseconds, 0 for ever: the [property@Usock.Channel:send-timeout] of the
+   * connections that come.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_SEND_TIMEOUT]
+      = g_param_spec_uint ("send-timeout", NULL, NULL, 0, G_MAXUINT, 30 * 1000, flags);
+
+  /**
+   * UsockServer:channel-type: (getter get_channel_type) (setter set_channel_type)
+   *
+   * The class of the channels that are made for connections that come:
+   * [class@Usock.Seqpacket] or [class@Usock.Stream], as
+   * [property@Usock.Server:socket-type] has it, or one that the program derived
+   * from that, where it keeps what belongs to a connection.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_CHANNEL_TYPE]
+      = g_param_spec_gtype ("channel-type", NULL, NULL, USOCK_TYPE_CHANNEL, flags);
+
+  /**
+   * UsockServer:unclaimed-timeout: (getter get_unclaimed_timeout) (setter set_unclaimed_timeout)
+   *
+   * For how long a connection is kept that nobody has ever listened to once its
+   * peer is gone, in milliseconds, or a little longer; 0 for ever. Such a
+   * connection holds a descriptor, and what its peer has sent: a handler that
+   * failed before it had connected anything would leave one behind each time.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_UNCLAIMED_TIMEOUT]
+      = g_param_spec_uint ("unclaimed-timeout", NULL, NULL, 0, G_MAXUINT, 30 * 1000, flags);
 }
 
 static void
@@ -531,6 +664,17 @@ usock_server_class_init (UsockServerClass *class)
   properties[PROP_MODE] = g_param_spec_uint ("mode", NULL, NULL, 0, 07777, 0600, read_write);
 
   /**
+   * UsockServer:group: (getter get_group) (setter set_group)
+   *
+   * The group that the socket file belongs to, its name or its number; %NULL for
+   * the one that the system gives it. Set before anybody can connect. Together
+   * with a [property@Usock.Server:mode] of 0660 its members may connect.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_GROUP] = g_param_spec_string ("group", NULL, NULL, NULL, read_write);
+
+  /**
    * UsockServer:make-parents: (getter get_make_parents) (setter set_make_parents)
    *
    * Whether the directories of the path that are missing are made, with the
@@ -556,7 +700,7 @@ usock_server_class_init (UsockServerClass *class)
   /**
    * UsockServer:n-connections: (getter get_n_connections)
    *
-   * How many of the connections are not closed yet. Changes are not notified.
+   * How many connections were let in and are not closed yet.
    *
    * Since: 1.0
    */
@@ -578,6 +722,10 @@ usock_server_init (UsockServer *self)
   socket->family = AF_UNIX;
   socket->type = SOCK_SEQPACKET;
   self->users = g_hash_table_new (NULL, NULL);
+  self->listeners = g_ptr_array_new_with_free_func (g_object_unref);
+  self->unclaimed_timeout = 30 * 1000;
+  self->send_timeout = 30 * 1000;
+  self->high_water_mark = 64 * 1024;
   self->mode = 0600;
   self->unlink_on_close = TRUE;
   self->read_buffer_size = 256 * 1024;
@@ -658,7 +806,7 @@ usock_server_get_n_connections (UsockServer *self)
 {
   g_return_val_if_fail (USOCK_IS_SERVER (self), 0);
 
-  return self->n_connections;
+  return usock_server_count_members (self);
 }
 
 /**
@@ -701,6 +849,49 @@ usock_server_set_mode (UsockServer *self,
 
   self->mode = mode;
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MODE]);
+}
+
+/**
+ * usock_server_get_group: (get-property group)
+ * @self: a server
+ *
+ * Gets the group that the socket file is to belong to.
+ *
+ * Returns: (nullable) (transfer none): a name or number; %NULL if it is the system's choice
+ *
+ * Since: 1.0
+ */
+const char *
+usock_server_get_group (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), NULL);
+
+  return self->group;
+}
+
+/**
+ * usock_server_set_group: (set-property group)
+ * @self: a server
+ * @group: (nullable): the name or the number of a group; %NULL for the system's choice
+ *
+ * Sets the group that the socket file belongs to, for the next time the server
+ * listens. Who is not root can only give it to a group that he is in.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_group (UsockServer *self,
+                        const char  *group)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
+
+  if (g_strcmp0 (self->group, group) == 0)
+    return;
+
+  g_free (self->group);
+  self->group = g_strdup (group);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_GROUP]);
 }
 
 /**

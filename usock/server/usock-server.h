@@ -73,6 +73,16 @@ void         usock_server_pause                (UsockServer     *self);
 USOCK_AVAILABLE_IN_1_0
 void         usock_server_resume               (UsockServer     *self);
 USOCK_AVAILABLE_IN_1_0
+void         usock_server_accept_async         (UsockServer     *self,
+                                                GCancellable    *cancellable,
+                                                GAsyncReadyCallback callback,
+                                                gpointer         user_data);
+USOCK_AVAILABLE_IN_1_0
+UsockChannel *
+             usock_server_accept_finish        (UsockServer     *self,
+                                                GAsyncResult    *result,
+                                                GError         **error);
+USOCK_AVAILABLE_IN_1_0
 guint        usock_server_broadcast            (UsockServer     *self,
                                                 UsockMessage    *message);
 USOCK_AVAILABLE_IN_1_0
@@ -95,6 +105,11 @@ guint        usock_server_get_mode             (UsockServer     *self);
 USOCK_AVAILABLE_IN_1_0
 void         usock_server_set_mode             (UsockServer     *self,
                                                 guint            mode);
+USOCK_AVAILABLE_IN_1_0
+const char  *usock_server_get_group            (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_group            (UsockServer     *self,
+                                                const char      *group);
 USOCK_AVAILABLE_IN_1_0
 gboolean     usock_server_get_make_parents     (UsockServer     *self);
 USOCK_AVAILABLE_IN_1_0
@@ -139,6 +154,17 @@ void         usock_server_set_pause_on_connect (UsockServer     *self,
                                                 gboolean         pause_on_connect);
 
 USOCK_AVAILABLE_IN_1_0
+GType        usock_server_get_channel_type     (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_channel_type     (UsockServer     *self,
+                                                GType            channel_type);
+USOCK_AVAILABLE_IN_1_0
+guint        usock_server_get_unclaimed_timeout (UsockServer    *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_unclaimed_timeout (UsockServer    *self,
+                                                guint            unclaimed_timeout);
+
+USOCK_AVAILABLE_IN_1_0
 guint        usock_server_get_max_fds          (UsockServer     *self);
 USOCK_AVAILABLE_IN_1_0
 void         usock_server_set_max_fds          (UsockServer     *self,
@@ -173,5 +199,20 @@ guint64      usock_server_get_queue_limit      (UsockServer     *self);
 USOCK_AVAILABLE_IN_1_0
 void         usock_server_set_queue_limit      (UsockServer     *self,
                                                 guint64          queue_limit);
+USOCK_AVAILABLE_IN_1_0
+guint64      usock_server_get_high_water_mark  (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_high_water_mark  (UsockServer     *self,
+                                                guint64          high_water_mark);
+USOCK_AVAILABLE_IN_1_0
+guint        usock_server_get_idle_timeout     (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_idle_timeout     (UsockServer     *self,
+                                                guint            idle_timeout);
+USOCK_AVAILABLE_IN_1_0
+guint        usock_server_get_send_timeout     (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_send_timeout     (UsockServer     *self,
+                                                guint            send_timeout);
 
 G_END_DECLS

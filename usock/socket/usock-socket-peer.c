@@ -57,10 +57,14 @@ peer_set_error (UsockSocket  *self,
  * was made. Of a client that is the process that called connect(2), of a
  * server the one that called listen(2). See `SO_PEERCRED` in unix(7).
  *
+ * A closed socket still knows it, so a handler of [signal@Usock.Socket::close]
+ * may ask.
+ *
  * Fails with `G_IO_ERROR_NOT_SUPPORTED` if the kernel does not know: for
- * datagrams, for a peer of another pid or user namespace, and for the user 65534,
- * `nobody`, whom it shows in place of all that it does not know. Unknown is never
- * told as a user or process that means something.
+ * datagrams, for a peer of another user namespace, and for the user `nobody`,
+ * 65534 as a rule, whom it shows in place of all that it does not know. Unknown
+ * is never told as a user or process that means something. Of a peer in another
+ * pid namespace the user is known and the process is not: that is -1 then.
  *
  * A number may be given to another process once this one is gone: to look at
  * the process itself, see [method@Usock.Socket.dup_peer_pidfd].
@@ -73,7 +77,6 @@ GCredentials *
 usock_socket_get_peer_credentials (UsockSocket  *self,
                                    GError      **error)
 {
-  UsockCredentials native;
   GCredentials *credentials;
   int result;
 
@@ -82,10 +85,10 @@ usock_socket_get_peer_credentials (UsockSocket  *self,
   if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
     return NULL;
 
-  if (!peer_check (self, error))
+  if (!self->peer_known && !peer_check (self, error))
     return NULL;
 
-  result = usock_io_get_peer_credentials (self->fd, &native);
+  result = usock_socket_find_peer (self);
   if (result < 0)
     {
       peer_set_error (self, -result, error);
@@ -93,7 +96,7 @@ usock_socket_get_peer_credentials (UsockSocket  *self,
     }
 
   credentials = g_credentials_new ();
-  g_credentials_set_native (credentials, G_CREDENTIALS_TYPE_LINUX_UCRED, &native);
+  g_credentials_set_native (credentials, G_CREDENTIALS_TYPE_LINUX_UCRED, &self->peer);
   return credentials;
 }
 

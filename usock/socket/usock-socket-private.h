@@ -17,8 +17,13 @@ typedef struct
   gboolean is_final; /* it has ended with that */
 } UsockFate;
 
-typedef void (*UsockSocketClosed) (UsockSocket *self,
-                                   gpointer     user_data);
+/* What who accepted a socket is told, without a signal handler on it: that it is closed, before
+ * anybody else is, and that everybody was told. */
+typedef struct
+{
+  void (*closed) (UsockSocket *self, gpointer user_data);
+  void (*told) (UsockSocket *self, gpointer user_data);
+} UsockSocketOwner;
 
 /* usock-socket: one descriptor and its one state machine.
  *
@@ -52,8 +57,11 @@ struct _UsockSocket
   GSocketAddress *local_address;
   GSocketAddress *remote_address;
 
-  UsockSocketClosed closed;
-  gpointer closed_data;
+  gboolean peer_known;
+  UsockCredentials peer; /* kept for when the descriptor is closed */
+
+  const UsockSocketOwner *owner;
+  gpointer owner_data;
 };
 
 struct _UsockSocketClass
@@ -138,9 +146,10 @@ void     usock_socket_emit_error   (UsockSocket       *self,
 int      usock_socket_give_away    (UsockSocket       *self);
 void     usock_socket_join         (UsockSocket       *self,
                                    UsockSocket       *other);
-void     usock_socket_set_closed  (UsockSocket       *self,
-                                   UsockSocketClosed  closed,
+void     usock_socket_set_owner   (UsockSocket       *self,
+                                   const UsockSocketOwner *owner,
                                    gpointer           user_data);
+int      usock_socket_find_peer   (UsockSocket       *self);
 
 /* usock-socket-steal.c */
 gboolean usock_socket_surrender    (UsockSocket       *self,

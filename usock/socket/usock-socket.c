@@ -126,6 +126,33 @@ socket_detach (UsockSocket *self)
   socket_release (self);
 }
 
+/* Who the peer is, as long as the kernel can be asked. */
+int
+usock_socket_find_peer (UsockSocket *self)
+{
+  int result;
+
+  if (self->peer_known || self->fd == -1)
+    return self->peer_known ? 0 : -ENODATA;
+
+  result = usock_io_get_peer_credentials (self->fd, &self->peer);
+  self->peer_known = result == 0;
+  return result;
+}
+
+/* A handler of `close` may want to know whose connection it was. */
+static void
+socket_remember_peer (UsockSocket *self)
+{
+  if (self->state < USOCK_STATE_OPEN)
+    return;
+
+  usock_socket_get_local_address (self);
+  usock_socket_get_remote_address (self);
+  if (self->family == AF_UNIX)
+    usock_socket_find_peer (self);
+}
+
 /* The only place where a socket is closed, or given away; first of all it leaves the epoll. */
 static void
 socket_close_fd (UsockSocket *self)
@@ -156,13 +183,15 @@ socket_finish (UsockSocket *self)
   socket_notify_changes (self);
   if (self->fate.is_final)
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_HAD_ERROR]);
+  if (self->owner != NULL)
+    self->owner->closed (self, self->owner_data);
 
   if (self->fate.is_final)
     g_signal_emit (self, signals[SIGNAL_ERROR], 0, self->fate.error);
   g_signal_emit (self, signals[SIGNAL_CLOSE], 0);
 
-  if (self->closed != NULL)
-    self->closed (self, self->closed_data);
+  if (self->owner != NULL)
+    self->owner->told (self, self->owner_data);
   socket_detach (self);
 }
 
@@ -271,6 +300,7 @@ socket_close_with (UsockSocket *self,
 
   if (usable)
     USOCK_SOCKET_GET_CLASS (self)->closing (self);
+  socket_remember_peer (self);
   socket_close_fd (self);
   self->state = USOCK_STATE_CLOSED;
   if (!usable)
@@ -827,14 +857,13 @@ usock_socket_join (UsockSocket *self,
   usock_watch_init (&self->watch, self->reactor, &socket_watch_funcs);
 }
 
-/* Who accepted a socket wants to know when it is gone, without a signal handler on it. */
 void
-usock_socket_set_closed (UsockSocket       *self,
-                         UsockSocketClosed  closed,
-                         gpointer           user_data)
+usock_socket_set_owner (UsockSocket            *self,
+                        const UsockSocketOwner *owner,
+                        gpointer                user_data)
 {
-  self->closed = closed;
-  self->closed_data = user_data;
+  self->owner = owner;
+  self->owner_data = user_data;
 }
 
 /**
