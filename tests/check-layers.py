@@ -43,6 +43,8 @@ ROOMS = {
         'channel-open', 'channel-read', 'channel-deliver', 'channel-write', 'channel-life',
         'channel-signals inlet-take outlet-give pending', 'inlet outlet-write', 'outlet eagerness',
     ],
+    'dgram': ['dgram dgram-bind dgram-send', 'dgram-open', 'dgram-outlet', 'dgram-peer',
+              'dgram-congestion', 'dgram-route', 'dgram-signal'],
     'handle': ['handle-connect handle-transfer', 'handle'],
     'seqpacket': ['seqpacket'],
     'server': ['server', 'server-host server-name', 'server-adopt', 'server-listen',

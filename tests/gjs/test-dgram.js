@@ -308,6 +308,32 @@ testSocket('a handler that makes much garbage hears everything', async fixture =
     equal(others, []);
 });
 
+testSocket('an address that has no text', async fixture => {
+    const netlink = Usock.Handle.new_socket(Usock.Family.NETLINK, Usock.SockType.DGRAM);
+    const address = netlink.get_local_address();
+    netlink.close();
+    const socket = dgram(fixture);
+    throws(() => socket.connect_to_address(address), Code, Code.NOT_SUPPORTED);
+    throws(() => socket.bind(address), Code, Code.NOT_SUPPORTED);
+});
+
+testSocket('both families of the internet, and no peer any more', async fixture => {
+    const any = host => Gio.InetSocketAddress.new_from_string(host, 0);
+    const server = dgram(fixture, any('::'));
+    const client = dgram(fixture, any('127.0.0.1'));
+    const port = server.get_local_address().get_port();
+    client.send_to('hello', `127.0.0.1:${port}`);
+    const question = await server.receive();
+    server.send_to(question.text.toUpperCase(), question.sender);
+    equal((await client.receive()).text, 'HELLO');
+
+    client.connect_to_address(Gio.InetSocketAddress.new_from_string('127.0.0.1', port));
+    client.forget_peer();
+    throws(() => client.send('x'), Code, Code.NOT_CONNECTED);
+    server.send_to('again', question.sender);
+    equal((await client.receive()).text, 'again');
+});
+
 testSocket('notify', async fixture => {
     GLib.setenv('NOTIFY_SOCKET', fixture.path, true);
     throws(() => Usock.notify('READY=1'), Code, Code.NOT_FOUND);

@@ -386,6 +386,41 @@ class TestFlow(DgramCase):
         self.assertEqual(sender.props.state, Usock.State.OPEN)
 
 
+class TestFamilies(DgramCase):
+    def address(self, host):
+        return Gio.InetSocketAddress.new_from_string(host, 0)
+
+    def test_an_address_that_has_no_text(self):
+        netlink = Usock.Handle(Usock.Family.NETLINK, Usock.SockType.DGRAM)
+        address = netlink.get_local_address()
+        netlink.close()
+        dgram = self.dgram()
+        for call in (dgram.connect_to_address, dgram.bind):
+            with self.raises(Code.NOT_SUPPORTED):
+                call(address)
+
+    def test_both_families_of_the_internet(self):
+        server = self.dgram(self.address('::'))
+        port = server.get_local_address().get_port()
+        server.connect('datagram', lambda server, data, sender: server.send_to(data, sender))
+        client = self.dgram(self.address('127.0.0.1'))
+        client.send_to('hello', f'127.0.0.1:{port}')
+        self.assertEqual(Usock.run(client.receive()).text, 'hello')
+
+    def test_parting_from_a_peer(self):
+        peer = self.dgram(self.name())
+        stranger = self.foreign()
+        receiver = self.dgram(self.path)
+        receiver.connect_to_path(self.name())
+        peer.send_to('first', self.path)
+        receiver.forget_peer()
+        with self.raises(Code.NOT_CONNECTED):
+            receiver.send('x')
+        stranger.sendto(b'second', self.path)
+        self.assertEqual([Usock.run(receiver.receive()).text for _ in range(2)],
+                         ['first', 'second'])
+
+
 class TestNotify(DgramCase):
     def setUp(self):
         super().setUp()

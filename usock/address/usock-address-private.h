@@ -39,6 +39,7 @@ UsockName *usock_name_new_for_service (const char            *name,
 UsockName *usock_name_new_for_own_service (const char        *name,
                                            GError           **error);
 void       usock_name_free            (UsockName             *self);
+void       usock_name_map_to_ipv6     (UsockName             *self);
 
 GSocketAddress *usock_name_to_address (const UsockName       *self);
 char      *usock_name_to_text         (const UsockName       *self);

@@ -7,6 +7,7 @@
 
 #include <gio/gunixsocketaddress.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -354,6 +355,19 @@ usock_name_free (UsockName *self)
   g_free (self->label);
   g_free (self->path);
   g_free (self);
+}
+
+/* From an IPv4 address to the one by which IPv6 sockets know it. Label and text stay as they are. */
+void
+usock_name_map_to_ipv6 (UsockName *self)
+{
+  const struct sockaddr_in *in = (const struct sockaddr_in *) &self->native.storage;
+  struct sockaddr_in6 mapped = { .sin6_family = AF_INET6, .sin6_port = in->sin_port };
+
+  mapped.sin6_addr.s6_addr[10] = mapped.sin6_addr.s6_addr[11] = 0xff;
+  memcpy (&mapped.sin6_addr.s6_addr[12], &in->sin_addr, sizeof in->sin_addr);
+  memcpy (&self->native.storage, &mapped, sizeof mapped);
+  self->length = sizeof mapped;
 }
 
 /* NULL for a path that is too long for GIO's class. */

@@ -12,8 +12,11 @@ G_BEGIN_DECLS
 
 /* usock-dgram: messages without a connection.
  *
- * The class, with binding and connecting, is in usock-dgram.c, what programs send with in
- * -send.c, and in -route.c what becomes of messages to receivers who do not keep up. */
+ * From the top down, and no file calls one above it: the class (usock-dgram.c); what programs bind
+ * (-bind.c) and send with (-send.c); having a descriptor and a peer (-open.c); what the outlet asks
+ * (-outlet.c); which route a message takes, and what becomes of it with another peer (-peer.c);
+ * receivers who do not keep up (-congestion.c); the routes (-route.c); and the signals
+ * (-signal.c). */
 
 /* To one destination, while it is congested or has messages. */
 typedef struct
@@ -78,25 +81,59 @@ usock_dgram_family_of (const UsockName *name)
   return name->path != NULL ? AF_UNIX : name->native.any.sa_family;
 }
 
-/* usock-dgram.c */
+/* usock-dgram-open.c */
+void             usock_dgram_apply_buffer_sizes (UsockDgram    *self);
+void             usock_dgram_check_stows      (UsockDgram      *self);
 gboolean         usock_dgram_open             (UsockDgram      *self,
-                                               int              family,
-                                               const char      *label,
+                                               UsockName       *name,
                                                GError         **error);
+void             usock_dgram_retreat          (UsockDgram      *self);
+gboolean         usock_dgram_connect          (UsockChannel    *channel,
+                                               UsockName       *target,
+                                               GError         **error);
+
+/* usock-dgram-peer.c */
+UsockDgramRoute *usock_dgram_find_route       (UsockDgram      *self,
+                                               UsockName       *destination);
+void             usock_dgram_change_peer      (UsockDgram      *self,
+                                               UsockName       *target);
+void             usock_dgram_part             (UsockDgram      *self);
+
+/* usock-dgram-congestion.c */
+void             usock_dgram_wait             (UsockDgramRoute *route);
+void             usock_dgram_blocked          (UsockOutlet     *outlet,
+                                               UsockRoute      *base,
+                                               int              errnum,
+                                               gboolean         progress);
+void             usock_dgram_scatter          (UsockDgram      *self);
+gboolean         usock_dgram_expand           (UsockDgram      *self);
+void             usock_dgram_reset_route      (UsockDgramRoute *route);
+void             usock_dgram_retry            (UsockDgram      *self);
+void             usock_dgram_check_congestion (UsockDgram      *self);
 
 /* usock-dgram-route.c */
 void             usock_dgram_init_routes      (UsockDgram      *self);
 void             usock_dgram_drop_routes      (UsockDgram      *self);
 void             usock_dgram_free_routes      (UsockDgram      *self);
-UsockDgramRoute *usock_dgram_find_route       (UsockDgram      *self,
+UsockDgramRoute *usock_dgram_get_route        (UsockDgram      *self,
                                                UsockName       *destination);
 UsockDgramRoute *usock_dgram_ref_route        (UsockDgramRoute *route);
 void             usock_dgram_unref_route      (UsockDgramRoute *route);
-void             usock_dgram_change_peer      (UsockDgram      *self,
-                                               UsockName       *target);
-void             usock_dgram_retry            (UsockDgram      *self);
+void             usock_dgram_keep_route       (UsockDgram      *self,
+                                               UsockDgramRoute *route);
+void             usock_dgram_forget_recent    (UsockDgram      *self);
+GPtrArray       *usock_dgram_list_routes      (UsockDgram      *self);
+void             usock_dgram_each_route       (UsockOutlet     *outlet,
+                                               UsockRouteFunc   func,
+                                               gpointer         user_data);
+
+/* usock-dgram-signal.c */
+void             usock_dgram_install_signals  (UsockChannelClass *class);
+void             usock_dgram_note_failure     (UsockDgram      *self,
+                                               const char      *destination,
+                                               GError          *error);
+void             usock_dgram_forget_failures  (UsockDgram      *self);
 void             usock_dgram_emit_failures    (UsockDgram      *self);
-void             usock_dgram_check_congestion (UsockDgram      *self);
 
 /* What the outlet asks of it. */
 extern const UsockOutletFuncs usock_dgram_outlet;

@@ -16,9 +16,7 @@ dgram_send_on (UsockDgram       *self,
 {
   gboolean sent;
 
-  if (route != self->peer
-      && !usock_dgram_open (self, usock_dgram_family_of (route->base.destination), route->text,
-                            error))
+  if (route != self->peer && !usock_dgram_open (self, route->base.destination, error))
     return FALSE;
 
   usock_dgram_ref_route (route);

@@ -5,8 +5,6 @@
 
 #include "usock-dgram-private.h"
 
-#include <errno.h>
-
 #include "usock-activation-private.h"
 
 /**
@@ -71,114 +69,6 @@ typedef enum
 } UsockDgramProperty;
 
 static GParamSpec *properties[PROP_SEND_BUFFER_SIZE + 1];
-guint usock_dgram_signals[USOCK_DGRAM_N_SIGNALS];
-
-static void
-dgram_apply_buffer_sizes (UsockDgram *self)
-{
-  UsockSocket *socket = USOCK_SOCKET (self);
-
-  if (socket->fd == -1)
-    return;
-  if (self->receive_buffer_size > 0)
-    usock_io_set_option (socket->fd, SOL_SOCKET, SO_RCVBUF, self->receive_buffer_size);
-  if (self->send_buffer_size > 0)
-    usock_io_set_option (socket->fd, SOL_SOCKET, SO_SNDBUF, self->send_buffer_size);
-}
-
-static gboolean
-dgram_knows_family (int family)
-{
-  return family == AF_UNIX || family == AF_INET || family == AF_INET6;
-}
-
-/* The first use decides the family. */
-gboolean
-usock_dgram_open (UsockDgram  *self,
-            int          family,
-            const char  *label,
-            GError     **error)
-{
-  UsockSocket *socket = USOCK_SOCKET (self);
-  int fd, result;
-
-  if (!usock_socket_check (socket, error))
-    return FALSE;
-  if (socket->fd != -1 ? socket->family != family : !dgram_knows_family (family))
-    {
-      usock_error_set_errno (error, EAFNOSUPPORT, _("Could not use “%s” as an address"), label);
-      return FALSE;
-    }
-  if (socket->fd != -1)
-    return TRUE;
-
-  fd = usock_io_socket (family, SOCK_DGRAM, 0);
-  if (fd < 0)
-    {
-      usock_socket_record (socket, USOCK_IO_SOCKET, -fd);
-      usock_error_set_errno (error, -fd, _("Could not open a datagram socket"));
-      return FALSE;
-    }
-
-  socket->family = family;
-  if (!usock_socket_start (socket, fd, FALSE, error))
-    g_assert_not_reached ();
-  result = usock_channel_prepare_fd (USOCK_CHANNEL (self), fd);
-  if (result < 0)
-    usock_error_set_errno (error, -result, _("Could not open a datagram socket"));
-  if (result < 0 || !usock_socket_watch (socket, error))
-    {
-      usock_socket_retreat (socket);
-      return FALSE;
-    }
-
-  dgram_apply_buffer_sizes (self);
-  usock_channel_opened (USOCK_CHANNEL (self));
-  return TRUE;
-}
-
-/* Whoever is connected, and can receive, may lose what came when a send fails. */
-static void
-dgram_check_stows (UsockDgram *self)
-{
-  self->stows = USOCK_SOCKET (self)->family == AF_UNIX && self->connected
-                && (self->bound || self->paired);
-}
-
-/* Connecting again empties the receive queue too. */
-static gboolean
-usock_dgram_connect (UsockChannel  *channel,
-                     UsockName     *target,
-                     GError       **error)
-{
-  UsockDgram *self = USOCK_DGRAM (channel);
-  UsockSocket *socket = USOCK_SOCKET (self);
-  g_autoptr (UsockName) owned = target;
-  gboolean opened = socket->fd == -1;
-  int result;
-
-  if (!usock_dgram_open (self, usock_dgram_family_of (target), target->label, error))
-    return FALSE;
-
-  if (!opened)
-    usock_channel_stow (channel);
-  result = usock_io_connect (socket->fd, target);
-  if (result < 0)
-    {
-      usock_socket_record (socket, USOCK_IO_CONNECT, -result);
-      usock_error_set_errno (error, -result, _("Could not connect to “%s”"), target->label);
-      if (opened)
-        usock_socket_retreat (socket);
-      return FALSE;
-    }
-
-  usock_socket_set_label (socket, target->label);
-  g_clear_object (&socket->remote_address);
-  usock_dgram_change_peer (self, g_steal_pointer (&owned));
-  dgram_check_stows (self);
-  channel->approach.announce = TRUE;
-  return TRUE;
-}
 
 /* A datagram is dropped: anybody could send it, and must not be able to close the socket. */
 static void
@@ -266,6 +156,7 @@ usock_dgram_finalize (GObject *object)
   UsockDgram *self = USOCK_DGRAM (object);
 
   usock_dgram_free_routes (self);
+  usock_dgram_forget_failures (self);
 
   G_OBJECT_CLASS (usock_dgram_parent_class)->finalize (object);
 }
@@ -394,78 +285,7 @@ usock_dgram_class_init (UsockDgramClass *class)
 
   g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
 
-  /**
-   * UsockDgram::listening:
-   * @self: the socket
-   *
-   * Emitted when the socket was bound.
-   *
-   * Since: 1.0
-   */
-  usock_dgram_signals[USOCK_DGRAM_SIGNAL_LISTENING] = g_signal_new ("listening", USOCK_TYPE_DGRAM, G_SIGNAL_RUN_LAST, 0,
-                                            NULL, NULL, NULL, G_TYPE_NONE, 0);
-
-  /**
-   * UsockDgram::datagram:
-   * @self: the socket
-   * @bytes: the payload of one message
-   * @sender: (nullable): who sent it, as text for [method@Usock.Dgram.send_to]; %NULL if the
-   *   sender's socket has no name, and cannot be answered
-   *
-   * Emitted for each message, beside [signal@Usock.Channel::message] and
-   * [signal@Usock.Channel::data], with its sender. What
-   * [signal@Usock.Channel::data] says of the array holds here too.
-   *
-   * Since: 1.0
-   */
-  usock_dgram_signals[USOCK_DGRAM_SIGNAL_DATAGRAM]
-      = g_signal_new ("datagram", USOCK_TYPE_DGRAM, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                      G_TYPE_NONE, 2, G_TYPE_BYTE_ARRAY | G_SIGNAL_TYPE_STATIC_SCOPE,
-                      G_TYPE_STRING | G_SIGNAL_TYPE_STATIC_SCOPE);
-  channel_class->datagram_signal = usock_dgram_signals[USOCK_DGRAM_SIGNAL_DATAGRAM];
-
-  /**
-   * UsockDgram::congestion:
-   * @self: the socket
-   * @destination: (nullable): who does not keep up; %NULL for the other end of a pair
-   *
-   * Emitted once when a receiver is full, until
-   * [signal@Usock.Dgram::writable] is.
-   *
-   * Since: 1.0
-   */
-  usock_dgram_signals[USOCK_DGRAM_SIGNAL_CONGESTION]
-      = g_signal_new ("congestion", USOCK_TYPE_DGRAM, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                      G_TYPE_NONE, 1, G_TYPE_STRING);
-
-  /**
-   * UsockDgram::writable:
-   * @self: the socket
-   * @destination: (nullable): who keeps up again; %NULL for the other end of a pair
-   *
-   * Emitted once after [signal@Usock.Dgram::congestion], when what was queued
-   * for the receiver was sent and there is room for more, or when it is gone.
-   *
-   * Since: 1.0
-   */
-  usock_dgram_signals[USOCK_DGRAM_SIGNAL_WRITABLE]
-      = g_signal_new ("writable", USOCK_TYPE_DGRAM, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                      G_TYPE_NONE, 1, G_TYPE_STRING);
-
-  /**
-   * UsockDgram::send-failed:
-   * @self: the socket
-   * @destination: (nullable): whom the message was for; %NULL for the other end of a pair
-   * @error: why
-   *
-   * Emitted for each message that was queued, cannot be sent any more, and
-   * was not sent by an asynchronous call. The socket stays open.
-   *
-   * Since: 1.0
-   */
-  usock_dgram_signals[USOCK_DGRAM_SIGNAL_SEND_FAILED]
-      = g_signal_new ("send-failed", USOCK_TYPE_DGRAM, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                      G_TYPE_NONE, 2, G_TYPE_STRING, G_TYPE_ERROR);
+  usock_dgram_install_signals (channel_class);
 }
 
 static void
@@ -511,7 +331,7 @@ dgram_adopt_names (UsockDgram *self)
   self->bound = local == NULL || local_text != NULL;
   self->connected = !usock_io_peer_is_missing (socket->fd);
   self->paired = self->connected;
-  dgram_check_stows (self);
+  usock_dgram_check_stows (self);
   if (text == NULL || (socket->family == AF_UNIX && text[0] != '/' && text[0] != '@'))
     return;
 
@@ -626,143 +446,6 @@ usock_dgram_new_pair (UsockDgram **first,
   *first = g_steal_pointer (&one);
   *second = g_steal_pointer (&other);
   return TRUE;
-}
-
-/* Takes @name over. A failure leaves the socket as it was. */
-static gboolean
-dgram_bind (UsockDgram  *self,
-            UsockName   *name,
-            GError     **error)
-{
-  g_autoptr (UsockName) owned = name;
-  UsockSocket *socket = USOCK_SOCKET (self);
-  gboolean opened = socket->fd == -1;
-  int result;
-
-  if (name == NULL || !usock_dgram_open (self, usock_dgram_family_of (name), name->label, error))
-    return FALSE;
-
-  /* The kernel would let some of it pass. */
-  if (self->bound)
-    {
-      usock_error_set_errno (error, EINVAL, _("Could not bind to “%s”"), name->label);
-      return FALSE;
-    }
-
-  result = name->path != NULL
-               ? usock_path_claim (socket->fd, name, self->mode, &self->claim)
-               : usock_io_bind (socket->fd, name);
-  if (result < 0)
-    {
-      usock_socket_record (socket, USOCK_IO_BIND, -result);
-      usock_error_set_errno (error, usock_io_explain_bind (name, -result),
-                             _("Could not bind to “%s”"), name->label);
-      if (opened)
-        usock_socket_retreat (socket);
-      return FALSE;
-    }
-
-  if (self->claim != NULL)
-    usock_path_set_unlink (self->claim, self->unlink_on_close);
-  self->bound = self->announce = TRUE;
-  dgram_check_stows (self);
-  g_clear_object (&socket->local_address);
-  usock_watch_wake (&socket->watch);
-  return TRUE;
-}
-
-/**
- * usock_dgram_bind_to_path:
- * @self: a socket
- * @path: (type filename): where to receive; `@name` for an abstract name, in which `\\` stands
- *   for a backslash and `\xHH` for a byte
- * @error: return location for an error
- *
- * Receives on a path of the file system, or on an abstract name.
- * [signal@Usock.Dgram::listening] follows. A path may be as long as the file
- * system allows, and a relative one is fixed now. It is taken over if its owner
- * is gone.
- *
- * Fails with `G_IO_ERROR_ADDRESS_IN_USE` if a living socket has the path or it is
- * no socket, with `G_IO_ERROR_INVALID_ARGUMENT` if this socket is bound already,
- * and with others of bind(2). The socket may try again.
- *
- * Returns: whether the socket was bound
- *
- * Since: 1.0
- */
-gboolean
-usock_dgram_bind_to_path (UsockDgram  *self,
-                          const char  *path,
-                          GError     **error)
-{
-  g_return_val_if_fail (USOCK_IS_DGRAM (self), FALSE);
-  g_return_val_if_fail (path != NULL, FALSE);
-
-  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
-    return FALSE;
-
-  return dgram_bind (self, usock_name_new_for_path (path, error), error);
-}
-
-/**
- * usock_dgram_bind_to_address:
- * @self: a socket
- * @address: (transfer none): where to receive
- * @error: return location for an error
- *
- * Receives on an address as [method@Usock.Dgram.bind_to_path] does, with the
- * same errors: of this machine, or of IPv4 and IPv6 for UDP. With port 0 the
- * system chooses one; [property@Usock.Socket:local-address] tells which.
- *
- * Returns: whether the socket was bound
- *
- * Since: 1.0
- */
-gboolean
-usock_dgram_bind_to_address (UsockDgram      *self,
-                             GSocketAddress  *address,
-                             GError         **error)
-{
-  g_return_val_if_fail (USOCK_IS_DGRAM (self), FALSE);
-  g_return_val_if_fail (G_IS_SOCKET_ADDRESS (address), FALSE);
-
-  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
-    return FALSE;
-
-  return dgram_bind (self, usock_name_new_for_address (address, error), error);
-}
-
-/**
- * usock_dgram_autobind:
- * @self: a socket
- * @error: return location for an error
- *
- * Binds to an abstract name that the kernel chooses, so that receivers can
- * answer. [signal@Usock.Dgram::listening] follows, and
- * [property@Usock.Socket:local-address] tells the name.
- *
- * Returns: whether the socket was bound
- *
- * Since: 1.0
- */
-gboolean
-usock_dgram_autobind (UsockDgram  *self,
-                      GError     **error)
-{
-  UsockName *name;
-
-  g_return_val_if_fail (USOCK_IS_DGRAM (self), FALSE);
-
-  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
-    return FALSE;
-
-  /* An address of nothing but its family, see unix(7). */
-  name = g_new0 (UsockName, 1);
-  name->label = g_strdup ("@");
-  name->native.un.sun_family = AF_UNIX;
-  name->length = sizeof (sa_family_t);
-  return dgram_bind (self, name, error);
 }
 
 /**
@@ -893,7 +576,7 @@ usock_dgram_set_receive_buffer_size (UsockDgram *self,
   usock_socket_return_if_not_ours (self);
 
   self->receive_buffer_size = MIN (receive_buffer_size, G_MAXINT);
-  dgram_apply_buffer_sizes (self);
+  usock_dgram_apply_buffer_sizes (self);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_RECEIVE_BUFFER_SIZE]);
 }
 
@@ -939,6 +622,6 @@ usock_dgram_set_send_buffer_size (UsockDgram *self,
   usock_socket_return_if_not_ours (self);
 
   self->send_buffer_size = MIN (send_buffer_size, G_MAXINT);
-  dgram_apply_buffer_sizes (self);
+  usock_dgram_apply_buffer_sizes (self);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_SEND_BUFFER_SIZE]);
 }

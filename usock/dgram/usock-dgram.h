@@ -41,6 +41,10 @@ gboolean    usock_dgram_autobind                (UsockDgram           *self,
                                                  GError              **error);
 
 USOCK_AVAILABLE_IN_1_0
+gboolean    usock_dgram_forget_peer             (UsockDgram           *self,
+                                                 GError              **error);
+
+USOCK_AVAILABLE_IN_1_0
 gboolean    usock_dgram_send_to                 (UsockDgram           *self,
                                                  const guint8         *data,
                                                  gsize                 length,

@@ -1,0 +1,388 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Datagram sockets of the internet, of two families at once and of none that is known; and how one
+ * parts from its peer, whatever its family is. */
+
+#include "usock-test.h"
+
+#include <gio/gunixsocketaddress.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "witness.h"
+
+/* With everything that it is told in @witness. */
+static UsockDgram *
+dgram_new (Witness *witness)
+{
+  UsockDgram *self = usock_dgram_new ();
+
+  witness_init (witness);
+  witness_watch (witness, self, "connect data send-failed error close");
+  return self;
+}
+
+static void
+dgram_free (UsockDgram *self,
+            Witness    *witness)
+{
+  scene_close (self);
+  witness_clear (witness);
+}
+
+static UsockDgram *
+dgram_new_bound (Witness    *witness,
+                 const char *text)
+{
+  g_autoptr (GSocketAddress) address = usock_address_parse (text, NULL);
+  UsockDgram *self = dgram_new (witness);
+
+  usock_test_no_error (usock_dgram_bind_to_address (self, address, &error));
+  return self;
+}
+
+static guint
+dgram_get_port (UsockDgram *self)
+{
+  return g_inet_socket_address_get_port (
+      G_INET_SOCKET_ADDRESS (usock_socket_get_local_address (USOCK_SOCKET (self))));
+}
+
+/* What a raw socket has, waiting for it. */
+static void
+raw_expect (int         fd,
+            const char *expected)
+{
+  char text[100];
+  gssize length = -1;
+
+  usock_test_wait_until ((length = recv (fd, text, sizeof text, MSG_DONTWAIT)) >= 0);
+  g_assert_cmpmem (text, length, expected, strlen (expected));
+}
+
+static int
+raw_new_inet (guint16 *port)
+{
+  struct sockaddr_in name = { .sin_family = AF_INET };
+  socklen_t length = sizeof name;
+  int fd = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+  name.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  g_assert_no_errno (bind (fd, (struct sockaddr *) &name, sizeof name));
+  g_assert_no_errno (getsockname (fd, (struct sockaddr *) &name, &length));
+  *port = ntohs (name.sin_port);
+  return fd;
+}
+
+static int
+raw_new_bound (const char *path)
+{
+  struct sockaddr_un name = { .sun_family = AF_UNIX };
+  int fd = socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+  g_strlcpy (name.sun_path, path, sizeof name.sun_path);
+  g_assert_no_errno (bind (fd, (struct sockaddr *) &name, sizeof name));
+  return fd;
+}
+
+static void
+raw_send_to_path (int         fd,
+                  const char *text,
+                  const char *path)
+{
+  struct sockaddr_un name = { .sun_family = AF_UNIX };
+
+  g_strlcpy (name.sun_path, path, sizeof name.sun_path);
+  g_assert_no_errno (
+      (int) sendto (fd, text, strlen (text), 0, (struct sockaddr *) &name, sizeof name));
+}
+
+static void
+raw_send_to_port (int         fd,
+                  const char *text,
+                  guint       port)
+{
+  struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons (port) };
+
+  name.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  g_assert_no_errno (
+      (int) sendto (fd, text, strlen (text), 0, (struct sockaddr *) &name, sizeof name));
+}
+
+static GSocketAddress *
+address_new_netlink (void)
+{
+  struct sockaddr_nl name = { .nl_family = AF_NETLINK };
+
+  return g_socket_address_new_from_native (&name, sizeof name);
+}
+
+static void
+check_refuses (UsockDgram     *dgram,
+               GSocketAddress *address,
+               int             code)
+{
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("x");
+  GError *wrong = NULL;
+
+  g_assert_false (usock_channel_connect_to_address (USOCK_CHANNEL (dgram), address, &wrong));
+  assert_error_code (wrong, code);
+  g_assert_false (usock_dgram_send_message_to (dgram, message, address, &wrong));
+  g_assert_nonnull (wrong);
+  g_clear_error (&wrong);
+}
+
+static void
+test_unknown_family (UsockTest     *test,
+                     gconstpointer  data)
+{
+  g_autoptr (GSocketAddress) address = address_new_netlink ();
+  Witness witness;
+  UsockDgram *dgram = dgram_new (&witness);
+  GError *wrong = NULL;
+
+  check_refuses (dgram, address, G_IO_ERROR_NOT_SUPPORTED);
+  g_assert_false (usock_dgram_bind_to_address (dgram, address, &wrong));
+  assert_error_code (wrong, G_IO_ERROR_NOT_SUPPORTED);
+  g_assert_cmpint (usock_socket_get_fd (USOCK_SOCKET (dgram)), ==, -1);
+  g_assert_cmpint (usock_socket_get_family (USOCK_SOCKET (dgram)), ==, AF_UNIX);
+
+  usock_test_no_error (usock_dgram_autobind (dgram, &error));
+  check_refuses (dgram, address, G_IO_ERROR_NOT_SUPPORTED);
+  dgram_free (dgram, &witness);
+}
+
+/* One that another made, and connected: it has a family whose addresses have no text. */
+static void
+test_unknown_family_adopted (UsockTest     *test,
+                             gconstpointer  data)
+{
+  struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+  g_autoptr (GSocketAddress) address = address_new_netlink ();
+  int fd = socket (AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_ROUTE);
+  UsockDgram *dgram;
+  GError *wrong = NULL;
+
+  g_assert_no_errno (connect (fd, (struct sockaddr *) &kernel, sizeof kernel));
+  usock_test_no_error (dgram = usock_dgram_new_from_fd (fd, &error));
+  check_refuses (dgram, address, G_IO_ERROR_NOT_SUPPORTED);
+  g_assert_false (usock_dgram_send_to (dgram, NULL, 0, "127.0.0.1:9", &wrong));
+  assert_error_code (wrong, G_IO_ERROR_NOT_SUPPORTED);
+  usock_test_no_error (usock_dgram_forget_peer (dgram, &error));
+  scene_settle ();
+  scene_close (dgram);
+}
+
+static void
+test_nameless (UsockTest     *test,
+               gconstpointer  data)
+{
+  g_autoptr (GSocketAddress) address
+      = g_unix_socket_address_new_with_type ("", 0, G_UNIX_SOCKET_ADDRESS_ANONYMOUS);
+  Witness witness;
+  UsockDgram *dgram = dgram_new (&witness);
+
+  check_refuses (dgram, address, G_IO_ERROR_INVALID_ARGUMENT);
+  g_assert_cmpint (usock_socket_get_fd (USOCK_SOCKET (dgram)), ==, -1);
+  dgram_free (dgram, &witness);
+}
+
+/* Who receives on [::] receives from IPv4 too, and can answer there. */
+static void
+test_both_families (UsockTest     *test,
+                    gconstpointer  data)
+{
+  Witness witness;
+  UsockDgram *dgram = dgram_new_bound (&witness, "[::]:0");
+  guint16 port;
+  int client = raw_new_inet (&port);
+  g_autofree char *text = g_strdup_printf ("127.0.0.1:%u", port);
+  g_autofree char *mapped = g_strdup_printf ("[::ffff:127.0.0.1]:%u", port);
+  g_autoptr (GSocketAddress) address = usock_address_parse (text, NULL);
+  g_autoptr (UsockMessage) answer = usock_message_new_from_text ("by address");
+
+  raw_send_to_port (client, "question", dgram_get_port (dgram));
+  witness_expect (&witness, "data:question");
+
+  usock_test_no_error (usock_dgram_send_to (dgram, (const guint8 *) "text", 4, text, &error));
+  raw_expect (client, "text");
+  usock_test_no_error (usock_dgram_send_to (dgram, (const guint8 *) "mapped", 6, mapped, &error));
+  raw_expect (client, "mapped");
+  usock_test_no_error (usock_dgram_send_message_to (dgram, answer, address, &error));
+  raw_expect (client, "by address");
+
+  usock_test_no_error (
+      usock_channel_connect_to_address (USOCK_CHANNEL (dgram), address, &error));
+  usock_test_no_error (usock_channel_send_text (USOCK_CHANNEL (dgram), "peer", &error));
+  raw_expect (client, "peer");
+  usock_test_no_error (usock_dgram_send_to (dgram, (const guint8 *) "named", 5, text, &error));
+  raw_expect (client, "named");
+  witness_expect (&witness, "connect");
+  dgram_free (dgram, &witness);
+  close (client);
+}
+
+/* The other way there is none. */
+static void
+test_one_family (UsockTest     *test,
+                 gconstpointer  data)
+{
+  Witness witness;
+  UsockDgram *dgram = dgram_new_bound (&witness, "127.0.0.1:0");
+  GError *wrong = NULL;
+
+  g_assert_false (usock_dgram_send_to (dgram, NULL, 0, "[::1]:9", &wrong));
+  assert_error_code (wrong, G_IO_ERROR_NOT_SUPPORTED);
+  dgram_free (dgram, &witness);
+}
+
+/* The kernel empties our receive queue then; nothing of it is lost. */
+static void
+test_forget_peer (UsockTest     *test,
+                  gconstpointer  data)
+{
+  g_autofree char *path = usock_test_path (test, "peer");
+  g_autofree char *own_path = usock_test_path (test, "own");
+  Witness witness;
+  UsockDgram *dgram = dgram_new (&witness);
+  UsockChannel *channel = USOCK_CHANNEL (dgram);
+  int peer = raw_new_bound (path);
+  int stranger = socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  GError *wrong = NULL;
+
+  g_assert_false (usock_dgram_forget_peer (dgram, &wrong));
+  assert_error_code (wrong, G_IO_ERROR_NOT_CONNECTED);
+
+  usock_test_no_error (usock_dgram_bind_to_path (dgram, own_path, &error));
+  usock_channel_pause (channel);
+  usock_test_no_error (usock_channel_connect_to_path (channel, path, &error));
+  witness_expect (&witness, "connect");
+  raw_send_to_path (peer, "first", own_path);
+
+  usock_test_no_error (usock_dgram_forget_peer (dgram, &error));
+  g_assert_null (usock_socket_get_remote_address (USOCK_SOCKET (dgram)));
+  raw_send_to_path (stranger, "second", own_path);
+  usock_channel_resume (channel);
+  witness_expect (&witness, "data:first data:second");
+
+  g_assert_false (usock_channel_send_text (channel, "x", &wrong));
+  assert_error_code (wrong, G_IO_ERROR_NOT_CONNECTED);
+  g_assert_false (usock_dgram_forget_peer (dgram, &wrong));
+  assert_error_code (wrong, G_IO_ERROR_NOT_CONNECTED);
+
+  usock_test_no_error (usock_channel_connect_to_path (channel, path, &error));
+  usock_test_no_error (usock_channel_send_text (channel, "again", &error));
+  raw_expect (peer, "again");
+  witness_expect (&witness, "connect");
+  dgram_free (dgram, &witness);
+  close (peer);
+  close (stranger);
+}
+
+/* What waits for the peer is still for it. */
+static void
+test_forget_full_peer (UsockTest     *test,
+                       gconstpointer  data)
+{
+  g_autofree char *path = usock_test_path (test, "peer");
+  Witness witness;
+  UsockDgram *dgram = dgram_new (&witness);
+  UsockChannel *channel = USOCK_CHANNEL (dgram);
+  int peer = raw_new_bound (path);
+  guint n = 0;
+
+  usock_test_no_error (usock_channel_connect_to_path (channel, path, &error));
+  while (usock_channel_get_queued_bytes (channel) == 0)
+    {
+      g_autofree char *text = g_strdup_printf ("%u", n++);
+
+      usock_test_no_error (usock_channel_send_text (channel, text, &error));
+    }
+
+  usock_test_no_error (usock_dgram_forget_peer (dgram, &error));
+  for (guint i = 0; i < n; i++)
+    {
+      g_autofree char *text = g_strdup_printf ("%u", i);
+
+      raw_expect (peer, text);
+    }
+  witness_expect (&witness, "connect");
+  dgram_free (dgram, &witness);
+  close (peer);
+}
+
+static void
+test_forget_pair (UsockTest     *test,
+                  gconstpointer  data)
+{
+  UsockDgram *one, *other;
+  Witness witness;
+  GError *wrong = NULL;
+
+  usock_test_no_error (usock_dgram_new_pair (&one, &other, &error));
+  witness_init (&witness);
+  witness_watch (&witness, one, "data send-failed error close");
+  while (usock_channel_get_queued_bytes (USOCK_CHANNEL (one)) == 0)
+    usock_test_no_error (usock_channel_send_text (USOCK_CHANNEL (one), "lost", &error));
+  usock_test_no_error (usock_channel_send_text (USOCK_CHANNEL (other), "kept", &error));
+
+  usock_test_no_error (usock_dgram_forget_peer (one, &error));
+  g_assert_false (usock_channel_send_text (USOCK_CHANNEL (one), "x", &wrong));
+  assert_error_code (wrong, G_IO_ERROR_NOT_CONNECTED);
+  usock_test_wait_until (witness.n_words == 2);
+  g_assert_true (g_str_equal (witness.words->str, "data:kept send-failed")
+                 || g_str_equal (witness.words->str, "send-failed data:kept"));
+  scene_close (one);
+  scene_close (other);
+  witness_clear (&witness);
+}
+
+static void
+test_forget_inet_peer (UsockTest     *test,
+                       gconstpointer  data)
+{
+  Witness witness;
+  UsockDgram *dgram = dgram_new_bound (&witness, "127.0.0.1:0");
+  guint16 peer_port, port;
+  int peer = raw_new_inet (&peer_port);
+  int stranger = raw_new_inet (&port);
+  g_autofree char *text = g_strdup_printf ("127.0.0.1:%u", peer_port);
+  g_autoptr (GSocketAddress) address = usock_address_parse (text, NULL);
+
+  usock_test_no_error (
+      usock_channel_connect_to_address (USOCK_CHANNEL (dgram), address, &error));
+  raw_send_to_port (stranger, "unheard", dgram_get_port (dgram));
+  usock_test_no_error (usock_dgram_forget_peer (dgram, &error));
+  raw_send_to_port (stranger, "heard", dgram_get_port (dgram));
+  witness_expect (&witness, "connect data:heard");
+
+  usock_test_no_error (usock_dgram_send_to (dgram, (const guint8 *) "still", 5, text, &error));
+  raw_expect (peer, "still");
+  dgram_free (dgram, &witness);
+  close (peer);
+  close (stranger);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  usock_test_add ("/usock/dgram/unknown-family", test_unknown_family);
+  usock_test_add ("/usock/dgram/unknown-family/adopted", test_unknown_family_adopted);
+  usock_test_add ("/usock/dgram/nameless", test_nameless);
+  usock_test_add ("/usock/dgram/both-families", test_both_families);
+  usock_test_add ("/usock/dgram/one-family", test_one_family);
+  usock_test_add ("/usock/dgram/forget-peer", test_forget_peer);
+  usock_test_add ("/usock/dgram/forget-peer/full", test_forget_full_peer);
+  usock_test_add ("/usock/dgram/forget-peer/pair", test_forget_pair);
+  usock_test_add ("/usock/dgram/forget-peer/inet", test_forget_inet_peer);
+
+  return g_test_run ();
+}

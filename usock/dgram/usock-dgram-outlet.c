@@ -1,0 +1,107 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "usock-dgram-private.h"
+
+#include <errno.h>
+
+/* Once the socket is closed its own end says it all. */
+static void
+dgram_lost (UsockOutlet  *outlet,
+            UsockRoute   *base,
+            const GError *error)
+{
+  UsockDgram *self = outlet->owner;
+
+  if (!usock_channel_is_connected (USOCK_CHANNEL (self)))
+    {
+      USOCK_CHANNEL (self)->lost = TRUE;
+      return;
+    }
+
+  usock_dgram_note_failure (self, ((UsockDgramRoute *) base)->text, g_error_copy (error));
+}
+
+/* Of one message: the socket has others to send, and stays open. */
+static void
+dgram_failed (UsockOutlet *outlet,
+              UsockRoute  *base,
+              int          errnum)
+{
+  UsockMessage *message = usock_queue_peek (&base->queue, 0)->message;
+  g_autoptr (GError) error = NULL;
+
+  usock_channel_set_send_error (outlet->owner, base, errnum, usock_message_get_length (message),
+                                usock_message_get_n_fds (message), &error);
+  usock_outlet_drop_head (outlet, base, error);
+}
+
+/* A failing send empties the receive queue of a connected datagram socket, see the kernel's
+ * unix_dgram_sendmsg(). One that asks for credentials is given a name, and so may receive too. */
+static void
+dgram_protect (UsockOutlet *outlet,
+               UsockRoute  *base)
+{
+  UsockDgram *self = outlet->owner;
+
+  if (base == outlet->route && (self->stows || USOCK_CHANNEL (self)->inlet.pass_credentials))
+    usock_channel_stow (USOCK_CHANNEL (self));
+}
+
+/* The kernel forgets a peer that is gone. Another may have its path by now. */
+static gboolean
+dgram_find_peer_again (UsockDgram *self)
+{
+  const UsockName *target = USOCK_CHANNEL (self)->approach.target;
+
+  return target != NULL && usock_io_connect (USOCK_SOCKET (self)->fd, target) == 0;
+}
+
+/* What the socket has been told of an earlier message it says at the next call, whatever that is
+ * for. On this machine it says that the peer is gone once, and then that there never was one. */
+static gboolean
+dgram_repair (UsockOutlet *outlet,
+              UsockRoute  *base,
+              gsize        length,
+              gssize      *result)
+{
+  UsockDgram *self = outlet->owner;
+
+  if (*result == -EDESTADDRREQ)
+    *result = -ENOTCONN;
+  if (*result == -ENOBUFS && length > USOCK_IO_MESSAGE_MAX)
+    *result = -EMSGSIZE;
+  if (*result == -EAGAIN)
+    return usock_dgram_expand (self);
+  if (USOCK_SOCKET (self)->family != AF_UNIX || *result == -ECONNRESET)
+    return !usock_outlet_may_send_later (-*result);
+  if (*result == -EMSGSIZE)
+    return usock_io_make_room (outlet->fd, length) == 0;
+  if ((*result != -ECONNREFUSED && *result != -ENOTCONN) || base != outlet->route)
+    return FALSE;
+
+  if (USOCK_CHANNEL (self)->approach.target != NULL)
+    *result = -ECONNREFUSED;
+  return dgram_find_peer_again (self);
+}
+
+static gboolean
+dgram_fits (UsockOutlet *outlet,
+            gsize        length)
+{
+  return USOCK_SOCKET (outlet->owner)->family != AF_UNIX
+         || usock_outlet_packet_fits (outlet, length);
+}
+
+const UsockOutletFuncs usock_dgram_outlet = {
+  .each_route = usock_dgram_each_route,
+  .fits = dgram_fits,
+  .give = usock_outlet_give_packets,
+  .protect = dgram_protect,
+  .repair = dgram_repair,
+  .blocked = usock_dgram_blocked,
+  .failed = dgram_failed,
+  .lost = dgram_lost,
+};
