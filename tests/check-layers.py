@@ -34,6 +34,8 @@ ROOMS = {
     'base': ['error fork operation version'],
     'message': ['queue message-control', 'message', 'message-fd', 'message-tally control'],
     'address': ['address-service', 'address', 'address-packet'],
+    'reactor': ['reactor', 'reactor-watch', 'reactor-place', 'reactor-direct reactor-epoll',
+                'reactor-heap', 'reactor-access reactor-ready'],
     'path': ['activation path', 'path-take-over', 'path-lock', 'path-file'],
     'socket': ['poll socket-option socket-peer socket-steal', 'socket', 'connector waiter notify'],
     'stream': ['stream', 'stream-connect stream-receive'],

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "usock-test.h"
-#include "usock-reactor-private.h"
+#include "usock-reactor-parts-private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -1003,16 +1003,16 @@ test_rest (UsockTest *test, gconstpointer data)
   usock_watch_rest (&probe->watch, TRUE);
   probe->ready = 0;
   usock_watch_want_writable (&probe->watch, TRUE);
-  g_assert_false (probe->watch.resting);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_EPOLL);
   usock_test_wait_until (probe->ready & USOCK_READY_OUT);
   usock_watch_rest (&probe->watch, TRUE);
-  g_assert_false (probe->watch.resting);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_EPOLL);
   usock_watch_want_writable (&probe->watch, FALSE);
   usock_watch_rest (&probe->watch, TRUE);
-  g_assert_true (probe->watch.resting);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_RESTING);
 
   usock_watch_remove_fd (&probe->watch);
-  g_assert_false (probe->watch.resting);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_NOWHERE);
   g_assert_cmpint (usock_watch_add_fd (&probe->watch, probe->fd), ==, 0);
   probe->n_dispatched = 0;
   usock_test_wait_until (probe->n_dispatched >= 1);
@@ -1029,12 +1029,12 @@ test_rest_fails (UsockTest *test, gconstpointer data)
   usock_watch_rest (&probe->watch, TRUE);
   close (probe->fd);
   usock_watch_rest (&probe->watch, FALSE);
-  g_assert_true (probe->watch.resting);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_RESTING);
   usock_test_wait_until (probe->n_dispatched == 1);
   g_assert_cmpuint (probe->ready, ==, USOCK_READY_IN);
   g_assert_cmpint (dup3 (fd, probe->fd, O_CLOEXEC), ==, probe->fd);
   usock_watch_rest (&probe->watch, FALSE);
-  g_assert_false (probe->watch.resting);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_EPOLL);
   probe_write (probe);
   usock_test_wait_until (probe->n_dispatched == 2);
   close (fd);
@@ -1045,11 +1045,13 @@ check_time (Probe *self)
 {
   gint64 *now = self->data;
 
-  /* One turn has one time. */
+  /* A turn has one time, until foreign code has run. */
   *now = usock_reactor_get_time (self->reactor);
   while (g_get_monotonic_time () <= *now)
     ;
   g_assert_cmpint (usock_reactor_get_time (self->reactor), ==, *now);
+  usock_reactor_forget_time (self->reactor);
+  g_assert_cmpint (usock_reactor_get_time (self->reactor), >, *now);
 }
 
 /* A watch that is alone, and warm enough to be polled by the source itself. */
@@ -1070,6 +1072,49 @@ probe_new_direct (void)
     }
   self->n_dispatched = self->ready = 0;
   return self;
+}
+
+/* Keeps the context until the deadline of the probe is over, and then writes to it. */
+static gboolean
+be_slow (gpointer data)
+{
+  Probe *self = *(Probe **) data;
+
+  if (self == NULL)
+    return G_SOURCE_CONTINUE;
+
+  while (g_get_monotonic_time () <= self->watch.deadline)
+    ;
+  probe_write (self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+check_late (UsockTest *test, Probe **probe, Probe *(*new_probe) (void))
+{
+  g_autoptr (GSource) slow = g_idle_source_new ();
+
+  g_source_set_priority (slow, G_PRIORITY_DEFAULT);
+  g_source_set_callback (slow, be_slow, probe, NULL);
+  *probe = NULL;
+  g_source_attach (slow, test->context);
+  *probe = new_probe ();
+  (*probe)->ready = (*probe)->n_dispatched = 0;
+
+  usock_watch_set_deadline (&(*probe)->watch, g_get_monotonic_time () + 10 * 1000);
+  usock_watch_wake (&(*probe)->watch);
+  g_main_context_iteration (test->context, FALSE);
+  g_assert_cmpuint ((*probe)->n_dispatched, ==, 1);
+  g_assert_cmpuint ((*probe)->ready, ==, USOCK_READY_IN | USOCK_READY_DEADLINE);
+  probe_free (*probe);
+}
+
+static void
+test_direct_late (UsockTest *test, gconstpointer data)
+{
+  Probe *probe;
+
+  check_late (test, &probe, probe_new_direct);
 }
 
 /* What is left unread is told again, and what is known is not. */
@@ -1124,6 +1169,65 @@ test_direct_hangup (UsockTest *test, gconstpointer data)
   settle (test);
   g_assert_false (usock_watch_is_level (&probe->watch));
   g_assert_cmpuint (probe->n_dispatched, <=, 2);
+}
+
+/* However often it is woken from then on. */
+static void
+test_direct_never_hung_up (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (Probe) probe = probe_new ();
+
+  usock_watch_set_level (&probe->watch, TRUE);
+  probe->keep_ready = TRUE;
+  close (g_steal_fd (&probe->peer));
+  for (guint i = 0; i < 100; i++)
+    {
+      usock_watch_wake (&probe->watch);
+      settle (test);
+      g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_EPOLL);
+    }
+  g_assert_cmpuint (probe->n_dispatched, <=, 101);
+}
+
+/* It comes back with what it waits for, and is alone again only after a while. */
+static void
+test_direct_returns (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (Probe) probe = probe_new_direct ();
+
+  usock_watch_want_writable (&probe->watch, TRUE);
+  probe_free (probe_new ());
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_EPOLL);
+  usock_test_wait_until (probe->ready & USOCK_READY_OUT);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_EPOLL);
+  usock_watch_want_writable (&probe->watch, FALSE);
+  for (guint i = 0; i < 30; i++)
+    {
+      usock_watch_wake (&probe->watch);
+      settle (test);
+    }
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_DIRECT);
+}
+
+/* One that cannot come back rests, is looked after, and tries again. */
+static void
+test_direct_cannot_return (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (Probe) probe = probe_new_direct ();
+  int fd = fcntl (probe->fd, F_DUPFD_CLOEXEC, 3);
+
+  close (probe->fd);
+  usock_watch_set_level (&probe->watch, FALSE);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_RESTING);
+  g_assert_cmpuint (probe->watch.ready, ==, USOCK_READY_IN);
+  g_assert_cmpint (dup3 (fd, probe->fd, O_CLOEXEC), ==, probe->fd);
+  close (fd);
+  settle (test);
+  g_assert_cmpuint (probe->n_dispatched, ==, 1);
+  usock_watch_rest (&probe->watch, FALSE);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_EPOLL);
+  probe_write (probe);
+  usock_test_wait_until (probe->n_dispatched == 2);
 }
 
 static void
@@ -1202,6 +1306,33 @@ test_closed_behind (UsockTest *test, gconstpointer data)
   close (copy);
 }
 
+/* What epoll tells of a descriptor that was closed behind our back is not believed; what it tells
+ * of the next one is, though it is of the same watch. */
+static void
+test_ghost (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (Probe) probe = probe_new ();
+  int copy = fcntl (probe->fd, F_DUPFD_CLOEXEC, 3);
+  int peer = g_steal_fd (&probe->peer);
+  int pair[2];
+
+  close (probe->fd);
+  usock_watch_remove_fd (&probe->watch);
+  g_assert_cmpint (usock_io_send_data (peer, "x", 1), ==, 1);
+  settle (test);
+  g_assert_cmpuint (probe->n_dispatched, ==, 0);
+  g_assert_cmpuint (probe->watch.ready, ==, 0);
+
+  g_assert_cmpint (usock_io_pair (SOCK_SEQPACKET, pair), ==, 0);
+  probe->fd = pair[0];
+  probe->peer = pair[1];
+  g_assert_cmpint (usock_watch_add_fd (&probe->watch, probe->fd), ==, 0);
+  probe_write (probe);
+  usock_test_wait_until (probe->n_dispatched == 1);
+  close (peer);
+  close (copy);
+}
+
 static void
 test_time (UsockTest *test, gconstpointer data)
 {
@@ -1216,6 +1347,39 @@ test_time (UsockTest *test, gconstpointer data)
   settle (test);
   g_assert_cmpint (within, >=, before);
   g_assert_cmpint (usock_reactor_get_time (probe->reactor), >, within);
+}
+
+static void
+take_time (Probe *self)
+{
+  gint64 start = usock_reactor_get_time (self->reactor);
+
+  self->action = NULL;
+  while (g_get_monotonic_time () <= start)
+    ;
+}
+
+/* Nor is the time of the next that of a neighbour who took his. */
+static void
+test_time_of_each (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (Probe) first = probe_new_idle ();
+  g_autoptr (Probe) second = probe_new_idle ();
+
+  first->action = take_time;
+  usock_watch_wake (&first->watch);
+  usock_watch_wake (&second->watch);
+  settle (test);
+  g_assert_cmpint (second->dispatched_at, >, first->dispatched_at);
+}
+
+/* Who comes too late to a deadline is told of what came meanwhile, too. */
+static void
+test_deadline_late (UsockTest *test, gconstpointer data)
+{
+  Probe *probe;
+
+  check_late (test, &probe, probe_new);
 }
 
 static void
@@ -1291,6 +1455,10 @@ test_batches (UsockTest *test, gconstpointer data)
   /* The large one serves the next, whatever it wants. */
   g_assert_true (usock_reactor_take_batch (reactor, 100000) == large);
   usock_reactor_give_batch (reactor, large);
+
+  /* No more are kept than two, and those that came last. */
+  g_assert_cmpuint (reactor->batches->len, ==, 2);
+  g_assert_true (reactor->batches->pdata[0] == small && reactor->batches->pdata[1] == large);
   usock_reactor_unref (reactor);
 }
 
@@ -1329,6 +1497,163 @@ test_threads (UsockTest *test, gconstpointer data)
     threads[i] = g_thread_new ("reactor", reactor_thread, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     g_thread_join (threads[i]);
+}
+
+static gpointer
+get_access (gpointer reactor)
+{
+  return GINT_TO_POINTER (usock_reactor_get_access (reactor));
+}
+
+static UsockAccess
+get_access_elsewhere (UsockReactor *reactor)
+{
+  return GPOINTER_TO_INT (g_thread_join (g_thread_new ("access", get_access, reactor)));
+}
+
+static gpointer
+acquire (gpointer context)
+{
+  UsockReactor *reactor;
+
+  g_main_context_push_thread_default (context);
+  reactor = usock_reactor_acquire ();
+  g_assert_cmpint (usock_reactor_get_access (reactor), ==, USOCK_ACCESS_GRANTED);
+  g_main_context_pop_thread_default (context);
+  g_assert_cmpint (usock_reactor_get_access (reactor), ==, USOCK_ACCESS_GRANTED);
+  return reactor;
+}
+
+/* It is whose the context is; while that is nobody's, the maker's; and if that thread is gone, it is
+ * for the first who comes, and then nobody else's. */
+static void
+test_access (UsockTest *test, gconstpointer data)
+{
+  GMainContext *context = g_main_context_new ();
+  UsockReactor *reactor = g_thread_join (g_thread_new ("make", acquire, context));
+  pid_t pid;
+
+  g_assert_cmpint (usock_reactor_get_access (reactor), ==, USOCK_ACCESS_GRANTED);
+  g_assert_cmpint (get_access_elsewhere (reactor), ==, USOCK_ACCESS_ELSEWHERE);
+  g_assert_cmpint (usock_reactor_get_access (reactor), ==, USOCK_ACCESS_GRANTED);
+  g_main_context_unref (context);
+  g_assert_cmpint (usock_reactor_get_access (reactor), ==, USOCK_ACCESS_GONE);
+  g_assert_cmpint (get_access_elsewhere (reactor), ==, USOCK_ACCESS_GONE);
+  usock_reactor_unref (reactor);
+
+  reactor = usock_reactor_acquire ();
+  pid = fork ();
+  if (pid == 0)
+    _exit (usock_reactor_get_access (reactor) != USOCK_ACCESS_INHERITED);
+  assert_child (pid);
+  usock_reactor_unref (reactor);
+}
+
+static gpointer
+iterate_once (gpointer context)
+{
+  g_main_context_iteration (context, FALSE);
+  return NULL;
+}
+
+/* Whoever runs the context takes it over, and the maker has it back when nobody does any more. */
+static void
+test_access_of_runner (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  UsockReactor *reactor;
+
+  g_main_context_push_thread_default (context);
+  reactor = usock_reactor_acquire ();
+  g_main_context_pop_thread_default (context);
+  g_thread_join (g_thread_new ("run", iterate_once, context));
+  g_assert_true (reactor->owner != usock_reactor_this_thread ());
+  g_assert_cmpint (usock_reactor_get_access (reactor), ==, USOCK_ACCESS_GRANTED);
+  g_assert_true (reactor->owner == usock_reactor_this_thread ());
+  usock_reactor_unref (reactor);
+}
+
+static gpointer
+release (gpointer reactor)
+{
+  usock_reactor_unref (reactor);
+  return NULL;
+}
+
+/* Another thread that was the last leaves the rest to who runs the context; unless somebody asks
+ * for the reactor again before that. */
+static void
+test_released_elsewhere (UsockTest *test, gconstpointer data)
+{
+  UsockReactor *reactor = usock_reactor_acquire ();
+
+  g_thread_join (g_thread_new ("release", release, reactor));
+  g_assert_true (usock_reactor_acquire () == reactor);
+  settle (test);
+  g_assert_true (usock_reactor_is_usable (reactor));
+
+  usock_reactor_ref (reactor);
+  g_thread_join (g_thread_new ("release", release, reactor));
+  g_thread_join (g_thread_new ("release", release, reactor));
+  settle (test);
+  reactor = usock_reactor_acquire ();
+  g_assert_cmpuint (reactor->ref_count, ==, 2);
+  usock_reactor_unref (reactor);
+}
+
+static guint n_polls;
+
+static gint
+count_polls (GPollFD *fds, guint n_fds, gint timeout)
+{
+  n_polls++;
+  return g_poll (fds, n_fds, timeout);
+}
+
+static gboolean
+set_flag (gpointer flag)
+{
+  *(gboolean *) flag = TRUE;
+  return G_SOURCE_REMOVE;
+}
+
+/* The loop of a forked child sleeps, whatever its parent's sockets have to tell. */
+static void
+check_child_sleeps (UsockTest *test)
+{
+  g_autoptr (GSource) alarm_clock = g_timeout_source_new (200);
+  gboolean over = FALSE;
+
+  g_source_set_callback (alarm_clock, set_flag, &over, NULL);
+  g_source_attach (alarm_clock, test->context);
+  g_main_context_set_poll_func (test->context, count_polls);
+  n_polls = 0;
+  while (!over)
+    g_main_context_iteration (test->context, TRUE);
+  _exit (n_polls > 20);
+}
+
+static void
+test_fork_sleeps (UsockTest *test, gconstpointer data)
+{
+  for (guint kind = 0; kind < 3; kind++)
+    {
+      g_autoptr (Probe) probe = kind == 2 ? probe_new_direct () : probe_new ();
+      pid_t pid;
+
+      probe_write (probe);
+      usock_watch_set_deadline (&probe->watch, g_get_monotonic_time ());
+      usock_watch_interrupt (&probe->watch);
+      pid = fork ();
+      if (pid == 0)
+        {
+          if (kind == 1)
+            probe_free (g_steal_pointer (&probe));
+          check_child_sleeps (test);
+        }
+      assert_child (pid);
+      usock_test_wait_until (probe->ready & USOCK_READY_IN);
+    }
 }
 
 int
@@ -1374,6 +1699,17 @@ main (int argc, char **argv)
   usock_test_add ("/usock/reactor/direct-leaves", test_direct_leaves);
   usock_test_add ("/usock/reactor/direct-fork", test_direct_fork);
   usock_test_add ("/usock/reactor/closed-behind", test_closed_behind);
+  usock_test_add ("/usock/reactor/direct-never-hung-up", test_direct_never_hung_up);
+  usock_test_add ("/usock/reactor/direct-returns", test_direct_returns);
+  usock_test_add ("/usock/reactor/direct-cannot-return", test_direct_cannot_return);
+  usock_test_add ("/usock/reactor/direct-late", test_direct_late);
+  usock_test_add ("/usock/reactor/deadline-late", test_deadline_late);
+  usock_test_add ("/usock/reactor/ghost", test_ghost);
+  usock_test_add ("/usock/reactor/time-of-each", test_time_of_each);
+  usock_test_add ("/usock/reactor/access", test_access);
+  usock_test_add ("/usock/reactor/access-of-runner", test_access_of_runner);
+  usock_test_add ("/usock/reactor/released-elsewhere", test_released_elsewhere);
+  usock_test_add ("/usock/reactor/fork-sleeps", test_fork_sleeps);
   usock_test_add ("/usock/reactor/time", test_time);
   usock_test_add ("/usock/reactor/run-until-idle", test_run_until_idle);
   usock_test_add ("/usock/reactor/call-later", test_call_later);

@@ -57,6 +57,15 @@ typedef struct
   void (*orphaned) (UsockWatch *watch);
 } UsockWatchFuncs;
 
+/* Where the descriptor of a watch is polled. */
+typedef enum
+{
+  USOCK_PLACE_NOWHERE, /* there is none */
+  USOCK_PLACE_EPOLL,
+  USOCK_PLACE_RESTING, /* nowhere for now: its watch is woken anyhow */
+  USOCK_PLACE_DIRECT,  /* by the source itself */
+} UsockPlace;
+
 /* Embedded in its owner, and touched by nobody else but for `ready`. */
 struct _UsockWatch
 {
@@ -64,12 +73,11 @@ struct _UsockWatch
   UsockReactor *reactor;
   guint ready;
 
-  int fd; /* -1 while not in the epoll */
-  gboolean attached;
+  int fd;
+  UsockPlace place;
   gboolean writable_wanted;
-  gboolean resting; /* has an fd, and is out of the epoll for now */
-  gboolean level;
-  guint n_alone;
+  gboolean level; /* may be polled directly */
+  gboolean attached;
   gboolean interrupted;
   gint64 deadline; /* -1: none */
   guint heap_index;
@@ -113,6 +121,7 @@ void          usock_watch_set_deadline    (UsockWatch            *watch,
 void          usock_watch_interrupt       (UsockWatch            *watch);
 
 gint64        usock_reactor_get_time      (UsockReactor          *self);
+void          usock_reactor_forget_time   (UsockReactor          *self);
 void          usock_reactor_hold          (UsockReactor          *self,
                                            int                    change);
 guint         usock_reactor_count_held    (GMainContext          *context);

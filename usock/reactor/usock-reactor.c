@@ -3,22 +3,12 @@
 
 #include "config.h"
 
-#include "usock-reactor-watch-private.h"
+#include "usock-reactor-parts-private.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <sys/epoll.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "usock-fork-private.h"
-
-/* How many unwanted watches one turn looks at, and how soon the next are due if there are more. */
-#define SAMPLE_LIMIT 64
+/* How soon unwanted watches are looked at that one turn did not come to. */
 #define SAMPLE_INTERVAL_MS 20
-
-/* Events of one epoll_wait(); what is left comes in the next turn. */
-#define EVENT_LIMIT 128
 
 typedef struct
 {
@@ -26,7 +16,6 @@ typedef struct
   UsockReactor *reactor;
 } ReactorSource;
 
-GMutex usock_reactors_lock;
 static GHashTable *reactors; /* GMainContext → UsockReactor, neither referenced */
 
 static void
@@ -65,55 +54,47 @@ reactors_remove (UsockReactor *self)
     g_hash_table_remove (reactors, self->context);
 }
 
-static gsize
-this_thread (void)
-{
-  return (gsize) pthread_self ();
-}
-
-static pid_t
-current_tid (void)
-{
-  return (pid_t) syscall (SYS_gettid);
-}
-
-static void
-reactor_sample (UsockReactor *self)
-{
-  guint n = MIN (self->sampled.length, SAMPLE_LIMIT);
-
-  while (n-- > 0)
-    {
-      GList *link = g_queue_pop_head_link (&self->sampled);
-      UsockWatch *watch = link->data;
-
-      if (watch->funcs->wanted (watch))
-        {
-          link->data = NULL;
-          usock_reactor_queue (watch);
-        }
-      else
-        g_queue_push_tail_link (&self->sampled, link);
-    }
-}
-
-/* Once for each frame: from then on the nested dispatch says itself whether there is more. */
-static void
-reactor_resume_frames (UsockReactor *self)
-{
-  for (UsockFrame *frame = self->frames; frame != NULL; frame = frame->outer)
-    if (frame->watch != NULL)
-      usock_reactor_queue (g_steal_pointer (&frame->watch));
-}
-
 /* In a forked child, where the epoll is the parent's. Each change wakes the context, so it is made
  * once. */
 static void
 reactor_stop_polling (UsockReactor *self)
 {
-  usock_reactor_forget_direct (self);
-  if (self->poll_tag != NULL)
-    g_source_remove_unix_fd (self->source, g_steal_pointer (&self->poll_tag));
+  if (self->epoll_tag == NULL)
+    return;
+
+  if (self->direct.watch != NULL)
+    usock_reactor_move (self->direct.watch, USOCK_PLACE_RESTING);
+  g_source_remove_unix_fd (self->source, g_steal_pointer (&self->epoll_tag));
+}
+
+/* What is polled directly goes back to the epoll when it has hung up. */
+static void
+reactor_prepare_polling (UsockReactor *self)
+{
+  UsockWatch *watch = self->direct.watch;
+
+  if (watch == NULL)
+    return;
+  if (watch->ready & USOCK_READY_HANGUP)
+    usock_reactor_move_or_retry (watch, USOCK_PLACE_EPOLL);
+  else
+    usock_direct_update (self);
+}
+
+/* In ms, -1 for ever. */
+static int
+reactor_get_timeout (UsockReactor *self,
+                     gint64        now)
+{
+  gint64 deadline = usock_reactor_get_deadline (self);
+  int timeout = -1;
+
+  if (deadline != G_MAXINT64)
+    timeout = (int) CLAMP ((deadline - now + 999) / 1000, 0, G_MAXINT);
+  if (self->sampled.length > USOCK_REACTOR_SAMPLE_LIMIT)
+    timeout = timeout == -1 ? SAMPLE_INTERVAL_MS : MIN (timeout, SAMPLE_INTERVAL_MS);
+
+  return timeout;
 }
 
 static gboolean
@@ -130,29 +111,20 @@ reactor_prepare (GSource *source,
     }
 
   /* Who is about to poll for the context runs it. */
-  if (g_atomic_pointer_get (&self->owner) != this_thread ())
-    g_atomic_pointer_set (&self->owner, this_thread ());
+  if (g_atomic_pointer_get (&self->owner) != usock_reactor_this_thread ())
+    g_atomic_pointer_set (&self->owner, usock_reactor_this_thread ());
 
-  if (self->direct != NULL)
-    usock_reactor_prepare_direct (self);
-  reactor_resume_frames (self);
+  reactor_prepare_polling (self);
+  usock_reactor_resume_frames (self);
   if (self->sampled.length > 0)
-    reactor_sample (self);
+    usock_reactor_sample (self);
   if (self->ready.length > 0)
     {
       *timeout = 0;
       return TRUE;
     }
 
-  if (self->heap->len > 0)
-    {
-      gint64 left = usock_reactor_get_first (self)->deadline - g_source_get_time (source);
-
-      *timeout = CLAMP ((left + 999) / 1000, 0, G_MAXINT);
-    }
-  if (self->sampled.length > SAMPLE_LIMIT)
-    *timeout = *timeout == -1 ? SAMPLE_INTERVAL_MS : MIN (*timeout, SAMPLE_INTERVAL_MS);
-
+  *timeout = reactor_get_timeout (self, g_source_get_time (source));
   return FALSE;
 }
 
@@ -164,51 +136,30 @@ reactor_check (GSource *source)
   if (!usock_reactor_is_usable (self))
     return FALSE;
 
-  return self->ready.length > 0 || g_source_query_unix_fd (source, self->poll_tag) != 0
-         || (self->direct != NULL && g_source_query_unix_fd (source, self->direct_tag) != 0)
-         || (self->heap->len > 0 && usock_reactor_get_first (self)->deadline <= g_source_get_time (source));
+  return self->ready.length > 0 || g_source_query_unix_fd (source, self->epoll_tag) != 0
+         || (self->direct.watch != NULL && g_source_query_unix_fd (source, self->direct.tag) != 0)
+         || (self->heap->len > 0 && usock_reactor_get_deadline (self) <= g_source_get_time (source));
 }
 
+/* A deadline is told together with what the kernel has by now: the process may have been stopped
+ * since the context polled, or another source may have taken its time, and what came meanwhile came
+ * before the deadline as far as anybody can tell. */
 static void
-reactor_collect_events (UsockReactor *self)
+reactor_collect (UsockReactor *self)
 {
-  struct epoll_event events[EVENT_LIMIT];
-  int n = epoll_wait (self->epoll_fd, events, EVENT_LIMIT, 0);
+  gint64 now = self->heap->len > 0 ? g_get_monotonic_time () : 0;
+  gboolean due = usock_reactor_get_deadline (self) <= now;
 
-  for (int i = 0; i < n; i++)
-    {
-      UsockWatch *watch = events[i].data.ptr;
-
-      if (self->ghosts != NULL && g_hash_table_contains (self->ghosts, watch))
-        continue;
-      if (events[i].events & EPOLLIN)
-        watch->ready |= USOCK_READY_IN;
-      if (events[i].events & EPOLLPRI)
-        watch->ready |= USOCK_READY_URGENT | USOCK_READY_IN;
-      if (events[i].events & EPOLLOUT)
-        watch->ready |= USOCK_READY_OUT;
-      if (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-        watch->ready |= USOCK_READY_HANGUP | USOCK_READY_IN;
-      usock_reactor_queue (watch);
-    }
-}
-
-static void
-reactor_collect_deadlines (UsockReactor *self,
-                           gint64        now)
-{
-  while (self->heap->len > 0 && usock_reactor_get_first (self)->deadline <= now)
-    {
-      UsockWatch *watch = usock_reactor_get_first (self);
-
-      usock_watch_set_deadline (watch, -1);
-      watch->ready |= USOCK_READY_DEADLINE;
-      usock_reactor_queue (watch);
-    }
+  if (self->direct.watch != NULL)
+    usock_direct_collect (self, due);
+  else if (due || g_source_query_unix_fd (self->source, self->epoll_tag) != 0)
+    usock_epoll_collect (self);
+  if (due)
+    usock_reactor_collect_deadlines (self, now);
 }
 
 /* Returns whether another thread was the last that used the reactor: it could not destroy the
- * source, which this thread runs, and no more is asked for by that context's name. */
+ * source, which this thread runs. From here on the context has no reactor. */
 static gboolean
 reactor_collect_interrupts (UsockReactor *self)
 {
@@ -234,19 +185,6 @@ reactor_collect_interrupts (UsockReactor *self)
   return left;
 }
 
-static void
-reactor_dispatch_first (UsockReactor *self)
-{
-  UsockFrame frame = { self->frames, self->ready.head->data };
-
-  usock_reactor_unqueue (frame.watch);
-  self->frames = &frame;
-  frame.watch->funcs->dispatch (frame.watch);
-  self->frames = frame.outer;
-  if (frame.watch != NULL)
-    usock_reactor_promote (frame.watch);
-}
-
 /* What is queued while this runs waits for the next turn, so that other sources get theirs. */
 static gboolean
 reactor_dispatch (GSource     *source,
@@ -255,7 +193,6 @@ reactor_dispatch (GSource     *source,
 {
   UsockReactor *self = ((ReactorSource *) source)->reactor;
   gboolean left = FALSE;
-  guint n;
 
   /* Another source may have forked after this one was found ready. */
   if (!usock_reactor_is_usable (self))
@@ -264,18 +201,20 @@ reactor_dispatch (GSource     *source,
       return G_SOURCE_CONTINUE;
     }
 
-  if (self->direct != NULL)
-    usock_reactor_collect_direct (self);
-  else if (g_source_query_unix_fd (source, self->poll_tag) != 0)
-    reactor_collect_events (self);
-  if (self->heap->len > 0)
-    reactor_collect_deadlines (self, g_source_get_time (source));
+  reactor_collect (self);
   if (g_source_get_ready_time (source) != -1)
     left = reactor_collect_interrupts (self);
 
-  n = self->ready.length;
-  while (n-- > 0 && self->ready.length > 0 && usock_reactor_is_usable (self))
-    reactor_dispatch_first (self);
+  for (guint n = self->ready.length; n > 0; n--)
+    {
+      UsockWatch *watch;
+
+      if (self->ready.length == 0 || !usock_reactor_is_usable (self))
+        break;
+      watch = usock_reactor_dispatch_first (self);
+      if (watch != NULL)
+        usock_reactor_consider (watch);
+    }
 
   return left ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
 }
@@ -324,11 +263,23 @@ reactor_source_callback (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+static void
+reactor_add_source (UsockReactor *self)
+{
+  self->source = g_source_new (&reactor_source_funcs, sizeof (ReactorSource));
+  ((ReactorSource *) self->source)->reactor = self;
+  self->epoll_tag = g_source_add_unix_fd (self->source, self->epoll_fd, G_IO_IN);
+  g_source_set_can_recurse (self->source, TRUE);
+  g_source_set_static_name (self->source, "usock");
+  g_source_set_callback (self->source, reactor_source_callback, self, reactor_source_destroyed);
+  g_source_attach (self->source, self->context);
+}
+
 static UsockReactor *
 reactor_new (GMainContext *context)
 {
   UsockReactor *self;
-  int epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
+  int epoll_fd = usock_epoll_new ();
 
   if (epoll_fd == -1)
     return NULL;
@@ -336,20 +287,12 @@ reactor_new (GMainContext *context)
   self = g_new0 (UsockReactor, 1);
   self->ref_count = 2; /* the caller's, and the source's */
   self->generation = usock_fork_get_generation ();
-  self->owner = self->maker = this_thread ();
-  self->maker_tid = current_tid ();
   self->context = context;
   self->epoll_fd = epoll_fd;
   self->heap = g_ptr_array_new ();
   self->batches = g_ptr_array_new_with_free_func ((GDestroyNotify) usock_io_batch_free);
-
-  self->source = g_source_new (&reactor_source_funcs, sizeof (ReactorSource));
-  ((ReactorSource *) self->source)->reactor = self;
-  self->poll_tag = g_source_add_unix_fd (self->source, epoll_fd, G_IO_IN);
-  g_source_set_can_recurse (self->source, TRUE);
-  g_source_set_static_name (self->source, "usock");
-  g_source_set_callback (self->source, reactor_source_callback, self, reactor_source_destroyed);
-  g_source_attach (self->source, context);
+  usock_reactor_make_mine (self);
+  reactor_add_source (self);
 
   return self;
 }
@@ -408,62 +351,6 @@ reactor_free (UsockReactor *self)
   g_free (self);
 }
 
-static gboolean
-thread_is_gone (pid_t tid)
-{
-  return syscall (SYS_tgkill, getpid (), tid, 0) == -1 && errno == ESRCH;
-}
-
-/* Under the lock. Where nobody runs the context, the reactor is its maker's, and if that thread is
- * gone, whoever comes first. */
-static UsockAccess
-reactor_find_access (UsockReactor *self)
-{
-  if (self->source == NULL)
-    return USOCK_ACCESS_GONE;
-
-  if (!g_main_context_is_owner (self->context))
-    {
-      if (self->maker != this_thread () && !thread_is_gone (self->maker_tid))
-        return USOCK_ACCESS_ELSEWHERE;
-      if (!g_main_context_acquire (self->context))
-        return USOCK_ACCESS_ELSEWHERE;
-      g_main_context_release (self->context);
-      self->maker = this_thread ();
-      self->maker_tid = current_tid ();
-    }
-
-  g_atomic_pointer_set (&self->owner, this_thread ());
-  return USOCK_ACCESS_GRANTED;
-}
-
-static UsockAccess
-reactor_get_access_locked (UsockReactor *self)
-{
-  if (usock_reactor_is_inherited (self))
-    return USOCK_ACCESS_INHERITED;
-  if (g_atomic_pointer_get (&self->owner) == this_thread ())
-    return self->source != NULL ? USOCK_ACCESS_GRANTED : USOCK_ACCESS_GONE;
-
-  return reactor_find_access (self);
-}
-
-/* Costs a comparison in the thread that ran the context last. */
-UsockAccess
-usock_reactor_get_access (UsockReactor *self)
-{
-  UsockAccess access;
-
-  if (G_LIKELY (g_atomic_pointer_get (&self->owner) == this_thread ()
-                && usock_reactor_is_usable (self)))
-    return USOCK_ACCESS_GRANTED;
-
-  g_mutex_lock (&usock_reactors_lock);
-  access = reactor_get_access_locked (self);
-  g_mutex_unlock (&usock_reactors_lock);
-  return access;
-}
-
 /* Under the lock, when nobody but the source is left. Returns the source if it is to be destroyed;
  * in another thread than its own it could be in use right now, and is left to that thread. */
 static GSource *
@@ -472,7 +359,7 @@ reactor_retire (UsockReactor *self)
   if (self->source == NULL)
     return NULL;
 
-  if (reactor_get_access_locked (self) == USOCK_ACCESS_ELSEWHERE)
+  if (usock_reactor_find_access (self) == USOCK_ACCESS_ELSEWHERE)
     {
       g_source_set_ready_time (self->source, 0);
       return NULL;
@@ -505,28 +392,24 @@ usock_reactor_unref (UsockReactor *self)
     }
 }
 
-/* Whether the context still lives, and this process made the reactor. */
-gboolean
-usock_reactor_is_usable (UsockReactor *self)
-{
-  return self->source != NULL && self->generation == usock_fork_get_generation ();
-}
-
-/* Whether it is the parent's, and this process a forked child. */
-gboolean
-usock_reactor_is_inherited (UsockReactor *self)
-{
-  return self->generation != usock_fork_get_generation ();
-}
-
-/* The time of this turn, without a system call where the context has it already. */
+/* The time at which what is dispatched right now is judged, without a system call where it was
+ * asked for already. */
 gint64
 usock_reactor_get_time (UsockReactor *self)
 {
-  if (self->source != NULL && g_main_current_source () == self->source)
-    return g_source_get_time (self->source);
+  if (self->frames == NULL)
+    return g_get_monotonic_time ();
+  if (self->time == 0)
+    self->time = g_get_monotonic_time ();
 
-  return g_get_monotonic_time ();
+  return self->time;
+}
+
+/* After foreign code has run, which may have taken any time. */
+void
+usock_reactor_forget_time (UsockReactor *self)
+{
+  self->time = 0;
 }
 
 void
