@@ -795,10 +795,11 @@ test_refuse_fds (UsockTest *test, gconstpointer data)
   UsockIoBatch *batch = usock_io_batch_new (100);
   UsockIoControl control;
   gssize result;
+  int refused = usock_io_refuse_fds (test->pair[0], TRUE);
 
-  g_assert_cmpint (usock_io_refuse_fds (test->pair[0], TRUE), ==, 0);
+  g_assert_cmpint (refused, >=, 0);
   result = usock_io_send (test->pair[1], &outgoing);
-  g_assert_true (result == -EPERM || result == 1);
+  g_assert_cmpint (result, ==, refused ? -EPERM : 1);
   if (result == 1)
     {
       g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 2, FALSE), ==, 1);
@@ -1016,12 +1017,12 @@ test_half_close (UsockTest *test, gconstpointer data)
   send_text (test->pair[1], "x");
 }
 
-/* A TCP socket whose close() blocks until the lingering time is over. */
+/* A TCP socket whose close() blocks for so long that who waits for it is found out. */
 static int
 make_lingering (int *peer)
 {
   struct sockaddr_in address = { AF_INET, 0, { htonl (INADDR_LOOPBACK) } };
-  struct linger linger = { 1, 3 };
+  struct linger linger = { 1, 30000 };
   socklen_t length = sizeof address;
   int listener = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -1040,6 +1041,18 @@ make_lingering (int *peer)
   return fd;
 }
 
+/* One that stands in the queue of @fd, as its only copy. */
+static int
+queue_lingering (int sender)
+{
+  int peer;
+  int lingering = make_lingering (&peer);
+
+  send_fds (sender, "x", lingering, 1);
+  close (lingering);
+  return peer;
+}
+
 static void
 wait_for_hangup (int fd)
 {
@@ -1048,6 +1061,7 @@ wait_for_hangup (int fd)
   g_assert_cmpint (poll (&hangup, 1, 10000), ==, 1);
 }
 
+/* That it lingers is forgotten, so that it need not be waited for: the peer is told at once. */
 static void
 test_close_lingering (UsockTest *test, gconstpointer data)
 {
@@ -1055,22 +1069,17 @@ test_close_lingering (UsockTest *test, gconstpointer data)
   UsockIoControl control;
   UsockIoPacket packet;
   char byte;
-  int peer;
-  int lingering = make_lingering (&peer);
-  gint64 began;
+  int peer = queue_lingering (test->pair[1]);
+  g_autoptr (UsockTally) owner = usock_tally_new (NULL, NULL);
 
-  send_fds (test->pair[1], "x", lingering, 1);
   g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 2, FALSE), ==, 1);
   usock_io_batch_get (batch, 0, &packet);
   g_assert_true (packet.has_control);
   usock_io_batch_get_control (batch, 0, &control);
   g_assert_cmpuint (control.n_fds, ==, 1);
-  /* From here on the copy that came is the only one. */
-  close (lingering);
 
-  began = g_get_monotonic_time ();
-  usock_io_close_foreign (control.fds[0]);
-  g_assert_cmpint (g_get_monotonic_time () - began, <, G_USEC_PER_SEC);
+  usock_io_close_foreign (control.fds[0], owner);
+  usock_test_spin_until (usock_tally_get_closing (owner) == 0);
 
   while (recv (peer, &byte, 1, MSG_DONTWAIT) > 0)
     ;
@@ -1082,37 +1091,19 @@ test_close_lingering (UsockTest *test, gconstpointer data)
 static void
 test_close_hidden_lingering (UsockTest *test, gconstpointer data)
 {
+  g_autoptr (UsockTally) owner = usock_tally_new (NULL, NULL);
   int pair[2];
   int peer;
-  int lingering = make_lingering (&peer);
-  gint64 began;
 
   g_assert_cmpint (usock_io_pair (SOCK_SEQPACKET, pair), ==, 0);
-  send_fds (pair[1], "x", lingering, 1);
-  close (lingering);
+  peer = queue_lingering (pair[1]);
 
-  began = g_get_monotonic_time ();
-  usock_io_close_foreign (pair[0]);
-  g_assert_cmpint (g_get_monotonic_time () - began, <, G_USEC_PER_SEC);
+  usock_io_close_foreign (pair[0], owner);
+  wait_for_hangup (pair[1]);
+  g_assert_cmpuint (usock_tally_get_closing (owner), ==, 1);
   close (peer);
   close (pair[1]);
-}
-
-/* It stands in the queue of a socket of ours. */
-static void
-test_close_guarded (UsockTest *test, gconstpointer data)
-{
-  int peer;
-  int lingering = make_lingering (&peer);
-  gint64 began;
-
-  send_fds (test->pair[1], "x", lingering, 1);
-  close (lingering);
-
-  began = g_get_monotonic_time ();
-  usock_io_close_guarded (usock_test_take (test, 0), FALSE);
-  g_assert_cmpint (g_get_monotonic_time () - began, <, G_USEC_PER_SEC);
-  close (peer);
+  usock_test_spin_until (usock_tally_get_closing (owner) == 0);
 }
 
 static void
@@ -1122,22 +1113,193 @@ test_close_kinds (UsockTest *test, gconstpointer data)
   int pipes[2], fds[2];
 
   g_assert_cmpint (pipe2 (pipes, O_CLOEXEC), ==, 0);
-  usock_io_close_foreign (pipes[1]);
+  usock_io_close_foreign (pipes[1], NULL);
   wait_for_hangup (pipes[0]);
-  usock_io_close_foreign (pipes[0]);
+  usock_io_close_foreign (pipes[0], NULL);
   g_assert_cmpint (usock_io_pair (SOCK_STREAM, fds), ==, 0);
-  usock_io_close_foreign (fds[1]);
+  usock_io_close_foreign (fds[1], NULL);
   wait_for_hangup (fds[0]);
-  usock_io_close_foreign (fds[0]);
+  usock_io_close_foreign (fds[0], NULL);
 
-  usock_io_close_foreign (open (path, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
-  usock_io_close_foreign (open (path, O_PATH | O_CLOEXEC));
-  usock_io_close_foreign (open (test->directory, O_RDONLY | O_CLOEXEC));
-  usock_io_close_foreign (open_null ());
+  usock_io_close_foreign (open (path, O_CREAT | O_RDWR | O_CLOEXEC, 0600), NULL);
+  usock_io_close_foreign (open (path, O_PATH | O_CLOEXEC), NULL);
+  usock_io_close_foreign (open (test->directory, O_RDONLY | O_CLOEXEC), NULL);
+  usock_io_close_foreign (open_null (), NULL);
   /* That none of them is left is checked at the end of each test. */
 }
 
-/* The thread that closes is not there after a fork. */
+static guint
+count_threads (void)
+{
+  g_autoptr (GDir) directory = g_dir_open ("/proc/self/task", 0, NULL);
+  guint n = 0;
+
+  while (g_dir_read_name (directory) != NULL)
+    n++;
+  return n;
+}
+
+/* Whether closing @fd needs a thread. A forked child has none that somebody else needed. */
+static gboolean
+close_needs_thread (int fd)
+{
+  pid_t pid = fork ();
+  int status;
+
+  if (pid == 0)
+    {
+      usock_io_close (fd);
+      kill (getpid (), count_threads () == 1 ? SIGKILL : SIGTERM);
+    }
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_true (WIFSIGNALED (status));
+  return WTERMSIG (status) != SIGKILL;
+}
+
+/* The common case on Linux from 6.16 on. */
+static void
+test_close_refusing (UsockTest *test, gconstpointer data)
+{
+  char byte;
+
+  g_assert_true (close_needs_thread (test->pair[0]));
+  if (usock_io_refuse_fds (test->pair[0], TRUE) == FALSE)
+    {
+      g_test_skip ("This kernel cannot refuse descriptors");
+      return;
+    }
+
+  g_assert_false (close_needs_thread (test->pair[0]));
+  send_text (test->pair[1], "x");
+  g_assert_true (close_needs_thread (test->pair[0]));
+  g_assert_cmpint (recv (test->pair[0], &byte, 1, 0), ==, 1);
+  g_assert_false (close_needs_thread (test->pair[0]));
+  g_assert_cmpint (usock_io_refuse_fds (test->pair[0], FALSE), ==, FALSE);
+  g_assert_true (close_needs_thread (test->pair[0]));
+}
+
+/* Nobody is left who could send anything. */
+static void
+test_close_at_end (UsockTest *test, gconstpointer data)
+{
+  const int types[] = { SOCK_SEQPACKET, SOCK_STREAM };
+  char byte;
+
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    {
+      int pair[2];
+
+      g_assert_cmpint (usock_io_pair (types[i], pair), ==, 0);
+      g_assert_cmpint (usock_io_set_markers (pair[0]), ==, 0);
+      send_text (pair[1], "x");
+      g_assert_cmpint (shutdown (pair[1], SHUT_WR), ==, 0);
+      g_assert_true (close_needs_thread (pair[0]));
+      g_assert_cmpint (recv (pair[0], &byte, 1, 0), ==, 1);
+      g_assert_false (close_needs_thread (pair[0]));
+      close (pair[0]);
+      close (pair[1]);
+    }
+}
+
+/* An empty message, which without a marker looks like the end, may have descriptors, and so may
+ * what comes behind it. */
+static void
+test_close_empty_message (UsockTest *test, gconstpointer data)
+{
+  g_assert_cmpint (send (test->pair[1], "", 0, 0), ==, 0);
+  g_assert_true (close_needs_thread (test->pair[0]));
+  g_assert_cmpint (usock_io_set_markers (test->pair[0]), ==, 0);
+  g_assert_true (close_needs_thread (test->pair[0]));
+}
+
+/* A byte out of band is not seen by who reads, and may have descriptors all the same. */
+static void
+test_close_out_of_band (UsockTest *test, gconstpointer data)
+{
+  int pair[2];
+
+  g_assert_cmpint (usock_io_pair (SOCK_STREAM, pair), ==, 0);
+  if (send (pair[1], "!", 1, MSG_OOB) == 1)
+    {
+      g_assert_cmpint (shutdown (pair[1], SHUT_WR), ==, 0);
+      g_assert_true (close_needs_thread (pair[0]));
+    }
+  else
+    g_test_skip ("This kernel has no out-of-band data here");
+  close (pair[0]);
+  close (pair[1]);
+}
+
+/* It waits for its reader, not for who closes; and that would take it. */
+static void
+test_close_with_reset (UsockTest *test, gconstpointer data)
+{
+  char byte;
+
+  send_text (test->pair[0], "unread");
+  close (usock_test_take (test, 1));
+  g_assert_true (close_needs_thread (test->pair[0]));
+  g_assert_cmpint (recv (test->pair[0], &byte, 1, 0), ==, -1);
+  g_assert_cmpint (errno, ==, ECONNRESET);
+}
+
+static void
+test_close_network (UsockTest *test, gconstpointer data)
+{
+  const struct linger none = { 0, 0 }, abort = { 1, 0 };
+  int peer;
+  int fd = make_lingering (&peer);
+
+  g_assert_true (close_needs_thread (fd));
+  g_assert_cmpint (setsockopt (fd, SOL_SOCKET, SO_LINGER, &abort, sizeof abort), ==, 0);
+  g_assert_false (close_needs_thread (fd));
+  g_assert_cmpint (setsockopt (fd, SOL_SOCKET, SO_LINGER, &none, sizeof none), ==, 0);
+  g_assert_false (close_needs_thread (fd));
+  close (fd);
+  close (peer);
+}
+
+static void
+test_close_listener (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "listener");
+  g_autoptr (UsockName) name = name_new (path);
+  int listener = usock_io_socket (AF_UNIX, SOCK_SEQPACKET, 0);
+  int client = usock_io_socket (AF_UNIX, SOCK_SEQPACKET, 0);
+  int peer;
+
+  g_assert_cmpint (usock_io_bind (listener, name), ==, 0);
+  g_assert_cmpint (usock_io_listen (listener, 4), ==, 0);
+  g_assert_true (close_needs_thread (listener));
+  g_assert_cmpint (usock_io_connect (client, name), ==, 0);
+  peer = queue_lingering (client);
+
+  usock_io_close (listener);
+  wait_for_hangup (client);
+  close (client);
+  close (peer);
+}
+
+/* Lingering sockets stand in the queue of ours, of each kind. */
+static void
+test_close_never_waits (UsockTest *test, gconstpointer data)
+{
+  const int types[] = { SOCK_SEQPACKET, SOCK_STREAM, SOCK_DGRAM };
+
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    {
+      int pair[2];
+      int peer;
+
+      g_assert_cmpint (usock_io_pair (types[i], pair), ==, 0);
+      peer = queue_lingering (pair[1]);
+      usock_io_close (pair[0]);
+      close (pair[1]);
+      close (peer);
+    }
+}
+
+/* The threads that close are not there after a fork. */
 static void
 test_close_in_child (UsockTest *test, gconstpointer data)
 {
@@ -1146,7 +1308,7 @@ test_close_in_child (UsockTest *test, gconstpointer data)
   int status;
 
   g_assert_cmpint (usock_io_pair (SOCK_STREAM, fds), ==, 0);
-  usock_io_close_foreign (dup (fds[0]));
+  usock_io_close_foreign (dup (fds[0]), NULL);
 
   pid = fork ();
   if (pid == 0)
@@ -1155,7 +1317,7 @@ test_close_in_child (UsockTest *test, gconstpointer data)
       int pair[2];
 
       usock_io_pair (SOCK_STREAM, pair);
-      usock_io_close_foreign (pair[1]);
+      usock_io_close_foreign (pair[1], NULL);
       hangup.fd = pair[0];
       hangup.events = POLLIN;
       /* Not by exiting, at which valgrind finds that the thread's memory has no thread. */
@@ -1205,7 +1367,14 @@ main (int argc, char **argv)
   usock_test_add ("/usock/io/half-close", test_half_close);
   usock_test_add ("/usock/io/close-lingering", test_close_lingering);
   usock_test_add ("/usock/io/close-hidden-lingering", test_close_hidden_lingering);
-  usock_test_add ("/usock/io/close-guarded", test_close_guarded);
+  usock_test_add ("/usock/io/close-refusing", test_close_refusing);
+  usock_test_add ("/usock/io/close-at-end", test_close_at_end);
+  usock_test_add ("/usock/io/close-empty-message", test_close_empty_message);
+  usock_test_add ("/usock/io/close-out-of-band", test_close_out_of_band);
+  usock_test_add ("/usock/io/close-with-reset", test_close_with_reset);
+  usock_test_add ("/usock/io/close-network", test_close_network);
+  usock_test_add ("/usock/io/close-listener", test_close_listener);
+  usock_test_add ("/usock/io/close-never-waits", test_close_never_waits);
   usock_test_add ("/usock/io/close-kinds", test_close_kinds);
   usock_test_add ("/usock/io/close-in-child", test_close_in_child);
 

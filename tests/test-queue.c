@@ -239,7 +239,7 @@ test_references (UsockTest *test, gconstpointer data)
   usock_queue_clear (&queue);
 
   g_assert_null (operation);
-  g_assert_cmpint (fcntl (fd, F_GETFD), ==, -1);
+  usock_test_spin_until (fcntl (fd, F_GETFD) == -1);
   g_assert_cmpuint (queue.cost, ==, 0);
   usock_queue_clear (&queue);
 }

@@ -40,6 +40,20 @@ typedef struct
   }                                                                                                \
   G_STMT_END
 
+/* For what happens in other threads, and wakes nobody. */
+#define usock_test_spin_until(expression)                                                          \
+  G_STMT_START                                                                                     \
+  {                                                                                                \
+    gint64 deadline_ = usock_test_deadline ();                                                     \
+    while (!(expression))                                                                          \
+      {                                                                                            \
+        if (g_get_monotonic_time () > deadline_)                                                   \
+          g_error ("In vain waited for %s", G_STRLOC ": " #expression);                            \
+        g_thread_yield ();                                                                         \
+      }                                                                                            \
+  }                                                                                                \
+  G_STMT_END
+
 /* Calls a function whose last argument is a GError **, and fails the test with its message. */
 #define usock_test_no_error(call)                                                                  \
   G_STMT_START                                                                                     \

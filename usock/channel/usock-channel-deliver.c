@@ -76,7 +76,7 @@ channel_drop_control (UsockChannel  *self,
   if (control.pidfd != -1)
     close (control.pidfd);
   for (guint i = 0; i < control.n_fds; i++)
-    usock_io_close_foreign (control.fds[i]);
+    usock_io_close_foreign (control.fds[i], self->inlet.tally);
   return control.fds_lost;
 }
 

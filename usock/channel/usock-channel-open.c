@@ -28,20 +28,21 @@ int
 usock_channel_prepare_fd (UsockChannel *self,
                           int           fd)
 {
+  UsockSocket *socket = usock_channel_socket (self);
   UsockInlet *inlet = &self->inlet;
   int result = USOCK_CHANNEL_GET_CLASS (self)->prepare (self, fd);
 
-  if (usock_channel_socket (self)->family != AF_UNIX)
+  if (socket->family != AF_UNIX)
     return result;
 
   if (result == 0)
-    result = usock_io_refuse_fds (fd, inlet->max_fds == 0);
+    result = usock_socket_refuse_fds (socket, fd, inlet->max_fds == 0);
   if (result == 0)
     result = usock_io_set_credentials (fd, inlet->pass_credentials);
   if (result == 0)
     result = usock_io_set_pidfds (fd, inlet->pass_pidfd);
   if (result < 0)
-    usock_socket_record (usock_channel_socket (self), USOCK_IO_SET_OPTION, -result);
+    usock_socket_record (socket, USOCK_IO_SET_OPTION, -result);
 
   return result;
 }
@@ -166,6 +167,7 @@ usock_channel_pair (UsockChannel  *self,
 
   first = fds[0];
   second = fds[1];
+  usock_channel_socket (self)->sealed = usock_channel_socket (other)->sealed = TRUE;
   if (!usock_channel_adopt (self, first, error))
     return FALSE;
   first = -1;
@@ -333,6 +335,7 @@ usock_channel_connect_new (UsockChannel  *self,
 
   if (!usock_socket_start (socket, fd, FALSE, error))
     g_assert_not_reached ();
+  socket->sealed = TRUE;
   if (channel_connect_fd (self, error))
     return TRUE;
 

@@ -12,7 +12,6 @@
 #define TURN_BYTES (1024 * 1024)
 
 /* With more descriptors than this still to be closed no more are taken in. */
-#define CLOSING_LIMIT 512
 
 /* What a sender may find in its way and put into the inbox, at the most and in one go. */
 #define STOW_BYTES (1024 * 1024)
@@ -289,12 +288,6 @@ channel_read_some (UsockChannel *self,
 {
   if (!usock_channel_has_input (self))
     return FALSE;
-  if (self->inlet.wary && usock_io_count_closing () > CLOSING_LIMIT)
-    {
-      usock_channel_read_later (self, 1000);
-      return FALSE;
-    }
-
   channel_fill (self, turn);
   return TRUE;
 }

@@ -179,7 +179,6 @@ usock_channel_closing (UsockSocket *socket)
 
   USOCK_CHANNEL_GET_CLASS (self)->stop_connecting (self);
   self->outlet.n_corks = 0;
-  socket->guarded = socket->family == AF_UNIX && (self->inlet.max_fds > 0 || self->inlet.wary);
   if (!socket->fate.is_final && !socket->given_away && usock_channel_is_connected (self))
     usock_channel_flush (self, TRUE);
   self->inlet.fd = self->outlet.fd = -1;

@@ -117,7 +117,7 @@ channel_set_option (UsockChannel *self,
   result = set (socket->fd, value);
   if (result < 0)
     usock_socket_record (socket, USOCK_IO_SET_OPTION, -result);
-  return result == 0;
+  return result >= 0;
 }
 
 /* In whatever thread drops a message. */
@@ -465,6 +465,8 @@ static void
 usock_channel_init (UsockChannel *self)
 {
   usock_inlet_init (&self->inlet);
+  self->inlet.fell = channel_fds_fell;
+  self->inlet.fell_data = &USOCK_SOCKET (self)->watch;
   usock_outlet_init (&self->outlet, self);
   usock_pending_init (&self->pending);
   self->inlet.read_buffer_size = 256 * 1024;
@@ -967,6 +969,7 @@ usock_channel_set_max_fds (UsockChannel *self,
       || !channel_set_option (self, usock_io_refuse_fds, max_fds == 0))
     return;
 
+  usock_channel_socket (self)->sealed &= max_fds == 0;
   self->inlet.max_fds = max_fds;
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAX_FDS]);
 }
@@ -994,8 +997,7 @@ usock_channel_get_max_held_fds (UsockChannel *self)
  * @self: a channel
  * @max_held_fds: how many; 0 for no limit
  *
- * Sets how many descriptors received messages may hold together. Those of
- * messages that were received while there never was a limit do not count.
+ * Sets how many descriptors received messages may hold together.
  *
  * Since: 1.0
  */
@@ -1003,20 +1005,16 @@ void
 usock_channel_set_max_held_fds (UsockChannel *self,
                                 guint         max_held_fds)
 {
-  UsockWatch *watch;
-
   g_return_if_fail (USOCK_IS_CHANNEL (self));
   usock_socket_return_if_not_ours (self);
 
   if (self->inlet.max_held_fds == max_held_fds)
     return;
 
-  watch = &usock_channel_socket (self)->watch;
-  if (self->inlet.tally == NULL)
-    self->inlet.tally = usock_tally_new (channel_fds_fell, watch);
+  usock_inlet_make_tally (&self->inlet);
   self->inlet.max_held_fds = max_held_fds;
   if (usock_channel_is_connected (self))
-    usock_watch_wake (watch);
+    usock_watch_wake (&usock_channel_socket (self)->watch);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAX_HELD_FDS]);
 }
 

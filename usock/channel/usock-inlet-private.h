@@ -43,7 +43,9 @@ struct _UsockInlet
   guint max_held_fds;
   gboolean pass_credentials;
   gboolean pass_pidfd;
-  UsockTally *tally; /* made for the first limit */
+  UsockTally *tally; /* made for the first limit, or the first descriptors that come */
+  UsockTallyFunc fell;
+  gpointer fell_data;
 
   UsockQueue inbox;
   UsockIoBatch *batch; /* of the innermost frame that has one */
@@ -54,7 +56,6 @@ struct _UsockInlet
   gboolean is_level; /* what is not read will be told of again */
   gboolean may_hide; /* a read that found less than it asked for proves nothing */
   gboolean emptied;  /* by the last read, as far as it could tell */
-  gboolean wary;     /* descriptors have come, wanted or not */
   gboolean at_end;   /* nothing more will come */
   gsize lost_length; /* of the bytes that have lost their descriptors */
 
@@ -97,6 +98,7 @@ void          usock_inlet_lend           (UsockInlet            *self,
 UsockIoBatch *usock_inlet_end            (UsockInlet            *self,
                                           UsockInletFrame       *frame);
 gboolean      usock_inlet_holds_messages (const UsockInlet      *self);
+void          usock_inlet_make_tally     (UsockInlet            *self);
 gboolean      usock_inlet_holds_enough_fds (const UsockInlet    *self);
 gboolean      usock_inlet_next           (UsockInlet            *self,
                                           UsockIncoming         *incoming);

@@ -26,7 +26,7 @@ static guint
 inlet_get_eagerness (UsockInlet *self,
                      guint       max_messages)
 {
-  gboolean singly = self->max_fds > 0 || self->pass_pidfd || self->wary;
+  gboolean singly = self->max_fds > 0 || self->pass_pidfd || self->tally != NULL;
 
   return singly ? 1 : usock_eagerness_get (&self->eagerness, max_messages);
 }

@@ -64,13 +64,24 @@ usock_inlet_holds_messages (const UsockInlet *self)
   return self->inbox.length > 0 || self->next < self->count;
 }
 
-/* Messages that the program keeps may hold as many as the process can have. What was read already
- * is given all the same, for nobody could take its descriptors before. */
+void
+usock_inlet_make_tally (UsockInlet *self)
+{
+  if (self->tally == NULL)
+    self->tally = usock_tally_new (self->fell, self->fell_data);
+}
+
+/* Messages that the program keeps may hold as many as the process can have, and so may those that
+ * wait to be closed. What was read already is given all the same, for nobody could take its
+ * descriptors before. */
 gboolean
 usock_inlet_holds_enough_fds (const UsockInlet *self)
 {
-  return self->max_held_fds > 0 && !usock_inlet_holds_messages (self)
-         && usock_tally_reaches (self->tally, self->max_held_fds);
+  if (self->tally == NULL || usock_inlet_holds_messages (self))
+    return FALSE;
+
+  return (self->max_held_fds > 0 && usock_tally_reaches (self->tally, self->max_held_fds))
+         || usock_tally_is_behind (self->tally);
 }
 
 /* The next of what was read, whatever the inbox holds. */
@@ -125,7 +136,7 @@ usock_inlet_take_control (UsockInlet     *self,
   incoming->has_control = FALSE;
   incoming->n_fds = control->n_fds;
   if (control->n_fds > 0)
-    self->wary = TRUE;
+    usock_inlet_make_tally (self);
   if (!self->pass_pidfd && control->pidfd != -1)
     close (g_steal_fd (&control->pidfd));
 
@@ -133,7 +144,7 @@ usock_inlet_take_control (UsockInlet     *self,
     return;
 
   for (guint i = 0; i < control->n_fds; i++)
-    usock_io_close_foreign (control->fds[i]);
+    usock_io_close_foreign (control->fds[i], self->tally);
   control->fds_lost |= control->n_fds > 0;
   control->n_fds = 0;
 }
@@ -165,7 +176,7 @@ inlet_equip_message (UsockInlet           *self,
                                    (UsockMsgFlags) control->msg_flags & ~USOCK_MSG_CMSG_CLOEXEC);
   usock_message_receive_controls (message, control->others, control->n_others, control->pidfd);
   if (control->n_fds > 0)
-    usock_message_receive_fds (message, control->fds, control->n_fds, usock_io_close_foreign);
+    usock_message_receive_fds (message, control->fds, control->n_fds, usock_io_close_now);
   usock_message_receive_tally (message, self->tally);
 }
 

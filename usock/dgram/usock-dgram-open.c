@@ -52,6 +52,7 @@ dgram_open_new (UsockDgram  *self,
   socket->family = family;
   if (!usock_socket_start (socket, fd, FALSE, error))
     g_assert_not_reached ();
+  socket->sealed = TRUE;
   result = usock_channel_prepare_fd (USOCK_CHANNEL (self), fd);
   if (result < 0)
     usock_error_set_errno (error, -result, _("Could not open a datagram socket"));

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Segments of one message that leave without being joined; the kernel takes 1024. */
 #define MESSAGE_IOV 64
@@ -341,6 +342,8 @@ handle_receive (UsockHandle      *self,
           if (result == 0 || received >= size || !receive_goes_on (self, incoming, flags))
             return received;
 
+          if (incoming->control.pidfd != -1)
+            close (incoming->control.pidfd);
           iov_advance (&incoming->iov, &incoming->n_iov, result);
           patience->polled = FALSE;
           continue;
@@ -446,17 +449,24 @@ handle_make_message (UsockHandle           *self,
   usock_message_receive_msg_flags (message, (UsockMsgFlags) control->msg_flags & ~USOCK_MSG_CMSG_CLOEXEC);
   usock_message_receive_controls (message, control->others, control->n_others, control->pidfd);
   if (control->n_fds > 0)
-    usock_message_receive_fds (message, control->fds, control->n_fds, usock_io_close_foreign);
+    usock_message_receive_fds (message, control->fds, control->n_fds, usock_io_close_now);
   return message;
 }
 
 static void
 incoming_drop_fds (UsockIoIncoming *incoming)
 {
-  for (guint i = 0; i < incoming->control.n_fds; i++)
-    usock_io_close_foreign (incoming->control.fds[i]);
+  g_autoptr (UsockTally) owner = NULL;
+
   if (incoming->control.pidfd != -1)
-    usock_io_close_foreign (incoming->control.pidfd);
+    close (incoming->control.pidfd);
+  if (incoming->control.n_fds == 0)
+    return;
+
+  owner = usock_tally_new (NULL, NULL);
+  for (guint i = 0; i < incoming->control.n_fds; i++)
+    usock_io_close_foreign (incoming->control.fds[i], owner);
+  usock_closer_settle (owner);
 }
 
 /* Room for @size bytes and a NUL behind them. */
@@ -527,7 +537,6 @@ usock_handle_receive (UsockHandle    *self,
   if (buffer == NULL)
     return NULL;
 
-  incoming.with_control = USOCK_SOCKET (self)->type == SOCK_SEQPACKET;
   if (!handle_receive_into (self, &incoming, buffer, max_size, flags, timeout, &received, error))
     {
       g_free (buffer);
@@ -624,7 +633,6 @@ usock_handle_recvmsg_segments (UsockHandle    *self,
   if (buffer == NULL)
     return NULL;
 
-  incoming.with_control = TRUE;
   if (!handle_receive_into (self, &incoming, buffer, size, flags, timeout, &received, error))
     {
       g_free (buffer);
@@ -681,7 +689,6 @@ usock_handle_recvmsg_into (UsockHandle    *self,
   if (!usock_handle_check (self, error))
     return NULL;
 
-  incoming.with_control = TRUE;
   if (!handle_receive_into (self, &incoming, buffer, size, flags, timeout, &received, error))
     return NULL;
 

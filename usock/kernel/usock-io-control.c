@@ -64,7 +64,7 @@ control_take_fds (UsockIoControl       *self,
       if (self->n_fds < USOCK_IO_FDS_MAX)
         self->fds[self->n_fds++] = fd;
       else
-        usock_io_close_foreign (fd);
+        usock_closer_push (NULL, fd, NULL);
     }
 }
 

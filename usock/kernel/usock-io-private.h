@@ -98,7 +98,6 @@ typedef struct
   struct iovec *iov;
   guint n_iov;
   int family;
-  gboolean with_control; /* without it, the kernel closes the descriptors that come */
 
   gboolean has_control;
   UsockIoControl control; /* points into the buffer */
@@ -253,10 +252,10 @@ int              usock_io_peek_end          (int                    fd,
                                              gboolean               stream,
                                              gboolean              *at_end);
 
-void             usock_io_close_foreign     (int                    fd);
-void             usock_io_close_guarded     (int                    fd,
-                                             gboolean               stream);
-guint            usock_io_count_closing     (void);
+void             usock_io_close             (int                    fd);
+void             usock_io_close_foreign     (int                    fd,
+                                             UsockTally            *owner);
+void             usock_io_close_now         (int                    fd);
 
 #ifdef USOCK_FAULTS
 /* In place of an errno: half as many bytes as asked for, or none. Of byte streams only. */

@@ -206,59 +206,87 @@ usock_io_batch_sign (UsockIoBatch *self,
                                 usock_native_to_address);
 }
 
-static void
-control_drop_copies (const struct msghdr *message)
+/* There is always room for descriptors: those that there is no room for, the kernel closes, and who
+ * receives waits for it. But peeking with a control buffer installs descriptors, each time anew: there
+ * is room for the time alone then, which comes first, where it is sure to come. */
+static gsize
+incoming_control_size (int                    fd,
+                       const UsockIoIncoming *incoming,
+                       int                    flags)
 {
-  const struct cmsghdr *header = NULL;
+  int marked = 0;
 
-  while ((header = usock_io_control_next (message, header)) != NULL)
-    if (header->cmsg_level == SOL_SOCKET
-        && (header->cmsg_type == SCM_RIGHTS || header->cmsg_type == SCM_PIDFD))
-      for (guint i = 0; i < usock_io_control_count_fds (header); i++)
-        close (usock_io_control_get_fd (header, i));
+  if ((flags & MSG_PEEK) == 0 || incoming->family != AF_UNIX)
+    return sizeof incoming->buffer;
+
+  if (getsockopt (fd, SOL_SOCKET, SO_TIMESTAMPNS, &marked, &(socklen_t) { sizeof marked }) == -1)
+    marked = 0;
+  return marked ? TIME_SPACE : 0;
 }
 
-/* Of a byte stream. Without a control buffer no descriptor is installed. */
-static int
-peek_end_of_bytes (int       fd,
-                   gboolean *at_end)
+/* What came along is in @incoming->control; its descriptors are the caller's. Only AF_UNIX brings
+ * any, and packet sockets refuse to be asked to close them on exec. */
+gssize
+usock_io_receive_message (int              fd,
+                          UsockIoIncoming *incoming,
+                          int              flags)
 {
-  char byte;
-  int result = RETRY (recv (fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT));
+  struct msghdr header = { 0 };
+  gssize result;
 
-  *at_end = result == 0;
+  FAULT (USOCK_IO_RECEIVE);
+  header.msg_name = &incoming->name;
+  header.msg_namelen = sizeof incoming->name;
+  header.msg_iov = incoming->iov;
+  header.msg_iovlen = incoming->n_iov;
+  header.msg_controllen = incoming_control_size (fd, incoming, flags);
+  header.msg_control = header.msg_controllen > 0 ? incoming->buffer : NULL;
+  flags &= ~MSG_CMSG_CLOEXEC;
+  if (incoming->family == AF_UNIX)
+    flags |= MSG_CMSG_CLOEXEC;
+
+  result = RETRY (recvmsg (fd, &header, flags | MSG_DONTWAIT));
+  if (result < 0)
+    return result;
+
+  incoming->name_length = header.msg_namelen;
+  incoming->has_control = header.msg_controllen > 0;
+  usock_io_control_parse (&header, &incoming->control);
   return result;
 }
 
-/* Looks without taking. Peeking with a control buffer installs descriptors, each time anew; this
- * one has room for the time alone, which comes first. Where no markers are set, descriptors may
- * come instead; the queue has them still, so closing these copies never blocks. */
+/* NULL if nobody signed it. */
+char *
+usock_io_incoming_get_sender (const UsockIoIncoming *incoming)
+{
+  return usock_native_to_text (&incoming->name.any, incoming->name_length);
+}
+
+/* Has the message know its sender's address. */
+void
+usock_io_incoming_sign (const UsockIoIncoming *incoming,
+                        UsockMessage          *message)
+{
+  usock_message_receive_sender (message, &incoming->name.any, incoming->name_length,
+                                usock_native_to_address);
+}
+
+/* Looks without taking. There is no room for anything that comes along, since peeking would install
+ * descriptors, each time anew: that there is no room for it is told, and so is that the end has
+ * none. Without a marker, an empty message looks like the end. */
 int
 usock_io_peek_end (int       fd,
                    gboolean  stream,
                    gboolean *at_end)
 {
-  union
-  {
-    struct cmsghdr align;
-    char buffer[TIME_SPACE];
-  } control;
-  struct iovec iov = { NULL, 0 };
-  struct msghdr header = { 0 };
+  char byte;
+  struct iovec iov = { &byte, stream ? 1 : 0 };
+  struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1 };
   int result;
 
   FAULT (USOCK_IO_RECEIVE);
-  if (stream)
-    return peek_end_of_bytes (fd, at_end);
-
-  header.msg_iov = &iov;
-  header.msg_iovlen = 1;
-  header.msg_control = &control;
-  header.msg_controllen = sizeof control;
-
-  result = RETRY (recvmsg (fd, &header, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
-  *at_end = result == 0 && header.msg_controllen == 0;
-  if (result >= 0)
-    control_drop_copies (&header);
+  result = RETRY (recvmsg (fd, &header,
+                           MSG_PEEK | MSG_DONTWAIT | (stream ? 0 : MSG_TRUNC)));
+  *at_end = result == 0 && (header.msg_flags & MSG_CTRUNC) == 0;
   return result;
 }

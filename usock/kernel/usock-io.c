@@ -136,6 +136,73 @@ usock_io_prepare_adopted (int fd)
   return flags < 0 ? flags : RETRY (fcntl (fd, F_SETFD, flags | FD_CLOEXEC));
 }
 
+/* Returns whether it was non-blocking before. Who else has the open file sees it change. */
+int
+usock_io_set_nonblocking (int      fd,
+                          gboolean nonblocking)
+{
+  int flags = RETRY (fcntl (fd, F_GETFL));
+  int wanted = nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+
+  if (flags < 0)
+    return flags;
+  if (flags != wanted && fcntl (fd, F_SETFL, wanted) == -1)
+    return -errno;
+
+  return (flags & O_NONBLOCK) != 0;
+}
+
+/* @address is NULL for a peer without a name, or one that cannot be told. */
+int
+usock_io_accept_from (int              fd,
+                      GSocketAddress **address)
+{
+  UsockIoNative name = { 0 };
+  socklen_t length = sizeof name;
+  int result;
+
+  FAULT (USOCK_IO_ACCEPT);
+  result = RETRY (accept4 (fd, &name.any, &length, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (result >= 0 && address != NULL)
+    *address = usock_native_to_address (&name.any, length);
+  return result;
+}
+
+/* A datagram socket that was connected is so no longer. */
+int
+usock_io_disconnect (int fd)
+{
+  struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+  FAULT (USOCK_IO_CONNECT);
+  return RETRY (connect (fd, &none, sizeof none));
+}
+
+int
+usock_io_shutdown (int fd,
+                   int how)
+{
+  FAULT (USOCK_IO_SHUTDOWN);
+  return RETRY (shutdown (fd, how));
+}
+
+/* Never longer than @timeout ms, of which an interruption takes nothing away; below 0 for ever. */
+int
+usock_io_poll (struct pollfd *fds,
+               guint          n_fds,
+               int            timeout)
+{
+  gint64 deadline = g_get_monotonic_time () + timeout * G_GINT64_CONSTANT (1000);
+  int result;
+
+  FAULT (USOCK_IO_POLL);
+  while ((result = poll (fds, n_fds, timeout)) == -1 && errno == EINTR)
+    if (timeout > 0)
+      timeout = (int) MAX ((deadline - g_get_monotonic_time () + 999) / 1000, 0);
+
+  return result == -1 ? -errno : result;
+}
+
 int
 usock_io_get_option (int  fd,
                      int  level,
@@ -208,14 +275,17 @@ usock_io_set_markers (int fd)
   return usock_io_set_option (fd, SOL_SOCKET, SO_TIMESTAMPNS, TRUE);
 }
 
-/* From Linux 6.16 on the sender is told EPERM. Before, descriptors come whether wanted or not. */
+/* From Linux 6.16 on the sender is told EPERM. Before, descriptors come whether wanted or not.
+ * Returns whether they are refused now. */
 int
 usock_io_refuse_fds (int      fd,
                      gboolean refuse)
 {
   int result = usock_io_set_option (fd, SOL_SOCKET, SO_PASSRIGHTS, !refuse);
 
-  return result == -ENOPROTOOPT || result == -EOPNOTSUPP ? 0 : result;
+  if (result == -ENOPROTOOPT || result == -EOPNOTSUPP)
+    return FALSE;
+  return result < 0 ? result : refuse;
 }
 
 /* What a socket has that is new. Not every kernel and family knows all of it. */

@@ -68,6 +68,12 @@ usock_message_receive_tally (UsockMessage *self,
   usock_tally_change (tally, self->n_fds);
 }
 
+UsockTally *
+usock_message_ref_tally (UsockMessage *self)
+{
+  return self->tally != NULL ? usock_tally_ref (self->tally) : NULL;
+}
+
 const int *
 usock_message_peek_fds (UsockMessage *self,
                         guint        *n_fds)
@@ -249,7 +255,7 @@ UsockFdKind
 usock_message_get_fd_kind (UsockMessage *self,
                            guint         index)
 {
-  struct stat info;
+  struct statx info;
   UsockFdKind kind;
   int fd;
 
@@ -258,18 +264,19 @@ usock_message_get_fd_kind (UsockMessage *self,
   if (index >= self->n_fds)
     return USOCK_FD_KIND_OTHER;
 
-  /* Not looked at under the lock: fstat() may have to wait for a server. */
   g_mutex_lock (&usock_message_lock);
   fd = self->fds[index];
   g_mutex_unlock (&usock_message_lock);
-  if (fd == -1 || fstat (fd, &info) == -1)
+
+  /* What is known of a file without asking its server, who may answer no more: the type is. */
+  if (fd == -1 || statx (fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &info) == -1)
     return USOCK_FD_KIND_OTHER;
 
   kind = message_kind_by_name (fd);
   if (kind != USOCK_FD_KIND_OTHER)
     return kind;
 
-  switch (info.st_mode & S_IFMT)
+  switch (info.stx_mode & S_IFMT)
     {
     case S_IFREG:
       return USOCK_FD_KIND_FILE;
@@ -370,22 +377,32 @@ usock_message_take_fds (UsockMessage *self,
  * usock_message_close_fds:
  * @self: a message
  *
- * Closes the descriptors that nobody took. Closing never blocks: what might,
- * is closed by a thread of its own. While the message waits to be sent, it
- * keeps them.
+ * Closes the descriptors that nobody took. Closing never blocks: threads do
+ * it, and what takes longer than a moment is closed when it can be. While the
+ * message waits to be sent, it keeps them.
  *
  * Since: 1.0
  */
 void
 usock_message_close_fds (UsockMessage *self)
 {
+  g_autoptr (UsockTally) owner = NULL;
+
   g_return_if_fail (self != NULL);
 
   for (guint i = 0; i < self->n_fds; i++)
     {
       int fd = message_steal_fd (self, i);
 
-      if (fd >= 0)
-        self->close_fd (fd);
+      if (fd < 0)
+        continue;
+      if (owner == NULL)
+        owner = self->tally != NULL ? usock_tally_ref (self->tally) : usock_tally_new (NULL, NULL);
+      usock_closer_push (owner, fd, self->close_fd);
     }
+
+  /* Who makes messages faster than they are closed would run out of numbers. Where they come by a
+   * connection, that is held up instead. */
+  if (owner != NULL && owner != self->tally)
+    usock_closer_settle (owner);
 }

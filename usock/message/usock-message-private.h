@@ -6,16 +6,13 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "usock-closer-private.h"
 #include "usock-control-private.h"
 #include "usock-message.h"
 
 G_BEGIN_DECLS
 
-typedef void (*UsockCloseFd) (int fd);
 typedef GSocketAddress *(*UsockReadNative) (const struct sockaddr *native, socklen_t length);
-
-typedef struct _UsockTally UsockTally;
-typedef void (*UsockTallyFunc) (gpointer user_data);
 
 /* The kernel's struct ucred, without its header. */
 typedef struct
@@ -40,7 +37,7 @@ struct _UsockMessage
   guint n_fds;
   guint n_pins;
   UsockCloseFd close_fd;
-  UsockTally *tally; /* of who received it, if that is limited */
+  UsockTally *tally; /* of the connection that it came by, if there is one */
 
   GCredentials *credentials;
   GArray *controls; /* of UsockControl, but for those that have their own place here; or NULL */
@@ -98,6 +95,7 @@ void                    usock_message_freeze           (UsockMessage           *
 guint                   usock_message_get_iov          (UsockMessage           *self,
                                                         struct iovec           *iov,
                                                         guint                   max_iov);
+UsockTally             *usock_message_ref_tally        (UsockMessage           *self);
 const int              *usock_message_peek_fds         (UsockMessage           *self,
                                                         guint                  *n_fds);
 gboolean                usock_message_peek_credentials (UsockMessage           *self,
@@ -107,17 +105,5 @@ const UsockControl     *usock_message_peek_controls    (UsockMessage           *
 
 void                    usock_message_pin_fds          (UsockMessage           *self);
 void                    usock_message_unpin_fds        (UsockMessage           *self);
-
-/* usock-message-tally.c: the descriptors of one connection's messages that nobody has taken or
- * closed yet. */
-UsockTally             *usock_tally_new                (UsockTallyFunc          fell,
-                                                        gpointer                user_data);
-UsockTally             *usock_tally_ref                (UsockTally             *self);
-void                    usock_tally_unref              (UsockTally             *self);
-void                    usock_tally_abandon            (UsockTally             *self);
-void                    usock_tally_change             (UsockTally             *self,
-                                                        int                     change);
-gboolean                usock_tally_reaches            (UsockTally             *self,
-                                                        guint                   limit);
 
 G_END_DECLS

@@ -33,12 +33,6 @@
  */
 G_DEFINE_BOXED_TYPE (UsockMessage, usock_message, usock_message_ref, usock_message_unref)
 
-static void
-message_close_plain (int fd)
-{
-  close (fd);
-}
-
 static UsockMessage *
 message_new (GBytes *bytes)
 {
@@ -47,7 +41,6 @@ message_new (GBytes *bytes)
   g_atomic_ref_count_init (&self->ref_count);
   self->bytes = bytes;
   self->length = self->full_length = g_bytes_get_size (bytes);
-  self->close_fd = message_close_plain;
   self->pidfd = -1;
 
   return self;

@@ -21,6 +21,17 @@
 /* After how long without it the next time is another one, in us. */
 #define EXHAUSTED_EPISODE (10 * G_USEC_PER_SEC)
 
+/* What the listener has refused always, nobody could send to its connections. */
+static void
+server_close_fd (UsockSocket *listener,
+                 int          fd)
+{
+  if (listener->sealed)
+    close (fd);
+  else
+    usock_io_close (fd);
+}
+
 /* Takes the descriptor over in any case. Nothing is delivered yet. */
 static UsockChannel *
 server_open_channel (UsockServer      *self,
@@ -30,17 +41,22 @@ server_open_channel (UsockServer      *self,
                      GError          **error)
 {
   g_autoptr (UsockChannel) channel = usock_server_new_channel (self, error);
-  g_autofd int owned = fd;
 
   if (channel == NULL)
-    return NULL;
+    {
+      server_close_fd (listener, fd);
+      return NULL;
+    }
 
   USOCK_SOCKET (channel)->family = listener->family;
   usock_socket_set_label (USOCK_SOCKET (channel), listener->label);
+  USOCK_SOCKET (channel)->sealed = listener->sealed;
   if (!usock_channel_accept (channel, fd, error))
-    return NULL;
+    {
+      server_close_fd (listener, fd);
+      return NULL;
+    }
 
-  owned = -1;
   channel->withheld = TRUE;
   USOCK_SOCKET (channel)->peer_known = peer->known;
   USOCK_SOCKET (channel)->peer = peer->credentials;
@@ -156,7 +172,7 @@ server_take_connection (UsockServer *self,
   peer.known = usock_io_get_peer_credentials (fd, &peer.credentials) == 0;
   if (!usock_server_admits (self, &peer, &reason))
     {
-      usock_io_close_guarded (fd, listener->type == SOCK_STREAM);
+      server_close_fd (listener, fd);
       usock_server_drop (self, &peer, address, reason);
       return;
     }

@@ -18,7 +18,7 @@ usock_server_prepare_fd (UsockServer *self,
   if (USOCK_SOCKET (self)->family != AF_UNIX)
     return 0;
 
-  result = usock_io_refuse_fds (fd, self->max_fds == 0);
+  result = usock_socket_refuse_fds (USOCK_SOCKET (self), fd, self->max_fds == 0);
   if (result == 0)
     result = usock_io_set_credentials (fd, self->pass_credentials);
   return result < 0 ? result : usock_io_set_pidfds (fd, self->pass_pidfd);

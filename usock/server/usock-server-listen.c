@@ -235,6 +235,7 @@ usock_server_listen (UsockServer  *self,
   socket->family = family;
   if (!usock_socket_start (socket, fd, FALSE, error))
     g_assert_not_reached ();
+  socket->sealed = TRUE;
   if (server_bind_and_listen (self, fd, family, name, backlog, error)
       && usock_socket_watch (socket, error))
     {

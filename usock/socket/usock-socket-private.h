@@ -45,7 +45,7 @@ struct _UsockSocket
   int notified_fd;
   gboolean held;
   gboolean finishing;
-  gboolean guarded; /* descriptors may wait in its queue that block whoever closes them */
+  gboolean sealed; /* as long as there is its descriptor, it has taken no descriptors from others */
   gboolean orphaned; /* its context goes, and nobody is left to call back */
   gboolean given_away; /* somebody else has the descriptor, who needs what belongs to it */
 
@@ -115,6 +115,9 @@ gboolean usock_socket_check_async (UsockSocket       *self,
                                    gpointer           tag,
                                    GAsyncReadyCallback callback,
                                    gpointer           user_data);
+int      usock_socket_refuse_fds  (UsockSocket       *self,
+                                   int                fd,
+                                   gboolean           refuse);
 gboolean usock_socket_start       (UsockSocket       *self,
                                    int                fd,
                                    gboolean           watched,

@@ -153,6 +153,18 @@ socket_remember_peer (UsockSocket *self)
     usock_socket_find_peer (self);
 }
 
+/* Of @fd, which is or becomes the socket's; an error is the caller's to record. */
+int
+usock_socket_refuse_fds (UsockSocket *self,
+                         int          fd,
+                         gboolean     refuse)
+{
+  int result = usock_io_refuse_fds (fd, refuse);
+
+  self->sealed &= result > 0;
+  return MIN (result, 0);
+}
+
 /* The only place where a socket is closed, or given away; first of all it leaves the epoll. */
 static void
 socket_close_fd (UsockSocket *self)
@@ -162,11 +174,12 @@ socket_close_fd (UsockSocket *self)
 
   if (self->reactor != NULL)
     usock_watch_remove_fd (&self->watch);
-  if (self->guarded && !self->given_away)
-    usock_io_close_guarded (self->fd, self->type == SOCK_STREAM);
-  else if (!self->given_away)
+  if (self->sealed && !self->given_away)
     close (self->fd);
+  else if (!self->given_away)
+    usock_io_close (self->fd);
   self->fd = -1;
+  self->sealed = FALSE;
 }
 
 /* In a nested main loop, whose handler waits for one of the other callbacks, only those go on. */

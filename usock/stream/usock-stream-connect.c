@@ -206,7 +206,7 @@ stream_open (UsockStream  *self,
     return TRUE;
 
   channel->approach.announce = FALSE;
-  close (fd);
+  usock_io_close (fd);
   return FALSE;
 }
 

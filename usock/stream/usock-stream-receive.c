@@ -34,7 +34,7 @@ typedef struct
 
   GByteArray *bytes;
   GArray *fds;
-  UsockTally *tally; /* the stream's */
+  UsockTally *tally; /* of the descriptors, once there were some */
   gsize scanned;     /* no line ends before here */
 
   /* Several may have sent what is held: who sent all up to a byte, and all from one on. */
@@ -45,13 +45,11 @@ typedef struct
 } Receiver;
 
 static Receiver *
-receiver_new (UsockStream *stream,
-              Want         want)
+receiver_new (Want want)
 {
   Receiver *self = g_new0 (Receiver, 1);
 
   self->want = want;
-  self->tally = USOCK_CHANNEL (stream)->inlet.tally;
   self->bytes = g_byte_array_new ();
   self->fds = g_array_new (FALSE, FALSE, sizeof (int));
   return self;
@@ -61,7 +59,7 @@ static void
 receiver_close_fds (Receiver *self)
 {
   for (guint i = 0; i < self->fds->len; i++)
-    usock_io_close_foreign (g_array_index (self->fds, int, i));
+    usock_io_close_foreign (g_array_index (self->fds, int, i), self->tally);
   g_array_set_size (self->fds, 0);
 }
 
@@ -71,6 +69,7 @@ receiver_free (gpointer data)
   Receiver *self = data;
 
   receiver_close_fds (self);
+  g_clear_pointer (&self->tally, usock_tally_unref);
   g_array_unref (self->fds);
   g_byte_array_unref (self->bytes);
   g_clear_object (&self->first);
@@ -123,6 +122,8 @@ receiver_take_fds (Receiver     *self,
   g_autofree int *fds = usock_message_take_fds (message, &n_fds);
 
   g_array_append_vals (self->fds, fds, n_fds);
+  if (self->tally == NULL)
+    self->tally = usock_message_ref_tally (message);
 }
 
 static void
@@ -169,7 +170,7 @@ receiver_new_message (Receiver     *self,
   if (n_fds > 0)
     {
       usock_message_receive_fds (message, (const int *) self->fds->data, n_fds,
-                                 usock_io_close_foreign);
+                                 usock_io_close_now);
       usock_message_receive_tally (message, self->tally);
       g_array_remove_range (self->fds, 0, n_fds);
     }
@@ -539,7 +540,7 @@ usock_stream_receive_exactly_async (UsockStream         *self,
                                  user_data))
     return;
 
-  receiver = receiver_new (self, WANT_EXACTLY);
+  receiver = receiver_new (WANT_EXACTLY);
   receiver->n_bytes = n_bytes;
   receiver->n_fds = n_fds;
   stream_start_receiver (self, receiver, usock_stream_receive_exactly_async, cancellable, callback,
@@ -606,7 +607,7 @@ usock_stream_receive_line_async (UsockStream         *self,
                                  user_data))
     return;
 
-  stream_start_receiver (self, receiver_new (self, WANT_LINE), usock_stream_receive_line_async,
+  stream_start_receiver (self, receiver_new (WANT_LINE), usock_stream_receive_line_async,
                          cancellable, callback, user_data);
 }
 
@@ -666,7 +667,7 @@ usock_stream_receive_text_async (UsockStream         *self,
                                  user_data))
     return;
 
-  stream_start_receiver (self, receiver_new (self, WANT_TEXT), usock_stream_receive_text_async,
+  stream_start_receiver (self, receiver_new (WANT_TEXT), usock_stream_receive_text_async,
                          cancellable, callback, user_data);
 }
 
@@ -749,7 +750,7 @@ usock_stream_unread (UsockStream   *self,
   if (first != NULL)
     usock_stream_give_back (channel, first);
 
-  receiver = receiver_new (self, WANT_EXACTLY);
+  receiver = receiver_new (WANT_EXACTLY);
   receiver_add (receiver, message);
   all = receiver_steal_bytes (receiver);
   receiver_give_back (receiver, channel, all, 0);
