@@ -35,7 +35,7 @@ ROOMS = {
     'message': ['queue message-control', 'message', 'message-fd', 'control'],
     'address': ['address-service', 'address', 'address-packet'],
     'reactor': ['reactor', 'reactor-watch', 'reactor-place', 'reactor-direct reactor-epoll',
-                'reactor-heap', 'reactor-access reactor-ready'],
+                'reactor-heap', 'reactor-access reactor-ready', 'guest'],
     'kernel': ['io-close', 'io-receive io-send', 'io-control io-name', 'io'],
     'path': ['activation path', 'path-take-over', 'path-lock', 'path-file'],
     'socket': ['poll socket-option socket-peer socket-steal', 'socket', 'connector waiter notify'],

@@ -21,6 +21,7 @@
 #include "usock-dgram.h"
 #include "usock-notify.h"
 #include "usock-server.h"
+#include "usock-guest.h"
 /* clang-format on */
 
 #undef USOCK_INSIDE

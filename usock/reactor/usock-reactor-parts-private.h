@@ -13,7 +13,8 @@ G_BEGIN_DECLS
 /* What the files of the reactor share. From the top down: the source and the contexts
  * (usock-reactor.c), what the owner of a watch asks for (-watch.c), where its descriptor is polled
  * (-place.c), the ways to poll it (-direct.c, -epoll.c), the deadlines (-heap.c), what is to be
- * dispatched (-ready.c), and whose the reactor is (-access.c). */
+ * dispatched (-ready.c), and whose the reactor is (-access.c). Below them all is the guest, who has
+ * to be told of what another main loop can not see. */
 
 /* How many unwanted watches one turn looks at. */
 #define USOCK_REACTOR_SAMPLE_LIMIT 64

@@ -3,6 +3,7 @@
 
 #include "config.h"
 
+#include "usock-guest-private.h"
 #include "usock-reactor-parts-private.h"
 
 void
@@ -153,6 +154,7 @@ void
 usock_watch_wake (UsockWatch *watch)
 {
   usock_reactor_queue (watch);
+  usock_guest_notice (watch->reactor->context);
 }
 
 void
@@ -168,6 +170,7 @@ usock_watch_sample (UsockWatch *watch,
     {
       watch->sample_link.data = watch;
       g_queue_push_tail_link (&watch->reactor->sampled, &watch->sample_link);
+      usock_guest_notice (watch->reactor->context);
     }
   else
     {
@@ -181,8 +184,12 @@ void
 usock_watch_set_deadline (UsockWatch *watch,
                           gint64      deadline)
 {
-  if (deadline == -1 || watch->attached)
-    usock_reactor_set_deadline (watch, deadline);
+  if (deadline != -1 && !watch->attached)
+    return;
+
+  usock_reactor_set_deadline (watch, deadline);
+  if (deadline != -1 && usock_reactor_get_deadline (watch->reactor) == deadline)
+    usock_guest_notice (watch->reactor->context);
 }
 
 /* From any thread. Whoever calls sees to it that the watch lives until this returns. */

@@ -3,6 +3,7 @@
 
 #include "config.h"
 
+#include "usock-guest-private.h"
 #include "usock-reactor-parts-private.h"
 
 #include <unistd.h>
@@ -455,6 +456,7 @@ usock_reactor_call_later (GSourceFunc    callback,
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
   g_source_set_callback (source, callback, data, free_data);
   g_source_attach (source, context);
+  usock_guest_notice (context);
 }
 
 /* Buffers are lent for the time of a dispatch, so that idle sockets own none, and nested

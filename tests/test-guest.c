@@ -1,0 +1,421 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "witness.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <glib-unix.h>
+
+/* The context of the test as the guest of a loop that knows poll() and nothing else. */
+static UsockGuest *
+guest_new (UsockTest *test)
+{
+  GError *error = NULL;
+  UsockGuest *guest = usock_guest_acquire (test->context, &error);
+
+  g_assert_no_error (error);
+  return guest;
+}
+
+static gboolean
+host_is_called (UsockGuest *guest,
+                int         timeout)
+{
+  struct pollfd fd = { .fd = usock_guest_get_fd (guest), .events = POLLIN };
+
+  return poll (&fd, 1, timeout) == 1;
+}
+
+/* As long as there is something to do. */
+static void
+host_settle (UsockGuest *guest)
+{
+  for (guint i = 0; host_is_called (guest, 0); i++)
+    {
+      g_assert_cmpuint (i, <, 1000);
+      usock_guest_turn (guest);
+    }
+}
+
+#define host_wait_until(guest, expression)                                                         \
+  G_STMT_START                                                                                     \
+  {                                                                                                \
+    gint64 deadline_ = usock_test_deadline ();                                                     \
+    while (!(expression))                                                                          \
+      {                                                                                            \
+        int left_ = (int) ((deadline_ - g_get_monotonic_time ()) / G_TIME_SPAN_MILLISECOND);       \
+        g_assert_true (left_ > 0 && host_is_called (guest, left_));                                \
+        usock_guest_turn (guest);                                                                  \
+      }                                                                                            \
+  }                                                                                                \
+  G_STMT_END
+
+static gboolean
+count_cb (gpointer data)
+{
+  guint *count = data;
+
+  (*count)++;
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+count_on_cb (gpointer data)
+{
+  count_cb (data);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+count_read_cb (int          fd,
+               GIOCondition condition,
+               gpointer     data)
+{
+  char byte;
+
+  g_assert_cmpint (read (fd, &byte, 1), ==, 1);
+  return count_on_cb (data);
+}
+
+static GSource *
+attach (UsockTest   *test,
+        GSource     *source,
+        GSourceFunc  callback,
+        gpointer     data)
+{
+  g_source_set_callback (source, callback, data, NULL);
+  g_source_attach (source, test->context);
+  return source;
+}
+
+static void
+detach (GSource *source)
+{
+  g_source_destroy (source);
+  g_source_unref (source);
+}
+
+static void
+test_timeouts (UsockTest     *test,
+               gconstpointer  unused)
+{
+  g_autoptr (UsockGuest) guest = guest_new (test);
+  guint n_late = 0, n_soon = 0;
+  GSource *late = attach (test, g_timeout_source_new (10 * 60 * 1000), count_cb, &n_late);
+  GSource *soon;
+
+  host_settle (guest);
+  soon = attach (test, g_timeout_source_new (10), count_cb, &n_soon);
+  g_assert_false (host_is_called (guest, 0));
+  usock_guest_look (guest);
+  host_wait_until (guest, n_soon == 1);
+  host_settle (guest);
+  g_assert_cmpuint (n_late, ==, 0);
+
+  g_source_unref (soon);
+  detach (late);
+  host_settle (guest);
+}
+
+static void
+test_idle (UsockTest     *test,
+           gconstpointer  unused)
+{
+  g_autoptr (UsockGuest) guest = guest_new (test);
+  guint n = 0;
+  GSource *source;
+
+  host_settle (guest);
+  g_assert_false (host_is_called (guest, 20));
+  source = attach (test, g_idle_source_new (), count_cb, &n);
+  usock_guest_stir (guest);
+  usock_guest_stir (guest);
+  host_wait_until (guest, n == 1);
+  host_settle (guest);
+  g_source_unref (source);
+}
+
+/* One that is never done leaves the host its turn. */
+static void
+test_busy (UsockTest     *test,
+           gconstpointer  unused)
+{
+  g_autoptr (UsockGuest) guest = guest_new (test);
+  guint n = 0;
+  GSource *source = attach (test, g_idle_source_new (), count_on_cb, &n);
+
+  for (guint i = 0; i < 10; i++)
+    {
+      g_assert_true (host_is_called (guest, 0));
+      usock_guest_turn (guest);
+    }
+  g_assert_cmpuint (n, >=, 10);
+  detach (source);
+  host_settle (guest);
+}
+
+static void
+test_descriptors (UsockTest     *test,
+                  gconstpointer  unused)
+{
+  g_autoptr (UsockGuest) guest = guest_new (test);
+  guint n = 0;
+
+  host_settle (guest);
+  /* The second has the number of the first. */
+  for (guint i = 1; i <= 3; i++)
+    {
+      int pipe[2];
+      GSource *source;
+
+      g_assert_true (g_unix_open_pipe (pipe, FD_CLOEXEC, NULL));
+      source = attach (test, g_unix_fd_source_new (pipe[0], G_IO_IN), G_SOURCE_FUNC (count_read_cb),
+                       &n);
+      host_settle (guest);
+      g_assert_cmpint (write (pipe[1], "x", 1), ==, 1);
+      host_wait_until (guest, n == i);
+      host_settle (guest);
+      detach (source);
+      close (pipe[0]);
+      close (pipe[1]);
+    }
+  host_settle (guest);
+}
+
+/* It cannot be in an epoll, and is always ready. */
+static void
+test_file (UsockTest     *test,
+           gconstpointer  unused)
+{
+  g_autoptr (UsockGuest) guest = guest_new (test);
+  g_autofree char *path = usock_test_path (test, "file");
+  guint n = 0;
+  GSource *source;
+  int fd;
+
+  g_assert_true (g_file_set_contents (path, "x", 1, NULL));
+  fd = open (path, O_RDONLY | O_CLOEXEC);
+  source = attach (test, g_unix_fd_source_new (fd, G_IO_IN), G_SOURCE_FUNC (count_read_cb), &n);
+  host_wait_until (guest, n == 1);
+  detach (source);
+  host_settle (guest);
+  close (fd);
+}
+
+typedef struct
+{
+  GMainContext *context;
+  guint n;
+} Elsewhere;
+
+static gpointer
+elsewhere_add (gpointer data)
+{
+  Elsewhere *self = data;
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_source_set_callback (source, count_cb, &self->n, NULL);
+  g_source_attach (source, self->context);
+  return NULL;
+}
+
+/* A thread of GTask's adds its result so. */
+static void
+test_another_thread_adds (UsockTest     *test,
+                          gconstpointer  unused)
+{
+  g_autoptr (UsockGuest) guest = guest_new (test);
+  Elsewhere elsewhere = { test->context };
+
+  host_settle (guest);
+  g_thread_join (g_thread_new ("adds", elsewhere_add, &elsewhere));
+  g_assert_true (host_is_called (guest, 0));
+  host_wait_until (guest, elsewhere.n == 1);
+}
+
+static gpointer
+elsewhere_acquire (gpointer data)
+{
+  Elsewhere *self = data;
+  GError *error = NULL;
+
+  g_assert_null (usock_guest_acquire (self->context, &error));
+  assert_error_code (error, G_IO_ERROR_BUSY);
+  return NULL;
+}
+
+static void
+test_one (UsockTest     *test,
+          gconstpointer  unused)
+{
+  g_autoptr (UsockGuest) guest = guest_new (test);
+  g_autoptr (UsockGuest) again = guest_new (test);
+  g_autoptr (UsockGuest) of_default = usock_guest_acquire (NULL, NULL);
+  Elsewhere elsewhere = { test->context };
+
+  g_assert_true (guest == again && guest == of_default);
+  g_assert_true (g_main_context_acquire (test->context));
+  g_clear_object (&again);
+  g_clear_object (&of_default);
+  g_clear_object (&guest);
+  g_thread_join (g_thread_new ("acquires", elsewhere_acquire, &elsewhere));
+  g_main_context_release (test->context);
+
+  guest = guest_new (test);
+  host_settle (guest);
+}
+
+/* Whoever iterates the context takes its wake-ups, and may leave it with other things to do. */
+static void
+test_iterated_by_hand (UsockTest     *test,
+                       gconstpointer  unused)
+{
+  g_autoptr (UsockGuest) guest = guest_new (test);
+  guint n = 0;
+  GSource *source;
+
+  host_settle (guest);
+  source = attach (test, g_timeout_source_new (10), count_on_cb, &n);
+  g_main_context_iteration (test->context, FALSE);
+  host_wait_until (guest, n >= 3);
+  detach (source);
+  host_settle (guest);
+}
+
+static void
+test_sockets (UsockTest     *test,
+              gconstpointer  unused)
+{
+  g_autoptr (UsockGuest) guest = guest_new (test);
+  UsockChannel *first, *second;
+  Witness witness;
+
+  witness_init (&witness);
+  scene_pair (&first, &second);
+  witness_watch (&witness, second, "data end close");
+  usock_guest_stir (guest);
+  host_settle (guest);
+
+  for (guint i = 1; i <= 40; i++)
+    {
+      usock_test_no_error (usock_channel_send_text (first, "x", &error));
+      host_wait_until (guest, witness.n_words == i);
+      host_settle (guest);
+    }
+  g_string_truncate (witness.words, 0);
+  witness.n_words = 0;
+
+  usock_channel_set_idle_timeout (second, 20);
+  witness_watch (&witness, second, "timeout");
+  host_wait_until (guest, witness.n_words == 1);
+  witness_assert (&witness, "timeout");
+
+  usock_socket_close (USOCK_SOCKET (first));
+  host_wait_until (guest, witness.n_closed == 1);
+  host_settle (guest);
+  witness_assert (&witness, "end close");
+
+  g_object_unref (first);
+  g_object_unref (second);
+  witness_clear (&witness);
+  host_settle (guest);
+}
+
+static void
+receive_cb (GObject      *source,
+            GAsyncResult *result,
+            gpointer      data)
+{
+  GError *error = NULL;
+  g_autoptr (UsockMessage) message
+      = usock_channel_receive_finish (USOCK_CHANNEL (source), result, &error);
+
+  (*(guint *) data)++;
+  g_clear_error (&error);
+}
+
+/* What is asked for from outside, and what is told of a channel that is gone already. */
+static void
+test_calls (UsockTest     *test,
+            gconstpointer  unused)
+{
+  g_autoptr (UsockGuest) guest = guest_new (test);
+  UsockChannel *first, *second;
+  guint n = 0;
+
+  scene_pair (&first, &second);
+  usock_test_no_error (usock_channel_send_text (first, "1", &error));
+  usock_test_no_error (usock_channel_send_text (first, "2", &error));
+  host_settle (guest);
+
+  for (guint i = 1; i <= 2; i++)
+    {
+      usock_channel_receive_async (second, NULL, receive_cb, &n);
+      host_wait_until (guest, n == i);
+      host_settle (guest);
+    }
+
+  usock_socket_close (USOCK_SOCKET (first));
+  usock_socket_close (USOCK_SOCKET (second));
+  host_settle (guest);
+  usock_channel_receive_async (second, NULL, receive_cb, &n);
+  host_wait_until (guest, n == 3);
+
+  g_object_unref (first);
+  g_object_unref (second);
+  host_settle (guest);
+}
+
+/* The epoll and the timer are the parent's as well. */
+static void
+test_forked (UsockTest     *test,
+             gconstpointer  unused)
+{
+  g_autoptr (UsockGuest) guest = guest_new (test);
+  guint n = 0;
+  GSource *source = attach (test, g_timeout_source_new (10 * 60 * 1000), count_cb, &n);
+  int status;
+  pid_t child;
+
+  host_settle (guest);
+  child = fork ();
+  if (child == 0)
+    {
+      usock_guest_stir (guest);
+      usock_guest_look (guest);
+      usock_guest_turn (guest);
+      g_object_unref (g_steal_pointer (&guest));
+      _exit (0);
+    }
+
+  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+  g_assert_cmpint (status, ==, 0);
+  g_assert_false (host_is_called (guest, 0));
+  detach (source);
+  host_settle (guest);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  usock_test_add ("/usock/guest/timeouts", test_timeouts);
+  usock_test_add ("/usock/guest/idle", test_idle);
+  usock_test_add ("/usock/guest/busy", test_busy);
+  usock_test_add ("/usock/guest/descriptors", test_descriptors);
+  usock_test_add ("/usock/guest/file", test_file);
+  usock_test_add ("/usock/guest/another-thread-adds", test_another_thread_adds);
+  usock_test_add ("/usock/guest/one", test_one);
+  usock_test_add ("/usock/guest/iterated-by-hand", test_iterated_by_hand);
+  usock_test_add ("/usock/guest/sockets", test_sockets);
+  usock_test_add ("/usock/guest/calls", test_calls);
+  usock_test_add ("/usock/guest/forked", test_forked);
+
+  return g_test_run ();
+}
