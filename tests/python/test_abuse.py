@@ -251,7 +251,7 @@ class Batch:
         for each in result if isinstance(result, (tuple, list)) else [result]:
             if isinstance(each, (Usock.Socket, Usock.Message)):
                 self.stage.add(each)
-            elif hasattr(each, '_begin') and hasattr(each, '_end'):
+            elif hasattr(each, '__await__'):
                 self.attempt('spawn', lambda each=each: self.spawn(each))
 
     def spawn(self, awaitable):

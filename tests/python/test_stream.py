@@ -10,7 +10,7 @@ import tempfile
 
 import fixture
 import tap
-from fixture import Gio, Log, Usock, wait_for
+from fixture import Gio, GLib, Log, Usock, wait_for
 
 Code = Gio.IOErrorEnum
 
@@ -149,11 +149,12 @@ class TestReceiving(StreamCase):
             for start, text in ((lambda: second.receive_exactly(5), 'abcd\n'),
                                 (second.receive_line, 'abcd\n'), (second.receive_text, 'abcd\n'),
                                 (second.receive, 'abcd\n')):
-                call = start()
-                waiting = asyncio.create_task(self.wait_for(call))
+                read = second.get_bytes_read()
+                waiting = asyncio.create_task(start())
+                await asyncio.sleep(0)
                 first.send(text)
-                while not call._result:
-                    await asyncio.sleep(0)
+                while second.get_bytes_read() == read:
+                    GLib.MainContext.default().iteration(True)
                 waiting.cancel()
                 with self.assertRaises(asyncio.CancelledError):
                     await waiting

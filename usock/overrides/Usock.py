@@ -3,29 +3,38 @@
 
 """usock as Python's own: bytes go in and come out, messages are awaited and iterated.
 
-Whatever waits in the library can be waited for in three ways:
+Each call that may have to wait is a coroutine. There are three ways to run one:
 
-* `await`, in a coroutine run by `Usock.run()` or `Usock.spawn()`, which iterate the
-  GMainContext and nothing else;
-* `await`, under asyncio. The GMainContext has to be iterated as well: PyGObject does so from
-  version 3.50 on (`gi.events`). With any other loop it is done here while something is awaited;
-  a program that listens to signals and awaits nothing starts `Usock.pump()` as a task;
+* `Usock.run()` and `Usock.spawn()`, which iterate the GMainContext and nothing else. What asyncio
+  has besides, they have as well: `Usock.sleep()`, `Usock.timeout()`, `Usock.Future`, `Usock.Queue`;
+* asyncio, with any loop. The GMainContext is its guest then: the loop waits for one descriptor,
+  nothing is polled, and signals come as they do elsewhere. A loop that runs on GLib itself, such as
+  PyGObject's own since 3.50 (`gi.events`), needs no guest;
 * a plain `for message in channel`, which iterates the GMainContext until there is one.
 
-What an await that was cancelled or dropped has received already is not lost: the next
-`receive()` of the channel returns it.
+Whatever is awaited takes `timeout=`, in seconds. The immediate calls of Usock.Handle, which are not
+awaited, count milliseconds as they do in C, and so do properties.
+
+Nothing that was received is lost with an await that was cancelled: it is first in line again.
+
+An error is a GLib.Error, and Python's own exception as well: ConnectionRefusedError, TimeoutError.
 """
 
 import collections
-import contextlib
+import errno
 import functools
 import operator
 import os
+import re
+import signal
 import sys
+import threading
+import time
 import weakref
 
 from gi.repository import Gio, GLib, GObject
 
+from .._ossighelper import register_sigint_fallback, wakeup_on_signal
 from ..module import get_introspection_module
 from ..overrides import override
 
@@ -39,15 +48,143 @@ def export(item):
     return item
 
 
+# Errors
+
+@export
+class Error(GLib.Error):
+    """What went wrong: a GLib.Error, and also the exception that Python has for it.
+
+    All but one that tells of cancelling are an OSError, with its errno.
+    """
+
+    errno = None
+
+
+class _SystemError(Error, OSError):
+    def __init__(self, message, domain, code):
+        super().__init__(message, domain, code)
+        self.errno, self.strerror = type(self).number, message
+
+    number = None
+
+
+def _kind(number, *bases):
+    name = bases[0].__name__ if bases else 'Error'
+    return type(name, (_SystemError, *bases), {'number': number, '__module__': __name__})
+
+
+_Code = Gio.IOErrorEnum
+_KINDS = {code.real: _kind(number, *bases) for code, number, *bases in (
+    (_Code.ADDRESS_IN_USE, errno.EADDRINUSE),
+    (_Code.BUSY, errno.EBUSY),
+    (_Code.CLOSED, errno.EBADF),
+    (_Code.CONNECTION_CLOSED, errno.ECONNRESET, ConnectionResetError, BrokenPipeError),
+    (_Code.CONNECTION_REFUSED, errno.ECONNREFUSED, ConnectionRefusedError),
+    (_Code.EXISTS, errno.EEXIST, FileExistsError),
+    (_Code.FILENAME_TOO_LONG, errno.ENAMETOOLONG),
+    (_Code.HOST_UNREACHABLE, errno.EHOSTUNREACH),
+    (_Code.INVALID_ARGUMENT, errno.EINVAL),
+    (_Code.INVALID_DATA, errno.EBADMSG),
+    (_Code.INVALID_FILENAME, errno.EINVAL),
+    (_Code.IS_DIRECTORY, errno.EISDIR, IsADirectoryError),
+    (_Code.MESSAGE_TOO_LARGE, errno.EMSGSIZE),
+    (_Code.NETWORK_UNREACHABLE, errno.ENETUNREACH),
+    (_Code.NOT_CONNECTED, errno.ENOTCONN),
+    (_Code.NOT_DIRECTORY, errno.ENOTDIR, NotADirectoryError),
+    (_Code.NOT_FOUND, errno.ENOENT, FileNotFoundError),
+    (_Code.NOT_SUPPORTED, errno.EOPNOTSUPP),
+    (_Code.NO_SPACE, errno.ENOSPC),
+    (_Code.PARTIAL_INPUT, errno.ENODATA, EOFError),
+    (_Code.PENDING, errno.EINPROGRESS),
+    (_Code.PERMISSION_DENIED, errno.EACCES, PermissionError),
+    (_Code.TIMED_OUT, errno.ETIMEDOUT, TimeoutError),
+    (_Code.TOO_MANY_OPEN_FILES, errno.EMFILE),
+    (_Code.WOULD_BLOCK, errno.EAGAIN, BlockingIOError),
+)}
+_KINDS[_Code.CANCELLED.real] = Error
+
+
+# A datagram of somebody without a name has None for its sender, which is no destination.
+_Nameless = _kind(errno.EDESTADDRREQ, TypeError)
+
+
+@functools.lru_cache(None)
+def _resolver_kind():
+    from _socket import EAI_NONAME, gaierror
+    return _kind(EAI_NONAME, gaierror)
+
+
+def _told(error):
+    """The exception for an error of the library."""
+    if isinstance(error, Error):
+        return error
+    if error.domain == 'g-io-error-quark':
+        kind = _KINDS.get(error.code, _SystemError)
+    elif error.domain == 'g-resolver-error-quark':
+        kind = _resolver_kind()
+    else:
+        kind = Error
+    return kind(error.message, error.domain, error.code)
+
+
+def _fail(code, message):
+    return _told(GLib.Error(message, 'g-io-error-quark', code.real))
+
+
+def _telling(function):
+    """A call of the library that raises errors of ours."""
+    def call(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except GLib.Error as error:
+            raise _told(error) from None
+
+    call.__name__ = function.__name__
+    return call
+
+
+def _raw(name):
+    """A class of the library, whose methods raise errors of ours."""
+    # Made when the class above it has its override: PyGObject derives it from that.
+    cls = getattr(Usock, name)
+    for info in cls.__info__.get_methods():
+        if info.can_throw_gerror():
+            call = _telling(getattr(cls, info.get_name()))
+            setattr(cls, info.get_name(), call if info.is_method() else staticmethod(call))
+    return cls
+
+
+_parse, _notify, _poll, _acquire = map(_telling, (Usock.address_parse, Usock.notify, Usock.poll,
+                                                  Usock.Guest.acquire))
+
+
+class _Teller:
+    """A handler of a signal that has an error: it gets ours. It is found by what it calls."""
+
+    __slots__ = ('_handler',)
+
+    def __init__(self, handler):
+        self._handler = handler
+
+    def __call__(self, *args):
+        return self._handler(*[_told(arg) if isinstance(arg, GLib.Error) else arg for arg in args])
+
+    def __eq__(self, other):
+        return self._handler == other
+
+    def __hash__(self):
+        return hash(self._handler)
+
+
 # What goes in
 
 def _as_bytes(data):
+    if isinstance(data, bytes):
+        return data
     if isinstance(data, str):
         return data.encode()
     if isinstance(data, GLib.Bytes):
         return data.get_data() or b''
-    if isinstance(data, bytes):
-        return data
     try:
         return memoryview(data).tobytes()
     except TypeError:
@@ -80,9 +217,45 @@ def _listed(items, what):
     return list(items)
 
 
+def _as_fd(fd):
+    return operator.index(fd.fileno() if hasattr(fd, 'fileno') else fd)
+
+
 def _as_fds(fds):
-    return [operator.index(fd.fileno() if hasattr(fd, 'fileno') else fd)
-            for fd in _listed(fds, 'descriptors')]
+    return [_as_fd(fd) for fd in _listed(fds, 'descriptors')]
+
+
+def _given(take, fd):
+    """Has a number taken over. An object keeps its descriptor: a copy is taken."""
+    if not hasattr(fd, 'fileno'):
+        return take(operator.index(fd))
+    copy = os.dup(_as_fd(fd))
+    try:
+        return take(copy)
+    except BaseException:
+        os.close(copy)
+        raise
+
+
+def _as_milliseconds(timeout):
+    if isinstance(timeout, float):
+        raise TypeError(f'the timeout is a whole number of milliseconds, not {timeout}')
+    return operator.index(timeout)
+
+
+def _refuse(kind, what, type):
+    """The families of enumerations have different numbers for the same."""
+    if isinstance(type, kind):
+        raise TypeError(f'the type is a {what}, not a {kind.__name__} of another module')
+    return type
+
+
+def _as_sock_type(type):
+    return _refuse(Gio.SocketType, 'Usock.SockType', type)
+
+
+def _as_socket_type(type):
+    return _refuse(Usock.SockType, 'Gio.SocketType', type)
 
 
 def _refuse_nul(text, what):
@@ -90,372 +263,516 @@ def _refuse_nul(text, what):
     # text it refuses itself.
     if isinstance(text, str) and '\0' in text:
         shown = text.replace('\0', '\\0')
-        raise GLib.Error.new_literal(
-            Gio.io_error_quark(), f'{what} “{shown}”: it has a NUL in it',
-            Gio.IOErrorEnum.INVALID_FILENAME)
+        raise _fail(_Code.INVALID_FILENAME, f'{what} “{shown}”: it has a NUL in it')
     return text
 
 
-def _as_connect_path(path):
-    return _refuse_nul(os.fsdecode(path), 'Could not connect to')
+CONNECT, LISTEN = 'Could not connect to', 'Could not listen on'
+BIND, SEND = 'Could not bind to', 'Could not send to'
+
+
+def _as_path(path, what):
+    """The path of a call that takes one and nothing else."""
+    if isinstance(path, Gio.File):
+        if path.get_path() is None:
+            raise _fail(_Code.INVALID_FILENAME, f'{what} “{path.get_uri()}”: it has no path')
+        path = path.get_path()
+        return f'./{path}' if path.startswith('@') else path
+    text = _refuse_nul(os.fsdecode(path), what)
+    return f'./{text}' if text.startswith('@') and hasattr(path, '__fspath__') else text
+
+
+_as_connect_path = functools.partial(_as_path, what=CONNECT)
+_as_listen_path = functools.partial(_as_path, what=LISTEN)
+_as_bind_path = functools.partial(_as_path, what=BIND)
 
 
 def _as_host(host):
-    return _refuse_nul(host, 'Could not connect to')
+    return _refuse_nul(host, CONNECT)
 
 
-def _as_listen_path(path):
-    return _refuse_nul(os.fsdecode(path), 'Could not listen on')
+# A port stands behind the last colon, and before it a name, a number with dots, or brackets.
+_HOST_AND_PORT = re.compile(r'([^\s:/@\\\[\]]*):([0-9]+)')
+_ESCAPE = re.compile(r'\\(\\|x[0-9A-Fa-f]{2})?')
 
 
-def _as_bind_path(path):
-    return _refuse_nul(os.fsdecode(path), 'Could not bind to')
+def _unescaped(text, what):
+    def replace(match):
+        if match[1] is None:
+            raise _fail(_Code.INVALID_ARGUMENT, f'{what} “{text}”: a backslash stands neither '
+                        'before another nor before x and two hexadecimal digits')
+        return b'\\' if match[1] == '\\' else bytes.fromhex(match[1][1:])
+
+    pieces, end = [], 0
+    for match in _ESCAPE.finditer(text):
+        pieces += os.fsencode(text[end:match.start()]), replace(match)
+        end = match.end()
+    path = _refuse_nul(os.fsdecode(b''.join([*pieces, os.fsencode(text[end:])])), what)
+    return f'./{path}' if path.startswith('@') else path
 
 
-def _as_destination(text):
-    return _refuse_nul(os.fsdecode(text), 'Could not send to')
+def _as_place(where, what):
+    """Reads what a program names a place by: a Gio.SocketAddress, the path of a file, or a text.
+
+    In a text, which is one grammar everywhere, `@name` is abstract, `host:port` and `[::1]:port`
+    are the internet, and what has a slash or no port is a path. Returns a Gio.SocketAddress, a
+    tuple of host and port, or a path or abstract name.
+    """
+    if isinstance(where, Gio.SocketAddress):
+        return where
+    if not isinstance(where, str):
+        return _as_path(where, what)
+    _refuse_nul(where, what)
+    if where.startswith('['):
+        return _parse(where)
+    inet = _HOST_AND_PORT.fullmatch(where)
+    if not inet:
+        return where if where.startswith('@') or '\\' not in where else _unescaped(where, what)
+    host, port = inet[1], int(inet[2])
+    if port > 65535:
+        raise _fail(_Code.INVALID_ARGUMENT, f'{what} “{where}”: there is no such port')
+    return _parse(where) if GLib.hostname_is_ip_address(host) else (host, port)
+
+
+def _as_address(where, what):
+    """A Gio.SocketAddress, for calls that take nothing else. A name is looked up."""
+    place = _as_place(where, what)
+    if isinstance(place, Gio.SocketAddress):
+        return place
+    if isinstance(place, tuple):
+        return _look_up(*place)
+    if place.startswith('@'):
+        return _parse(place)
+    return _parse(''.join(f'\\x{byte:02x}' if byte == 0x5c else chr(byte) if byte < 0x80
+                          else f'\\x{byte:02x}' for byte in os.fsencode(place)))
+
+
+def _as_destination(where):
+    """A text as the library reads it, or a Gio.SocketAddress."""
+    if where is None:
+        raise _Nameless('Could not answer: the sender has no name', 'g-io-error-quark',
+                        _Code.INVALID_ARGUMENT.real)
+    if isinstance(where, Gio.SocketAddress):
+        return where
+    if isinstance(where, str):
+        place = _as_place(where, SEND) if _HOST_AND_PORT.fullmatch(where) else None
+        return _look_up(*place) if isinstance(place, tuple) else _refuse_nul(where, SEND)
+    return _as_path(where, SEND).replace('\\', '\\\\')
 
 
 @export
 def address_parse(text):
-    return Usock.address_parse(_refuse_nul(text, 'Could not parse the address'))
+    return _parse(_refuse_nul(text, 'Could not parse the address'))
 
 
-# Waiting
+# Under asyncio
 
-def _asyncio_loop():
+class _Here(threading.local):
+    """What each thread has of its own."""
+
+    loop = None        # The loop of asyncio that our own task, which runs, is not to see.
+    is_hidden = False
+    host = None        # A weak reference to that of the loop that was asked for last.
+    expects = False    # Sockets were made before there was a loop.
+    interrupts = None  # What wants to leave the innermost loop of ours.
+    task = None        # The one that runs.
+    depth = None       # How deep the main loop was when tasks were stepped.
+    goes_on = False    # More of them are to be stepped in the next turn.
+
+    def __init__(self):
+        self.ready = collections.deque()
+
+
+_here = _Here()
+
+
+def _running_loop():
     # Importing asyncio costs more than all the rest; a program that runs it has done so.
     events = sys.modules.get('asyncio.events')
     return events._get_running_loop() if events else None
 
 
+def _asyncio_loop():
+    """The loop of asyncio that whoever awaits now is run by, or None for a task of ours."""
+    loop = _running_loop()
+    return None if _here.is_hidden and loop is _here.loop else loop
+
+
+def _runs_on_glib(loop):
+    return any(base.__module__.partition('.')[0] in ('gi', 'gbulb') for base in type(loop).__mro__)
+
+
+class _Host:
+    """Has a loop of asyncio run the GMainContext, as its guest."""
+
+    hosts = weakref.WeakKeyDictionary()
+
+    def __init__(self, loop):
+        self.loop = weakref.ref(loop)
+        self._guest = None
+        if not _runs_on_glib(loop):
+            self._guest = _acquire(None)
+            loop.add_reader(self._guest.get_fd(), self._guest.turn)
+            self._look_before_waiting(loop)
+
+    def _look_before_waiting(self, loop):
+        # What GLib.timeout_add() adds nobody tells of. Where this can not be done that alone is
+        # seen later, in the next turn.
+        selector = getattr(loop, '_selector', None)
+        select, look = getattr(selector, 'select', None), self._guest.look
+
+        def look_and_select(timeout=None):
+            if timeout is None or timeout > 0:
+                look()
+            return select(timeout)
+
+        if callable(select):
+            try:
+                selector.select = look_and_select
+            except AttributeError:
+                pass
+
+    @classmethod
+    def of(cls, loop):
+        """The host of a loop, which is made with the first call."""
+        host = _here.host and _here.host()
+        if host is None or host.loop() is not loop:
+            host = cls.hosts.get(loop)
+            if host is None:
+                host = cls.hosts[loop] = cls(loop)
+            _here.host = weakref.ref(host)
+        return host
+
+    def stir(self):
+        if self._guest:
+            self._guest.stir()
+
+
+def _expect_asyncio():
+    """Sockets that were made before the loop runs are to be alive in it as well."""
+    _here.expects = True
+    asyncio = sys.modules.get('asyncio.base_events')
+    if asyncio is None or hasattr(asyncio.BaseEventLoop.run_forever, 'is_host'):
+        return
+    run_forever = asyncio.BaseEventLoop.run_forever
+
+    @functools.wraps(run_forever)
+    def run_forever_as_host(self):
+        if _here.expects and not self.is_closed():
+            self.call_soon(_Host.of, self)
+        return run_forever(self)
+
+    run_forever_as_host.is_host = True
+    asyncio.BaseEventLoop.run_forever = run_forever_as_host
+
+
+def _is_used():
+    """To be called where a program begins to use a socket."""
+    loop = _running_loop()
+    if loop is not None:
+        try:
+            _Host.of(loop).stir()
+        except GLib.Error:
+            pass  # Whoever awaits something will be told.
+    _expect_asyncio()
+
+
+# In loops of our own
+
 def _iterate(context):
     # Newer PyGObjects look for a loop of asyncio first, which takes longer than all the rest.
-    if _asyncio_loop() is None:
+    if _running_loop() is None:
         super(GLib.MainContext, context).iteration(True)
     else:
         context.iteration(True)
 
 
+def _iterate_until(is_over, context=None):
+    """Iterates the context. What wants to leave the loop, Ctrl-C for one, is raised here, and not
+    in whatever handler happens to run, where PyGObject would print it and go on."""
+    if is_over():
+        return
+    context = context or GLib.MainContext.ref_thread_default()
+    outer, depth = _here.interrupts, _here.depth
+    interrupts = _here.interrupts = []
+    _here.depth = None
+
+    def interrupt():
+        interrupts.append(KeyboardInterrupt())
+        context.wakeup()
+
+    try:
+        with register_sigint_fallback(interrupt):
+            while not is_over() and not interrupts:
+                _iterate(context)
+    finally:
+        _here.interrupts, _here.depth = outer, depth
+    if interrupts:
+        raise interrupts[0]
+
+
+def _interrupt(error):
+    """What ends the program leaves the innermost loop. In one of GLib's, PyGObject ends it."""
+    if _here.interrupts is None:
+        raise error
+    _here.interrupts.append(error)
+
+
+def _soon(callback, seconds=0, context=None):
+    """Calls it from the context. Returns a source, to be destroyed if that is no longer wanted."""
+    source = GLib.timeout_source_new(max(0, min(-int(-seconds * 1000 // 1), 0xffffffff)))
+    source.set_callback(lambda *_: callback() and False)
+    source.attach(context or GLib.MainContext.ref_thread_default())
+    return source
+
+
+class _Timer:
+    """Calls once, unless it is stopped before, in whatever loop runs."""
+
+    __slots__ = ('_stop', '_callback')
+
+    def __init__(self, seconds, callback):
+        self._callback = callback
+        loop = _asyncio_loop()
+        if loop is not None:
+            self._stop = loop.call_later(seconds, callback).cancel
+        else:
+            self._stop = _soon(self._over, seconds).destroy
+
+    def _over(self):
+        # What has come in this very turn has come in time.
+        self._stop = _soon(self._callback).destroy
+
+    def stop(self):
+        self._stop()
+
+
 class _Awaitable:
-    """Something to wait for: `_begin(wake)`, then once awake `_end()`, or else `_abandon()`."""
+    """What our tasks wait for: `_begin(wake)` begins, and wake() is called once."""
 
     __slots__ = ()
 
-    def __await__(self):
-        loop = _asyncio_loop()
-        try:
-            if loop is None:
-                yield self
-            else:
-                future = loop.create_future()
-                self._begin(lambda: future.done() or future.set_result(None))
-                with _Pump.running(loop):
-                    yield from future
-        except BaseException:
-            self._abandon()
-            raise
-        return self._end()
 
-    def _wait(self):
-        context = GLib.MainContext.ref_thread_default()
-        awake = []
-        try:
-            self._begin(lambda: awake.append(True))
-            while not awake:
-                _iterate(context)
-        except BaseException:
-            self._abandon()
-            raise
-        return self._end()
-
-    def _abandon(self):
-        pass
-
-
-class _Call(_Awaitable):
-    """One asynchronous call of the library. It is made when it is awaited, once."""
-
-    __slots__ = ('_start', '_finish', '_user', '_own', '_link', '_wake', '_result', '_abandoned')
-
-    def __init__(self, start, finish, cancellable=None):
-        self._start = start
-        self._finish = finish
-        self._user = cancellable
-        self._own = self._link = self._wake = self._result = None
-        self._abandoned = False
-
-    def _begin(self, wake):
-        if self._own:
-            raise RuntimeError('a call can be awaited only once')
-        self._wake = wake
-        self._own = Gio.Cancellable()
-        if self._user:
-            # Gio.Cancellable.connect() is another function, one that holds a lock meanwhile.
-            self._link = GObject.Object.connect(self._user, 'cancelled',
-                                                lambda _: self._own.cancel())
-            if self._user.is_cancelled():
-                self._own.cancel()
-        try:
-            self._start(self._own, self._done)
-        except BaseException:
-            self._unlink()
-            raise
-
-    def _unlink(self):
-        if self._link:
-            GObject.Object.disconnect(self._user, self._link)
-            self._link = None
-
-    def _done(self, _source, result):
-        self._unlink()
-        self._result = result
-        if self._abandoned:
-            self._rescue()
-        else:
-            self._wake()
-
-    def _end(self):
-        result, self._result = self._result, None
-        return self._finish(result)
-
-    def _abandon(self):
-        self._abandoned = True
-        if self._result:
-            self._rescue()
-        elif self._own:
-            self._own.cancel()
-
-    def _rescue(self):
-        try:
-            _Call._end(self)
-        except GLib.Error:
-            pass
-
-
-class _Line:
-    """The receives of one channel that are being made, and the messages that missed theirs."""
-
-    __slots__ = ('receivers', 'rescued')
-
-    def __init__(self):
-        self.receivers = []
-        self.rescued = collections.deque()
-
-
-class _Receive(_Call):
-    """A receive. The message of one that nobody waits for any more goes to the next."""
-
-    __slots__ = ('_line', '_gift')
-
-    def __init__(self, channel, cancellable):
-        super().__init__(functools.partial(Usock.Channel.receive_async, channel),
-                         channel.receive_finish, cancellable)
-        self._line = channel._line
-        self._gift = None
-
-    def __await__(self):
-        if self._line.rescued:
-            return self._line.rescued.popleft()
-        return (yield from super().__await__())
-
-    def _wait(self):
-        if self._line.rescued:
-            return self._line.rescued.popleft()
-        return super()._wait()
-
-    def _begin(self, wake):
-        self._line.receivers.append(self)
-        super()._begin(wake)
-
-    def _done(self, source, result):
-        self._leave()
-        super()._done(source, result)
-
-    def _end(self):
-        return super()._end() if self._gift is None else self._gift
-
-    def _abandon(self):
-        self._leave()
-        super()._abandon()
-        if self._gift is not None:
-            self._hand_on(self._gift)
-
-    def _leave(self):
-        if self in self._line.receivers:
-            self._line.receivers.remove(self)
-
-    def _rescue(self):
-        try:
-            message = _Call._end(self)
-        except GLib.Error:
-            return
-        if message is not None:
-            self._hand_on(message)
-
-    def _hand_on(self, message):
-        if self._line.receivers:
-            self._line.receivers[0]._accept(message)
-        else:
-            self._line.rescued.append(message)
-
-    def _accept(self, message):
-        self._abandon()
-        self._gift = message
-        self._wake()
-
-
-class _Piece(_Receive):
-    """A receive of a stream. What nobody waits for any more stands first in line again."""
-
-    __slots__ = ('_stream',)
-
-    def __init__(self, stream, cancellable):
-        super().__init__(stream, cancellable)
-        self._stream = stream
-
-    def _hand_on(self, message):
-        try:
-            self._stream.unread(message)
-        except GLib.Error:
-            super()._hand_on(message)
-
-
-class _StreamCall(_Call):
-    """A receive of so many bytes, a line, or text."""
-
-    __slots__ = ('_stream', '_ending')
-
-    def __init__(self, stream, name, args=(), cancellable=None, ending=''):
-        super().__init__(functools.partial(getattr(Usock.Stream, name + '_async'), stream, *args),
-                         getattr(stream, name + '_finish'), cancellable)
-        self._stream = stream
-        self._ending = ending
-
-    def _rescue(self):
-        try:
-            result = _Call._end(self)
-            if isinstance(result, str):
-                result = Message(result + self._ending)
-            if result is not None:
-                self._stream.unread(result)
-        except GLib.Error:
-            pass
-
-
-class _Lines:
-    """The lines of a stream, for both kinds of loop. Leaving one leaves the stream open."""
-
-    def __init__(self, stream):
-        self._stream = stream
-
-    def __aiter__(self):
-        return self
-
-    async def __anext__(self):
-        line = await self._stream.receive_line()
-        if line is None:
-            raise StopAsyncIteration
-        return line
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        line = self._stream.receive_line()._wait()
-        if line is None:
-            raise StopIteration
-        return line
-
-
-class _Cork:
-    """Ends with the block. Who uses no block calls uncork()."""
-
-    def __init__(self, stream):
-        self._stream = stream
-
-    def __enter__(self):
-        return self._stream
-
-    def __exit__(self, *_):
-        self._stream.uncork()
+def _set_future(future):
+    if not future.done():
+        future.set_result(None)
 
 
 @export
-class Task(_Awaitable):
-    """A coroutine that the GMainContext drives. It can be awaited itself."""
+class Future(_Awaitable):
+    """A value that is not there yet. Whoever awaits it gets it, however many they are."""
 
-    def __init__(self, coroutine):
-        # What is awaited alone, such as channel.receive(), has no send() of its own.
-        self._coroutine = coroutine if hasattr(coroutine, 'send') else coroutine.__await__()
-        self._call = self._value = self._error = None
-        self._is_done = self._seen = False
+    __slots__ = ('_is_done', '_value', '_error', '_wakes', '__weakref__')
+
+    def __init__(self):
+        self._is_done = False
+        self._value = self._error = None
         self._wakes = []
-        self._step()
 
     def done(self):
         return self._is_done
 
     def result(self):
-        """Returns what the coroutine returned, or raises what it raised."""
+        """Returns the value, or raises the error."""
         if not self._is_done:
-            raise RuntimeError('the task is not done')
-        self._seen = True
-        if self._error:
+            raise RuntimeError('the future is not done')
+        if self._error is not None:
             raise self._error
         return self._value
 
+    def exception(self):
+        if not self._is_done:
+            raise RuntimeError('the future is not done')
+        return self._error
+
+    def set_result(self, value):
+        self._settle(value, None)
+
+    def set_exception(self, error):
+        self._settle(None, error() if isinstance(error, type) else error)
+
     def cancel(self):
-        """Makes the call that is waited for fail with Gio.IOErrorEnum.CANCELLED."""
-        if isinstance(self._call, Task):
-            self._call.cancel()
-        elif isinstance(self._call, _Call):
-            self._call._own.cancel()
-
-    def __await__(self):
-        return self.result() if self._is_done else (yield from super().__await__())
-
-    def _step(self):
-        self._call = None
-        advance = functools.partial(self._coroutine.send, None)
-        while not self._is_done:
-            try:
-                call = advance()
-            except StopIteration as stop:
-                self._settle(stop.value, None)
-            except BaseException as error:
-                self._settle(None, error)
-            else:
-                try:
-                    if not isinstance(call, _Awaitable):
-                        raise TypeError('Usock.run() and Usock.spawn() await what usock offers; '
-                                        'a coroutine that awaits more is for asyncio.run()')
-                    self._call = call
-                    call._begin(self._step)
-                    return
-                except Exception as error:
-                    advance = functools.partial(self._coroutine.throw, error)
-
-    def _drop(self):
-        if self._coroutine:
-            self._coroutine.close()
+        """Whoever awaits it fails with Gio.IOErrorEnum.CANCELLED. Returns whether it was not done."""
+        if self._is_done:
+            return False
+        self._settle(None, _cancelled())
+        return True
 
     def _settle(self, value, error):
+        if self._is_done:
+            raise RuntimeError('the future is done already')
         self._is_done = True
-        self._call = self._coroutine = None
         self._value, self._error = value, error
         wakes, self._wakes = self._wakes, []
         for wake in wakes:
             wake()
 
+    def __await__(self):
+        if not self._is_done:
+            loop = _asyncio_loop()
+            if loop is None:
+                yield self
+            else:
+                yield from self._await_in(loop)
+        return self.result()
+
+    def _await_in(self, loop):
+        _Host.of(loop)
+        future = loop.create_future()
+        wake = functools.partial(_set_future, future)
+        self._wakes.append(wake)
+        try:
+            yield from future
+        finally:
+            self._forget(wake)
+
     def _begin(self, wake):
         self._wakes.append(wake)
 
-    def _end(self):
-        return self.result()
+    def _forget(self, wake):
+        if wake in self._wakes:
+            self._wakes.remove(wake)
+
+    def _pass_on_cancel(self):
+        """Whether who waits for it is to be told by it that it was cancelled."""
+        return False
+
+
+def _cancelled():
+    return _fail(_Code.CANCELLED, 'The task was cancelled')
+
+
+# How many steps the tasks may wake each other for until the main loop has its turn.
+_STEPS = 100
+
+
+def _step_tasks():
+    depth, _here.depth = _here.depth, GLib.main_depth()
+    try:
+        for _ in range(_STEPS):
+            if not _here.ready:
+                return
+            _here.ready.popleft()()
+        if not _here.goes_on:
+            _here.goes_on = True
+            _soon(_go_on_stepping)
+    finally:
+        _here.depth = depth
+
+
+def _go_on_stepping():
+    _here.goes_on = False
+    _step_tasks()
+
+
+@export
+class Task(Future):
+    """A coroutine that the GMainContext drives. It can be awaited itself."""
+
+    __slots__ = ('_coroutine', '_waits_for', '_cancelling', '_is_seen')
+
+    def __init__(self, coroutine):
+        super().__init__()
+        # What is awaited alone, such as a future, has no send() of its own.
+        self._coroutine = coroutine if hasattr(coroutine, 'send') else coroutine.__await__()
+        self._waits_for = self._cancelling = None
+        self._is_seen = False
+        self._begin_step()
+
+    def result(self):
+        """Returns what the coroutine returned, or raises what it raised."""
+        if not self._is_done:
+            raise RuntimeError('the task is not done')
+        self._is_seen = True
+        return super().result()
+
+    def exception(self):
+        self._is_seen = True
+        return super().exception()
+
+    def cancel(self):
+        """Makes what is waited for fail with Gio.IOErrorEnum.CANCELLED. Returns whether the task
+        was not done."""
+        if self._is_done:
+            return False
+        waits_for = self._waits_for
+        if waits_for is not None and waits_for._pass_on_cancel():
+            return True
+        self._cancelling = _cancelled()
+        if waits_for is not None:
+            waits_for._forget(self._wake)
+            self._wake()
+        return True
+
+    def _pass_on_cancel(self):
+        return self.cancel()
+
+    def _wake(self):
+        self._waits_for = None
+        _here.ready.append(self._step)
+        # In a nested main loop nobody would get to what stands in line out there.
+        if _here.depth is None or GLib.main_depth() > _here.depth:
+            _step_tasks()
+
+    def _begin_step(self):
+        # Whom it wakes is stepped after it, and not inside.
+        depth, _here.depth = _here.depth, GLib.main_depth()
+        try:
+            self._step()
+        finally:
+            _here.depth = depth
+        if depth is None and _here.ready:
+            _step_tasks()
+
+    def _step(self):
+        if self._is_done:
+            return
+        outer = _here.task, _here.loop, _here.is_hidden
+        _here.task, _here.loop, _here.is_hidden = self, _running_loop(), True
+        try:
+            self._advance()
+        except StopIteration as stop:
+            self._finish(stop.value, None)
+        except (KeyboardInterrupt, SystemExit) as error:
+            self._is_seen = True
+            self._finish(None, error)
+            _interrupt(error)
+        except BaseException as error:
+            self._finish(None, error)
+        finally:
+            _here.task, _here.loop, _here.is_hidden = outer
+
+    def _advance(self):
+        error = None
+        while True:
+            if self._cancelling is not None:
+                error, self._cancelling = self._cancelling, None
+            awaited = (self._coroutine.send(None) if error is None
+                       else self._coroutine.throw(error))
+            error = self._judge(awaited)
+            if error is None and self._cancelling is None:
+                self._waits_for = awaited
+                awaited._begin(self._wake)
+                return
+
+    def _judge(self, awaited):
+        if awaited is self:
+            return RuntimeError('a task can not wait for itself')
+        if not isinstance(awaited, _Awaitable):
+            return TypeError('Usock.run() and Usock.spawn() await what usock offers; a coroutine '
+                             'that awaits more is for asyncio.run()')
+        return None
+
+    def _drop(self):
+        if self._coroutine is not None:
+            self._coroutine.close()
+
+    def _finish(self, value, error):
+        self._coroutine = self._waits_for = None
+        self._settle(value, error)
 
     def __del__(self):
-        if self._error and not self._seen:
+        if self._is_done and self._error is not None and not self._is_seen:
             sys.excepthook(type(self._error), self._error, self._error.__traceback__)
 
 
@@ -464,116 +781,431 @@ def spawn(coroutine):
     """Starts a coroutine, which whoever iterates the GMainContext drives on. Under asyncio it
     becomes a task of asyncio's."""
     loop = _asyncio_loop()
-    return loop.create_task(_awaited(coroutine)) if loop else Task(coroutine)
+    if loop is None:
+        return Task(coroutine)
+    return loop.create_task(coroutine if hasattr(coroutine, 'send') else _awaited(coroutine))
 
 
 async def _awaited(awaitable):
     return await awaitable
 
 
-@export
-def run(coroutine):
-    """Runs a coroutine to its end, iterating the GMainContext, and returns what it returns."""
+def _block_on(coroutine):
     task = Task(coroutine)
     try:
-        return task.result() if task.done() else task._wait()
+        _iterate_until(task.done)
+        return task.result()
     except BaseException:
         # Ctrl-C, for one: the blocks that the coroutine is in close what they opened.
         task._drop()
         raise
 
 
-class _Pump:
-    """Iterates the GMainContext while an asyncio loop that does not do so awaits something.
-
-    asyncio can not wait for a GMainContext. So it is looked at every few milliseconds, and again
-    at once as long as there is something to do.
-    """
-
-    INTERVAL = 0.002
-    BATCH = 64
-
-    pumps = weakref.WeakKeyDictionary()
-
-    def __init__(self, loop):
-        self._native = any(base.__module__.partition('.')[0] in ('gi', 'gbulb')
-                           for base in type(loop).__mro__)
-        self._users = 0
-        self._handle = None
-
-    @classmethod
-    @contextlib.contextmanager
-    def running(cls, loop):
-        pump = cls.pumps.get(loop) or cls.pumps.setdefault(loop, cls(loop))
-        pump._users += 1
-        if not pump._native and not pump._handle:
-            pump._handle = loop.call_soon(pump._turn, loop)
-        try:
-            yield
-        finally:
-            pump._users -= 1
-            if not pump._users and pump._handle:
-                pump._handle.cancel()
-                pump._handle = None
-
-    def _turn(self, loop):
-        # One that is set before the context runs would be lost if a callback stops the pump.
-        self._handle = None
-        context = GLib.MainContext.ref_thread_default()
-        turns = 0
-        while turns < self.BATCH and context.iteration(False):
-            turns += 1
-        if self._users and not self._handle:
-            self._handle = (loop.call_soon(self._turn, loop) if turns else
-                            loop.call_later(self.INTERVAL, self._turn, loop))
-
-
-class _Accepted(_Awaitable):
-    """What a server accepted and nobody has asked for yet."""
-
-    def __init__(self):
-        self._channels = collections.deque()
-        self._ended = False
-        self._wake = None
-
-    def add(self, _server, channel):
-        self._channels.append(channel)
-        self._rouse()
-
-    def end(self, _server):
-        self._ended = True
-        self._rouse()
-
-    def _rouse(self):
-        wake, self._wake = self._wake, None
-        if wake:
-            wake()
-
-    def _begin(self, wake):
-        self._wake = wake
-
-    def _end(self):
-        return None
-
-    def _abandon(self):
-        self._wake = None
-
-    async def next(self):
-        while not self._channels and not self._ended:
-            await self
-        return self._channels.popleft() if self._channels else None
-
-    def close(self):
-        for channel in self._channels:
-            channel.close()
+@export
+def run(coroutine):
+    """Runs a coroutine to its end, iterating the GMainContext, and returns what it returns.
+    Ctrl-C raises KeyboardInterrupt here, and sys.exit() in any task of ours leaves as well."""
+    if _asyncio_loop() is not None:
+        if hasattr(coroutine, 'close'):
+            coroutine.close()
+        raise RuntimeError('asyncio runs here already: await it')
+    with wakeup_on_signal():
+        return _block_on(coroutine)
 
 
 @export
 async def pump():
-    """Iterates the GMainContext until it is cancelled: a task for asyncio."""
-    loop = _asyncio_loop()
-    with _Pump.running(loop):
-        await loop.create_future()
+    """Runs the GMainContext until it is cancelled: a task for asyncio, which does so anyway as soon
+    as a socket is used there."""
+    _Host.of(_asyncio_loop())
+    await _asyncio_loop().create_future()
+
+
+# For programs without asyncio, and in it too
+
+@export
+async def sleep(seconds):
+    """Await it: so many seconds have gone by."""
+    future = Future()
+    timer = _Timer(seconds, lambda: _finish_waiting(future))
+    try:
+        await future
+    finally:
+        timer.stop()
+
+
+def _finish_waiting(future):
+    if not future.done():
+        future.set_result(None)
+
+
+def _timed_out(seconds):
+    return _fail(_Code.TIMED_OUT, f'Waited {seconds:g} s in vain')
+
+
+class _Timeout:
+    """Cancels what its block awaits when the time is over, which is a TimeoutError outside."""
+
+    def __init__(self, seconds):
+        self._seconds = seconds
+        self._timer = self._task = None
+        self._is_over = False
+
+    async def __aenter__(self):
+        self._task = _here.task
+        if self._task is None:
+            raise RuntimeError('Usock.timeout() is for a task of Usock.run() or Usock.spawn()')
+        if self._seconds is not None:
+            self._timer = _Timer(self._seconds, self._end)
+        return self
+
+    def _end(self):
+        self._is_over = True
+        self._task.cancel()
+
+    async def __aexit__(self, error_type, error, _traceback):
+        if self._timer:
+            self._timer.stop()
+        if not self._is_over:
+            return
+        # It may have gone off when nothing was awaited any more.
+        self._task._cancelling = None
+        if isinstance(error, GLib.Error) and error.matches(Gio.io_error_quark(), _Code.CANCELLED):
+            raise _timed_out(self._seconds) from error
+
+
+@export
+def timeout(seconds):
+    """`async with Usock.timeout(5):` raises TimeoutError when the block takes longer. None is for
+    ever."""
+    if _asyncio_loop() is not None:
+        import asyncio
+        return asyncio.timeout(seconds)
+    return _Timeout(seconds)
+
+
+async def _within(seconds, future):
+    """Awaits a future for so long."""
+    if seconds is None:
+        return await future
+    timer = _Timer(seconds, lambda: future.done() or future.set_exception(_timed_out(seconds)))
+    try:
+        return await future
+    finally:
+        timer.stop()
+
+
+@export
+class Queue:
+    """Items on their way from one task to another. Who puts into one that is full waits."""
+
+    def __init__(self, maxsize=0):
+        self._maxsize = maxsize
+        self._items = collections.deque()
+        self._getters = collections.deque()
+        self._putters = collections.deque()
+
+    def qsize(self):
+        return len(self._items)
+
+    def empty(self):
+        return not self._items
+
+    def full(self):
+        return 0 < self._maxsize <= len(self._items)
+
+    def put_nowait(self, item):
+        """Raises queue.Full if there is no room."""
+        if self.full():
+            from queue import Full
+            raise Full
+        self._items.append(item)
+        self._wake(self._getters)
+
+    def get_nowait(self):
+        """Raises queue.Empty if there is nothing."""
+        if not self._items:
+            from queue import Empty
+            raise Empty
+        item = self._items.popleft()
+        self._wake(self._putters)
+        return item
+
+    async def put(self, item, *, timeout=None):
+        """Await it: the item is in the queue."""
+        await self._wait_in(self._putters, self.full, timeout)
+        self.put_nowait(item)
+
+    async def get(self, *, timeout=None):
+        """Await it: the next item."""
+        await self._wait_in(self._getters, self.empty, timeout)
+        return self.get_nowait()
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        return await self.get()
+
+    @staticmethod
+    def _wake(line):
+        while line:
+            first = line.popleft()
+            if not first.done():
+                first.set_result(None)
+                return
+
+    async def _wait_in(self, line, must_wait, timeout):
+        """Nothing is taken before who waits is awake, so that nothing is lost if it gives up."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while must_wait():
+            mine = Future()
+            line.append(mine)
+            try:
+                await _within(None if until is None else until - time.monotonic(), mine)
+            except BaseException:
+                if mine in line:
+                    line.remove(mine)
+                elif not must_wait():
+                    self._wake(line)
+                raise
+
+
+# Calls of the library
+
+class _Call(Future):
+    """One asynchronous call of the library, and its GAsyncResult."""
+
+    __slots__ = ('_own', '_user', '_link', '_finish', '_is_given_up')
+
+    def __init__(self, start, finish, user):
+        super().__init__()
+        self._finish = finish
+        self._user = user
+        self._link = None
+        self._is_given_up = False
+        self._own = Gio.Cancellable()
+        if user is not None:
+            # Gio.Cancellable.connect() is another function, one that holds a lock meanwhile.
+            self._link = GObject.Object.connect(user, 'cancelled', self._cancel)
+            if user.is_cancelled():
+                self._own.cancel()
+        try:
+            start(self._own, self._done)
+        except BaseException:
+            self._unlink()
+            raise
+
+    def _cancel(self, *_):
+        self._own.cancel()
+
+    def _unlink(self):
+        if self._link:
+            GObject.Object.disconnect(self._user, self._link)
+            self._link = None
+
+    def _done(self, _source, result):
+        self._unlink()
+        if not self._is_given_up:
+            self.set_result(result)
+            return
+        try:
+            self._finish(result)
+        except GLib.Error:
+            pass
+
+    def _pass_on_cancel(self):
+        self._own.cancel()
+        return True
+
+    def give_up(self):
+        self._is_given_up = True
+        self._own.cancel()
+
+
+async def _call(start, finish, cancellable=None, timeout=None):
+    call = _Call(start, finish, cancellable)
+    try:
+        result = await _within(timeout, call)
+    except BaseException:
+        call.give_up()
+        raise
+    return finish(result)
+
+
+def _cancel_with(cancellable, future):
+    """Fails the future when the cancellable is cancelled, in whatever thread. Returns what undoes
+    it."""
+    context = GLib.MainContext.ref_thread_default()
+    thread = threading.get_ident()
+
+    def fail():
+        if not future.done():
+            future.set_exception(_fail(_Code.CANCELLED, 'Operation was cancelled'))
+
+    def cancelled(_):
+        if threading.get_ident() == thread:
+            fail()
+            return
+        _soon(fail, context=context)
+        context.wakeup()
+
+    link = GObject.Object.connect(cancellable, 'cancelled', cancelled)
+    if cancellable.is_cancelled():
+        fail()
+    return lambda: GObject.Object.disconnect(cancellable, link)
+
+
+class _Want:
+    """What a receive waits for: how to begin and end the call, and how to make of what it brought
+    the message that it was, and again what is wanted."""
+
+    __slots__ = ('start', 'finish', 'args', 'undo', 'cut')
+
+    def __init__(self, start, finish, args=(), undo=None, cut=None):
+        self.start, self.finish, self.args = start, finish, args
+        self.undo, self.cut = undo, cut
+
+    def is_like(self, other):
+        return self.start is other.start and self.args == other.args
+
+
+class _Line:
+    """Those who wait for the next of one socket, and what has come for them.
+
+    There is one call of the library at a time, for the first in line. What it brings is taken when
+    that one runs again, and not before: so if it gives up it takes nothing with it, and the next in
+    line is the first.
+    """
+
+    __slots__ = ('_waiting', '_call', '_wanted', '_result', '_rest')
+
+    def __init__(self):
+        self._waiting = collections.deque()  # Of (want, future).
+        self._call = None
+        self._wanted = None                  # By the call, or for the result.
+        self._result = None                  # A tuple of value and error.
+        self._rest = []                      # Messages that the library takes back no more.
+
+    def holds_messages(self):
+        return self._rest or self._result is not None and self._result[0] is not None
+
+    async def take(self, socket, want, cancellable=None, timeout=None):
+        place = want, Future()
+        unlink = cancellable and _cancel_with(cancellable, place[1])
+        self._waiting.append(place)
+        try:
+            self._advance(socket)
+            await _within(timeout, place[1])
+        except BaseException:
+            self._waiting.remove(place)
+            self._advance(socket)
+            raise
+        finally:
+            if unlink:
+                unlink()
+        return self._hand_out(socket, place)
+
+    def _hand_out(self, socket, place):
+        self._waiting.remove(place)
+        (value, error), self._result = self._result, None
+        self._advance(socket)
+        if error is not None:
+            raise error
+        return value
+
+    def _advance(self, socket):
+        first = self._waiting[0] if self._waiting else None
+        if self._call is not None:
+            if first is None or not first[0].is_like(self._wanted):
+                self._call.cancel()
+            return
+        if self._result is not None and not self._fits(first) and self._undo(socket):
+            self._result = None
+        if first is None:
+            return
+        if self._result is None:
+            self._start(socket, first[0])
+        elif not first[1].done():
+            first[1].set_result(None)
+
+    def _fits(self, first):
+        return first is not None and first[0].is_like(self._wanted)
+
+    def _undo(self, socket):
+        """Puts what nobody takes back to where it came from. The end and errors come again."""
+        value, _error = self._result
+        if value is None:
+            return True
+        if self._wanted.undo is None:
+            return False
+        message = self._wanted.undo(value)
+        try:
+            socket.unread(message)
+        except GLib.Error:
+            self._rest.append(message)
+        return True
+
+    def _start(self, socket, want):
+        self._wanted = want
+        if self._rest:
+            self._result = want.cut(self._rest, *want.args)
+            self._advance(socket)
+            return
+        self._call = Gio.Cancellable()
+        try:
+            want.start(socket, *want.args, self._call,
+                       functools.partial(self._done, socket, want))
+        except BaseException:
+            self._call = None
+            raise
+
+    def _done(self, socket, want, _source, result):
+        was_cancelled, self._call = self._call.is_cancelled(), None
+        try:
+            self._result = want.finish(socket, result), None
+        except GLib.Error as error:
+            is_ours = was_cancelled and error.matches(Gio.io_error_quark(), _Code.CANCELLED)
+            self._result = None if is_ours else (None, error)
+        self._advance(socket)
+
+
+async def _look_up_async(host, port, cancellable=None, timeout=None):
+    found = Gio.NetworkAddress.new(host, port).enumerate()
+    address = await _call(found.next_async, _telling(found.next_finish), cancellable, timeout)
+    if address is None:
+        raise _fail(_Code.NOT_FOUND, f'{CONNECT} “{host}:{port}”: it has no address')
+    return address
+
+
+def _in_thread(call):
+    """Makes a call that blocks, which Ctrl-C ends as well. It gets a cancellable."""
+    cancellable, outcome = Gio.Cancellable(), []
+
+    def work():
+        try:
+            outcome.append((call(cancellable), None))
+        except BaseException as error:
+            outcome.append((None, error))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except BaseException:
+        cancellable.cancel()
+        raise
+    value, error = outcome[0]
+    if error is not None:
+        raise _told(error) if isinstance(error, GLib.Error) else error
+    return value
+
+
+def _look_up(host, port):
+    address = _in_thread(Gio.NetworkAddress.new(host, port).enumerate().next)
+    if address is None:
+        raise _fail(_Code.NOT_FOUND, f'{CONNECT} “{host}:{port}”: it has no address')
+    return address
 
 
 def _unpack(value):
@@ -586,13 +1218,13 @@ def _unpack(value):
 
 @export
 @override
-class Message(Usock.Message):
+class Message(_raw('Message')):
     """A message. One that is empty is true: only None says that there is no message."""
 
     def __new__(cls, data=b'', fds=()):
         self = Usock.Message.new(_as_bytes(data))
         for fd in _as_fds(fds):
-            self.append_fd(fd)
+            Usock.Message.append_fd(self, fd)
         return self
 
     def __init__(self, data=b'', fds=()):
@@ -601,6 +1233,14 @@ class Message(Usock.Message):
     @staticmethod
     def new_from_text(text):
         return Usock.Message.new(_as_text(text))
+
+    def append_fd(self, fd):
+        """Adds a copy of a descriptor: a number, or what has a fileno()."""
+        return Usock.Message.append_fd(self, _as_fd(fd))
+
+    def append_fd_owned(self, fd):
+        """Adds a number, which is the message's from now on, or a copy of what has a fileno()."""
+        return _given(functools.partial(Usock.Message.append_fd_owned, self), fd)
 
     @property
     def data(self):
@@ -677,9 +1317,35 @@ def _unread(unread):
     return unread and unread.get_data() or b''
 
 
+# Of these signals the handler gets an error.
+_TELLING = ('error', 'send-failed', 'send_failed')
+
+
 @export
 @override
-class Socket(Usock.Socket):
+class Socket(_raw('Socket')):
+    """What all sockets have. Each is a descriptor for whatever takes one: it has a fileno()."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        _is_used()
+
+    def connect(self, signal, handler, *args):
+        """Has a handler called for a signal. Where asyncio runs, nothing else is to be done."""
+        handler = _Teller(handler) if signal in _TELLING else handler
+        number = super().connect(signal, handler, *args)
+        _is_used()
+        return number
+
+    def connect_after(self, signal, handler, *args):
+        handler = _Teller(handler) if signal in _TELLING else handler
+        number = super().connect_after(signal, handler, *args)
+        _is_used()
+        return number
+
+    def fileno(self):
+        return self.get_fd()
+
     def get_option(self, level, name):
         """Gets an option: a number, bool, text, bytes, tuple, list or dict, see the reference."""
         value = Usock.Socket.get_option(self, level, name)
@@ -693,6 +1359,7 @@ class Socket(Usock.Socket):
 
     def steal_fd(self):
         """Takes the descriptor away; returns it, and the bytes that were read ahead."""
+        _has_all_told(self)
         fd, unread = Usock.Socket.steal_fd(self)
         return fd, _unread(unread)
 
@@ -719,6 +1386,14 @@ class Socket(Usock.Socket):
         Usock.Socket.destroy(self, error)
 
 
+def _has_all_told(socket):
+    """Refuses to part with a connection of which a message waits here."""
+    line = socket.__dict__.get('_line')
+    if line is not None and line.holds_messages():
+        raise _fail(_Code.PENDING, 'Could not give a connection away: a message was read from it '
+                    'that nobody has received yet')
+
+
 def _whole(message, offset, length, fds):
     if offset != 0 or length is not None or fds is not None:
         raise TypeError('a Usock.Message is sent whole, with the descriptors that are in it')
@@ -732,7 +1407,7 @@ def _as_message(data, offset, length, fds):
 
 
 def _awaitable(name, *prepare, of=Usock.Channel):
-    """Makes NAME_async() return something to await when it is given no callback.
+    """Makes NAME_async() a coroutine when it is given no callback.
 
     There is a function in prepare for each argument, which makes it fit.
     """
@@ -740,50 +1415,73 @@ def _awaitable(name, *prepare, of=Usock.Channel):
     start = getattr(of, name + '_async')
     finish = getattr(of, name + '_finish')
 
-    def method(self, *args, **kwargs):
+    def method(self, *args, timeout=None, **kwargs):
         args = [fit(arg) for fit, arg in zip(prepare, args)] + list(args[n_args:])
-        if kwargs or any(map(callable, args)):
+        if any(map(callable, args)) or callable(kwargs.get('callback')):
             return start(self, *args, **kwargs)
-        if not n_args <= len(args) <= n_args + 1:
+        cancellable = args.pop() if len(args) > n_args else kwargs.pop('cancellable', None)
+        if len(args) != n_args or kwargs:
             raise TypeError(f'{name}_async() takes {n_args} arguments, a cancellable and a '
-                            f'callback ({len(args)} given)')
-        cancellable = args[n_args] if len(args) > n_args else None
-        return _Call(functools.partial(start, self, *args[:n_args]),
-                     functools.partial(finish, self), cancellable)
+                            'callback, or a timeout')
+        return _call(functools.partial(start, self, *args), functools.partial(finish, self),
+                     cancellable, timeout)
 
     method.__name__ = name + '_async'
     return method
 
 
+def _line_of(socket):
+    # Made when first asked for: what a server accepted was never initialised here.
+    line = socket.__dict__.get('_line')
+    if line is None:
+        line = socket._line = _Line()
+    return line
+
+
+def _same(argument):
+    return argument
+
+
+# What is called for each message tells of errors itself.
+_raw_send, _raw_send_with_fds = Usock.Channel.send, Usock.Channel.send_with_fds
+_raw_send_message = Usock.Channel.send_message
+
+_RawChannel = _raw('Channel')
+_MESSAGE = _Want(_RawChannel.receive_async, _RawChannel.receive_finish)
+
+
 @export
 @override
-class Channel(Usock.Channel):
-    """Adds bytes, awaiting and iterating. Leaving a block without an exception sends what waits
-    in the queue first; leaving it with one closes at once."""
+class Channel(_RawChannel):
+    """Adds bytes, awaiting and iterating. Leaving a loop over the messages leaves the channel
+    open. Leaving a block without an exception sends what waits in the queue first; leaving it with
+    one closes at once."""
 
-    _waiting_line = None
-
-    @property
-    def _line(self):
-        # Made when first asked for: a channel that a server accepted was never initialised here.
-        if self._waiting_line is None:
-            self._waiting_line = _Line()
-        return self._waiting_line
+    _wanted = _MESSAGE
 
     def connect_to_path(self, path):
         return Usock.Channel.connect_to_path(self, _as_connect_path(path))
 
     def connect_to_name(self, name):
-        return Usock.Channel.connect_to_name(self, _refuse_nul(name, 'Could not connect to'))
+        return Usock.Channel.connect_to_name(self, _refuse_nul(name, CONNECT))
 
-    def open(self, where, cancellable=None):
-        """Connects to a path or a Gio.SocketAddress. Await it; it returns the channel."""
-        if isinstance(where, Gio.SocketAddress):
-            start, finish = self.connect_async, self.connect_finish
-        else:
-            start, finish = self.connect_to_path_async, self.connect_to_path_finish
-        return _Call(lambda own, done: start(where, own, done),
-                     lambda result: finish(result) and self, cancellable)
+    def open(self, where, cancellable=None, *, timeout=None):
+        """Connects to a path, a text as in Usock.Dgram.send_to(), or a Gio.SocketAddress. Await it;
+        it returns the channel."""
+        place = _as_place(where, CONNECT)
+        if isinstance(place, tuple):
+            return self._open_host(*place, cancellable, timeout)
+        connect = (self.connect_async if isinstance(place, Gio.SocketAddress)
+                   else self.connect_to_path_async)
+        return self._open(connect, place, cancellable, timeout=timeout)
+
+    async def _open(self, connect, *args, **kwargs):
+        await connect(*args, **kwargs)
+        return self
+
+    async def _open_host(self, host, port, cancellable, timeout):
+        address = await _look_up_async(host, port, cancellable, timeout)
+        return await self.open(address, cancellable, timeout=timeout)
 
     def send(self, data, offset=0, length=None, fds=None):
         """Sends bytes, a buffer, a str as UTF-8, a GLib.Bytes or a Usock.Message.
@@ -791,16 +1489,22 @@ class Channel(Usock.Channel):
         offset and length count bytes. fds are numbers or objects with a fileno(); they stay the
         caller's.
         """
-        if isinstance(data, Usock.Message):
-            return Usock.Channel.send_message(self, _whole(data, offset, length, fds))
-        data = _slice(_as_bytes(data), offset, length)
-        if fds is None:
-            return Usock.Channel.send(self, data)
-        return Usock.Channel.send_with_fds(self, data, _as_fds(fds))
+        try:
+            if isinstance(data, Usock.Message):
+                return _raw_send_message(self, _whole(data, offset, length, fds))
+            data = _as_bytes(data)
+            if offset != 0 or length is not None:
+                data = _slice(data, offset, length)
+            if fds is None:
+                return _raw_send(self, data)
+            return _raw_send_with_fds(self, data, _as_fds(fds))
+        except GLib.Error as error:
+            raise _told(error) from None
 
-    def send_async(self, data, offset=0, length=None, fds=None, cancellable=None):
+    def send_async(self, data, offset=0, length=None, fds=None, cancellable=None, *, timeout=None):
         """Sends like send(), but waits for room. Await it: then the kernel has the message."""
-        return self.send_message_async(_as_message(data, offset, length, fds), cancellable)
+        return self.send_message_async(_as_message(data, offset, length, fds), cancellable,
+                                       timeout=timeout)
 
     def send_text(self, text):
         return Usock.Channel.send(self, _as_text(text))
@@ -817,17 +1521,23 @@ class Channel(Usock.Channel):
         """Sends what send() takes, however full the queue is, and ends our side."""
         return Usock.Channel.end_with_message(self, _as_message(data, offset, length, fds))
 
-    def receive(self, cancellable=None):
+    def receive(self, cancellable=None, *, timeout=None):
         """Await it: the next Usock.Message, or None after the last one."""
-        return _Receive(self, cancellable)
+        return _line_of(self).take(self, self._wanted, cancellable, timeout)
 
-    def flush(self, cancellable=None):
+    def receive_async(self, *args, **kwargs):
+        if any(map(callable, args)) or 'callback' in kwargs:
+            return Usock.Channel.receive_async(self, *args, **kwargs)
+        return self.receive(*args, **kwargs)
+
+    def flush(self, cancellable=None, *, timeout=None):
         """Await it: then the kernel has all that was sent."""
-        return self.flush_async(cancellable)
+        return self.flush_async(cancellable, timeout=timeout)
 
-    def close_gracefully(self, timeout, cancellable=None):
-        """Await it: all was sent and the peer has ended too, or timeout ms have gone by."""
-        return self.close_gracefully_async(timeout, cancellable)
+    def close_gracefully(self, milliseconds=None, cancellable=None, *, timeout=None):
+        """Await it: all was sent and the peer has ended too, or the time is over, which is given
+        in milliseconds, or in seconds as timeout. Without either it is not limited."""
+        return self.close_gracefully_async(_as_grace(milliseconds, timeout), cancellable)
 
     def __aiter__(self):
         return self
@@ -842,7 +1552,7 @@ class Channel(Usock.Channel):
         return self
 
     def __next__(self):
-        message = self.receive()._wait()
+        message = _block_on(self.receive())
         if message is None:
             raise StopIteration
         return message
@@ -850,7 +1560,7 @@ class Channel(Usock.Channel):
     def __exit__(self, error_type, *_):
         try:
             if error_type is None and self.get_queued_bytes():
-                self.flush()._wait()
+                _block_on(self.flush())
         finally:
             self.close()
 
@@ -862,81 +1572,186 @@ class Channel(Usock.Channel):
             self.close()
 
 
-def _same(argument):
-    return argument
+def _as_grace(milliseconds, seconds):
+    if seconds is not None:
+        return max(0, min(-int(-seconds * 1000 // 1), 0x7fffffff))
+    return -1 if milliseconds is None else _as_milliseconds(milliseconds)
 
 
 for _name, *_prepare in (('connect', _same), ('connect_to_path', _as_connect_path),
                          ('connect_when_available', _as_connect_path, _same),
-                         ('send_message', _same), ('receive',), ('flush',), ('end',),
+                         ('send_message', _same), ('flush',), ('end',),
                          ('close_gracefully', _same)):
     setattr(Channel, _name + '_async', _awaitable(_name, *_prepare))
 
 
 @export
 @override
-class Seqpacket(Usock.Seqpacket):
+class Seqpacket(_raw('Seqpacket')):
     @staticmethod
     def new_for_name(name):
-        return Usock.Seqpacket.new_for_name(_refuse_nul(name, 'Could not connect to'))
+        return Usock.Seqpacket.new_for_name(_refuse_nul(name, CONNECT))
 
     @staticmethod
     def new_activated(name=None):
         return Usock.Seqpacket.new_activated(name)
 
     @staticmethod
+    def new_from_fd(fd):
+        """Takes a number over, or a copy of what has a fileno()."""
+        return _given(Usock.Seqpacket.new_from_fd, fd)
+
+    @staticmethod
     def pair():
         """Returns two channels that are connected with each other."""
         _, first, second = Usock.Seqpacket.new_pair()
+        _is_used()
         return first, second
+
+
+# What a stream takes back no more stands at its end: nothing comes behind it.
+
+def _joined(rest):
+    return b''.join(message.get_data() for message in rest)
+
+
+def _cut_piece(rest):
+    return rest.pop(0), None
+
+
+def _cut_exactly(rest, n_bytes, n_fds):
+    data = _joined(rest)
+    if len(data) < n_bytes or n_fds > 0:
+        return None, _fail(_Code.PARTIAL_INPUT, f'Could not receive: it ended after {len(data)} of '
+                           f'{n_bytes} bytes')
+    rest[:] = [Message(data[n_bytes:])] if len(data) > n_bytes else []
+    return Message(data[:n_bytes]), None
+
+
+def _cut_line(rest):
+    data = _joined(rest)
+    line, _, others = data.partition(b'\n')
+    rest[:] = [Message(others)] if others else []
+    return line.removesuffix(b'\r').decode(), None
+
+
+def _cut_text(rest):
+    data = _joined(rest)
+    rest.clear()
+    return data.decode(), None
+
+
+def _line_again(line):
+    return Message(line + '\n')
+
+
+_PIECE = _Want(Usock.Channel.receive_async, Usock.Channel.receive_finish, (), _same, _cut_piece)
+
+
+_RawStream = _raw('Stream')
+
+
+def _want_of_stream(name, args, undo, cut):
+    return _Want(getattr(Usock.Stream, name + '_async'), getattr(Usock.Stream, name + '_finish'),
+                 args, undo, cut)
+
+
+_LINE = _want_of_stream('receive_line', (), _line_again, _cut_line)
+_TEXT = _want_of_stream('receive_text', (), Message, _cut_text)
+
+
+class _Lines:
+    """The lines of a stream, for both kinds of loop. Leaving one leaves the stream open."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        line = await self._stream.receive_line()
+        if line is None:
+            raise StopAsyncIteration
+        return line
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        line = _block_on(self._stream.receive_line())
+        if line is None:
+            raise StopIteration
+        return line
+
+
+class _Cork:
+    """Ends with the block. Who uses no block calls uncork()."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def __enter__(self):
+        return self._stream
+
+    def __exit__(self, *_):
+        self._stream.uncork()
 
 
 @export
 @override
-class Stream(Usock.Stream):
+class Stream(_RawStream):
     """Bytes without borders. Each receive waits in the same line as receive(), which takes what
     comes as it comes. `for line in stream.lines()` and `async for` iterate lines."""
+
+    _wanted = _PIECE
 
     @staticmethod
     def pair():
         """Returns two streams that are connected with each other."""
         _, first, second = Usock.Stream.new_pair()
+        _is_used()
         return first, second
 
     @staticmethod
     def new_for_name(name):
-        return Usock.Stream.new_for_name(_refuse_nul(name, 'Could not connect to'))
+        return Usock.Stream.new_for_name(_refuse_nul(name, CONNECT))
 
     @staticmethod
     def new_activated(name=None):
         return Usock.Stream.new_activated(name)
 
+    @staticmethod
+    def new_from_fd(fd):
+        """Takes a number over, or a copy of what has a fileno()."""
+        return _given(Usock.Stream.new_from_fd, fd)
+
     def connect_to_host(self, host, port, family=Gio.SocketFamily.INVALID):
         return Usock.Stream.connect_to_host(self, _as_host(host), port, family)
 
-    def open_host(self, host, port, family=Gio.SocketFamily.INVALID, cancellable=None):
+    def open_host(self, host, port, family=Gio.SocketFamily.INVALID, cancellable=None, *,
+                  timeout=None):
         """Connects by TCP. Await it; it returns the stream."""
-        return _Call(functools.partial(Usock.Stream.connect_to_host_async, self, _as_host(host),
-                                       port, family),
-                     lambda result: self.connect_to_host_finish(result) and self, cancellable)
+        return self._open(self.connect_to_host_async, host, port, family, cancellable,
+                          timeout=timeout)
 
-    def receive(self, cancellable=None):
-        """Await it: the next Usock.Message, or None after the last one."""
-        return _Piece(self, cancellable)
+    def _open_host(self, host, port, cancellable, timeout):
+        return self.open_host(host, port, cancellable=cancellable, timeout=timeout)
 
-    def receive_exactly(self, n_bytes, n_fds=0, cancellable=None):
+    def receive_exactly(self, n_bytes, n_fds=0, cancellable=None, *, timeout=None):
         """Await it: a Usock.Message of exactly so many bytes and descriptors. None at the end."""
         # PyGObject would cut 1.5 to 1.
-        numbers = operator.index(n_bytes), operator.index(n_fds)
-        return _StreamCall(self, 'receive_exactly', numbers, cancellable)
+        want = _want_of_stream('receive_exactly', (operator.index(n_bytes), operator.index(n_fds)),
+                               _same, _cut_exactly)
+        return _line_of(self).take(self, want, cancellable, timeout)
 
-    def receive_line(self, cancellable=None):
+    def receive_line(self, cancellable=None, *, timeout=None):
         """Await it: the next line, without what ended it. None at the end."""
-        return _StreamCall(self, 'receive_line', (), cancellable, ending='\n')
+        return _line_of(self).take(self, _LINE, cancellable, timeout)
 
-    def receive_text(self, cancellable=None):
+    def receive_text(self, cancellable=None, *, timeout=None):
         """Await it: some text, as it comes. None at the end."""
-        return _StreamCall(self, 'receive_text', (), cancellable)
+        return _line_of(self).take(self, _TEXT, cancellable, timeout)
 
     def lines(self):
         return _Lines(self)
@@ -944,6 +1759,7 @@ class Stream(Usock.Stream):
     def steal_connection(self):
         """Takes the connection away; returns a Gio.SocketConnection, and the bytes that were read
         ahead."""
+        _has_all_told(self)
         connection, unread = Usock.Stream.steal_connection(self)
         return connection, _unread(unread)
 
@@ -953,39 +1769,66 @@ class Stream(Usock.Stream):
         return _Cork(self)
 
 
+def _received_by(name, n_args, of):
+    """NAME_async(), which waits in line when it is given no callback."""
+    start = getattr(of, name + '_async')
+
+    def method(self, *args, **kwargs):
+        if any(map(callable, args)) or 'callback' in kwargs:
+            return start(self, *map(operator.index, args[:n_args]), *args[n_args:], **kwargs)
+        return getattr(self, name)(*args, **kwargs)
+
+    method.__name__ = name + '_async'
+    return method
+
+
 for _name, *_prepare in (('connect_to_host', _as_host, _same, _same),
-                         ('connect_to_connectable', _same),
-                         ('receive_exactly', operator.index, operator.index), ('receive_line',), ('receive_text',)):
+                         ('connect_to_connectable', _same)):
     setattr(Stream, _name + '_async', _awaitable(_name, *_prepare, of=Usock.Stream))
+for _name, _n_args in (('receive_exactly', 2), ('receive_line', 0), ('receive_text', 0)):
+    setattr(Stream, _name + '_async', _received_by(_name, _n_args, Usock.Stream))
+
+
+_raw_send_to = Usock.Dgram.send_to
 
 
 @export
 @override
-class Dgram(Usock.Dgram):
-    """Datagrams. A destination is a text as in Usock.address_parse(), the sender of a message for
-    one, or a Gio.SocketAddress."""
+class Dgram(_raw('Dgram')):
+    """Datagrams. A destination is a text as in Usock.address_parse() or a name of a host with a
+    port, the sender of a message for one, a path, or a Gio.SocketAddress."""
 
     @staticmethod
     def new_activated(name=None):
         return Usock.Dgram.new_activated(name)
 
     @staticmethod
+    def new_from_fd(fd):
+        """Takes a number over, or a copy of what has a fileno()."""
+        return _given(Usock.Dgram.new_from_fd, fd)
+
+    @staticmethod
     def pair():
         """Returns two sockets that are connected with each other."""
         _, first, second = Usock.Dgram.new_pair()
+        _is_used()
         return first, second
 
     def bind_to_path(self, path):
         return Usock.Dgram.bind_to_path(self, _as_bind_path(path))
 
     def bind(self, where):
-        """Receives on a path or a Gio.SocketAddress."""
-        if isinstance(where, Gio.SocketAddress):
-            return self.bind_to_address(where)
-        return self.bind_to_path(where)
+        """Receives on a path, a text as for a destination, or a Gio.SocketAddress."""
+        place = _as_place(where, BIND)
+        if isinstance(place, tuple):
+            place = _look_up(*place)
+        if isinstance(place, Gio.SocketAddress):
+            return self.bind_to_address(place)
+        return self.bind_to_path(place)
 
     def send_to(self, data, destination, offset=0, length=None, fds=None):
         """Sends to a destination what send() takes."""
+        destination = _as_destination(destination)
         if isinstance(destination, Gio.SocketAddress):
             message = _as_message(data, offset, length, fds)
             return self.send_message_to(message, destination)
@@ -993,32 +1836,93 @@ class Dgram(Usock.Dgram):
             message = _as_message(data, offset, length, fds)
             return self.send_message_to_all(message, [destination]) == 1
         data = _slice(_as_bytes(data), offset, length)
-        return Usock.Dgram.send_to(self, data, _as_destination(destination))
+        try:
+            return _raw_send_to(self, data, destination)
+        except GLib.Error as error:
+            raise _told(error) from None
 
-    def send_to_async(self, data, destination, offset=0, length=None, fds=None, cancellable=None):
+    def send_to_async(self, data, destination, offset=0, length=None, fds=None, cancellable=None, *,
+                      timeout=None):
         """Sends like send_to(), but waits for room. Await it: then the receiver has the message."""
         message = _as_message(data, offset, length, fds)
+        destination = _as_destination(destination)
         if isinstance(destination, Gio.SocketAddress):
-            return self.send_message_to_async(message, destination, cancellable)
-        return self._send_to_async(message, destination, cancellable)
+            return self.send_message_to_async(message, destination, cancellable, timeout=timeout)
+        return self._send_to_async(message, destination, cancellable, timeout=timeout)
 
     def send_message_to_all(self, message, destinations):
         """Returns how many accepted it, which raises only if none did."""
-        return Usock.Dgram.send_message_to_all(self, message,
-                                               [_as_destination(text)
-                                                for text in _listed(destinations, 'destinations')])
+        return Usock.Dgram.send_message_to_all(
+            self, message, [text if isinstance(text, str) else Usock.address_to_string(text)
+                            for text in map(_as_destination,
+                                            _listed(destinations, 'destinations'))])
 
-    _send_to_async = _awaitable('send_to', _same, _as_destination, of=Usock.Dgram)
+    _send_to_async = _awaitable('send_to', _same, _same, of=Usock.Dgram)
     send_message_to_async = _awaitable('send_message_to', _same, _same, of=Usock.Dgram)
 
 
-def _wait_for(handle, condition, timeout, flags):
-    # A call in C that waits for ever would not let Ctrl-C through.
-    if timeout < 0 and not flags & Usock.MsgFlags.DONTWAIT and handle.get_fd() >= 0:
-        import select
-        poll = select.poll()
-        poll.register(handle.get_fd(), condition)
-        poll.poll()
+# Immediate calls wait here and not in C, where no signal of the system would reach Python.
+
+def _wait_for(handle, condition, seconds):
+    import select
+    poll = select.poll()
+    poll.register(handle.get_fd(), condition)
+    poll.poll(None if seconds is None else -int(-seconds * 1000 // 1))
+
+
+def _shielded(call):
+    """Calls when Ctrl-C can not come: PyGObject loses it while it makes an exception of an error."""
+    if threading.current_thread() is not threading.main_thread():
+        return call()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        return call()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Patience:
+    """How long a call may still take, and the waiting itself."""
+
+    NAP = 0.002
+
+    def __init__(self, milliseconds, flags=0):
+        self._milliseconds = _as_milliseconds(milliseconds)
+        if flags & Usock.MsgFlags.DONTWAIT:
+            self._milliseconds = 0
+        self._until = (None if self._milliseconds < 0
+                       else time.monotonic() + self._milliseconds / 1000)
+        self._has_waited = False
+
+    def left(self):
+        return None if self._until is None else max(0, self._until - time.monotonic())
+
+    def attempt(self, handle, condition, call):
+        """Calls until that does not fail for want of something to wait for."""
+        self._has_waited = False
+        attempt = call
+        while True:
+            try:
+                return attempt()
+            except GLib.Error as error:
+                if not error.matches(Gio.io_error_quark(), _Code.WOULD_BLOCK):
+                    raise
+                self._wait(handle, condition, error)
+            attempt = functools.partial(_shielded, call)
+
+    def _wait(self, handle, condition, error):
+        left = self.left()
+        if self._milliseconds == 0 or handle.get_fd() < 0:
+            raise error
+        if left == 0:
+            tried = error.message.rpartition(': ')[0]
+            raise _fail(_Code.TIMED_OUT, f'{tried}: waited {self._milliseconds} ms in vain')
+        # Of some things the system gives no sign: of room in a backlog, or with another receiver.
+        if self._has_waited or condition is None:
+            time.sleep(self.NAP if left is None else min(self.NAP, left))
+        if condition is not None:
+            _wait_for(handle, condition, self.left())
+            self._has_waited = True
 
 
 def _receive_condition(flags):
@@ -1027,12 +1931,25 @@ def _receive_condition(flags):
     return Usock.PollFlags.PRI if flags & Usock.MsgFlags.OOB else Usock.PollFlags.IN
 
 
+def _is_stream(handle):
+    return handle.get_fd() >= 0 and handle.get_socket_type() == Gio.SocketType.STREAM
+
+
+def _waits_for_all(handle, flags):
+    one = Usock.MsgFlags.PEEK | Usock.MsgFlags.OOB | Usock.MsgFlags.ERRQUEUE
+    return flags & Usock.MsgFlags.WAITALL and not flags & one and _is_stream(handle)
+
+
+_RawHandle = _raw('Handle')
+
+
 @export
 @override
-class Handle(Usock.Handle):
+class Handle(_RawHandle):
     """Immediate calls on a socket. A timeout is in milliseconds; -1 waits for ever, 0 not at all.
+    Ctrl-C ends whatever waits.
 
-    A place is a path, or what Usock.address_parse() reads with a Gio.SocketAddress for the rest.
+    A place is a text or a path as in Usock.Channel.open(), or a Gio.SocketAddress.
     """
 
     def __init__(self, family=None, type=Usock.SockType.STREAM, protocol=0):
@@ -1040,65 +1957,146 @@ class Handle(Usock.Handle):
         if family is not None:
             self.create(family, type, protocol)
 
+    def create(self, family, type, protocol=0):
+        return _RawHandle.create(self, family, _as_sock_type(type), protocol)
+
+    @staticmethod
+    def new_socket(family, type, protocol=0):
+        return _RawHandle.new_socket(family, _as_sock_type(type), protocol)
+
+    @staticmethod
+    def new_from_fd(fd):
+        """Takes a number over, or a copy of what has a fileno()."""
+        return _given(_RawHandle.new_from_fd, fd)
+
     @staticmethod
     def pair(type=Usock.SockType.STREAM):
         """Returns two handles that are connected with each other."""
-        _, first, second = Usock.Handle.new_pair(type)
+        _, first, second = _RawHandle.new_pair(_as_sock_type(type))
         return first, second
 
     @staticmethod
     def connected(where, type=Usock.SockType.STREAM, timeout=-1, cancellable=None):
-        """Makes a handle and connects it: to a path, a tuple of host and port, which is looked
+        """Makes a handle and connects it: to a place, a tuple of host and port, which is looked
         up, or any Gio.SocketConnectable."""
+        if not isinstance(where, (tuple, Gio.SocketConnectable)):
+            where = _as_place(where, CONNECT)
         if isinstance(where, tuple):
             where = Gio.NetworkAddress.new(*where)
         if isinstance(where, Gio.SocketConnectable):
-            return Usock.Handle.new_connected(where, type, timeout, cancellable)
-        path = _as_connect_path(where)
+            return Handle.new_connected(where, type, timeout, cancellable)
         handle = Handle(Usock.Family.UNIX, type)
-        handle.open(path, timeout)
+        handle.connect_to_path(where, timeout)
         return handle
 
     @staticmethod
+    def new_connected(where, type=Usock.SockType.STREAM, timeout=-1, cancellable=None):
+        found = where.enumerate()
+        step = functools.partial(_next_address, found, cancellable)
+        address, error = step(), None
+        patience = _Patience(timeout)
+        while address is not None:
+            handle = Handle(address.get_family().real, type)
+            try:
+                handle._connect(functools.partial(_RawHandle.connect_to_address, handle, address),
+                                patience, address)
+                return handle
+            except GLib.Error as failure:
+                handle.close()
+                error = failure
+            if patience.left() == 0:
+                break
+            try:
+                address = step()
+            except GLib.Error:
+                break
+        raise error or _fail(_Code.NOT_FOUND, f'{CONNECT} “{where.to_string()}”: it has no address')
+
+    @staticmethod
+    def new_listening(address, type=Usock.SockType.STREAM, backlog=0):
+        return _RawHandle.new_listening(address, _as_sock_type(type), backlog)
+
+    @staticmethod
     def listening(where, type=Usock.SockType.STREAM, backlog=0):
-        """Makes a handle that listens, or receives datagrams, on a path or a
-        Gio.SocketAddress."""
-        if isinstance(where, Gio.SocketAddress):
-            return Usock.Handle.new_listening(where, type, backlog)
-        path = _as_bind_path(where)
+        """Makes a handle that listens, or receives datagrams, on a place."""
+        place = _as_place(where, LISTEN)
+        if isinstance(place, tuple):
+            place = _look_up(*place)
+        if isinstance(place, Gio.SocketAddress):
+            return Handle.new_listening(place, type, backlog)
         handle = Handle(Usock.Family.UNIX, type)
-        handle.bind(path)
+        handle.bind_to_path(place)
         if type != Usock.SockType.DGRAM:
             handle.listen(backlog)
         return handle
 
-    def fileno(self):
-        return self.get_fd()
+    def bind_to_path(self, path):
+        return _RawHandle.bind_to_path(self, _as_bind_path(path))
 
     def bind(self, where=None):
-        """Binds to a path or a Gio.SocketAddress; without one, to what the kernel chooses."""
-        if where is None or isinstance(where, Gio.SocketAddress):
-            return self.bind_to_address(where)
-        return self.bind_to_path(_as_bind_path(where))
+        """Binds to a place; without one, to what the kernel chooses."""
+        place = None if where is None else _as_place(where, BIND)
+        if isinstance(place, tuple):
+            place = _look_up(*place)
+        if place is None or isinstance(place, Gio.SocketAddress):
+            return self.bind_to_address(place)
+        return self.bind_to_path(place)
+
+    def _connect(self, call, patience, address=None):
+        # A full backlog of a local socket gives no sign when there is room.
+        is_local = address is None or address.get_family() == Gio.SocketFamily.UNIX
+        return patience.attempt(self, None if is_local else Usock.PollFlags.OUT, lambda: call(0))
+
+    def connect_to_path(self, path, timeout=-1):
+        call = functools.partial(_RawHandle.connect_to_path, self, _as_connect_path(path))
+        return self._connect(call, _Patience(timeout))
+
+    def connect_to_address(self, address, timeout=-1):
+        call = functools.partial(_RawHandle.connect_to_address, self, address)
+        return self._connect(call, _Patience(timeout), address)
 
     def open(self, where, timeout=-1):
-        """Connects to a path or a Gio.SocketAddress. None parts from the peer of datagrams."""
-        if where is None or isinstance(where, Gio.SocketAddress):
-            return self.connect_to_address(where, timeout)
-        return self.connect_to_path(_as_connect_path(where), timeout)
+        """Connects to a place. None parts from the peer of datagrams."""
+        place = None if where is None else _as_place(where, CONNECT)
+        if isinstance(place, tuple):
+            place = _look_up(*place)
+        if place is None or isinstance(place, Gio.SocketAddress):
+            return self.connect_to_address(place, timeout)
+        return self.connect_to_path(place, timeout)
 
     def listen(self, backlog=0):
-        return Usock.Handle.listen(self, backlog)
+        return _RawHandle.listen(self, backlog)
 
     def accept(self, timeout=-1):
         """Returns the handle of a connection, and the address of the peer."""
-        _wait_for(self, Usock.PollFlags.IN, timeout, 0)
-        handle, address = Usock.Handle.accept(self, timeout)
+        handle, address = _Patience(timeout).attempt(self, Usock.PollFlags.IN,
+                                                     lambda: _RawHandle.accept(self, 0))
         return handle, address
 
     def send(self, data, destination=None, flags=0, timeout=-1, offset=0, length=None):
         """Returns how many bytes were sent, of a bytes, a buffer, a str or a GLib.Bytes."""
         return self.send_to(_slice(_as_bytes(data), offset, length), destination, flags, timeout)
+
+    def send_to(self, data, destination=None, flags=0, timeout=-1):
+        data = _as_bytes(data)
+        if destination is not None:
+            destination = _as_address(destination, SEND)
+        patience = _Patience(timeout, flags)
+        return self._send(len(data), flags, patience, lambda sent, flags: _RawHandle.send_to(
+            self, data[sent:] if sent else data, None if sent else destination, flags, 0))
+
+    def _send(self, length, flags, patience, call):
+        """Of a stream everything is sent, as far as patience lasts."""
+        sent = 0
+        while True:
+            try:
+                sent += patience.attempt(self, Usock.PollFlags.OUT, lambda: call(sent, flags))
+            except GLib.Error:
+                if sent:
+                    return sent
+                raise
+            if sent >= length or not _is_stream(self):
+                return sent
 
     def sendmsg(self, message, destination=None, flags=0, timeout=-1, fds=None):
         """Sends a Usock.Message, or what one is made of: bytes, or a list of them as segments."""
@@ -1110,25 +2108,71 @@ class Handle(Usock.Handle):
                 message.append_bytes(GLib.Bytes.new(_as_bytes(part)))
         elif fds is not None:
             raise TypeError('a Usock.Message is sent with the descriptors that are in it')
-        return Usock.Handle.sendmsg(self, message, destination, flags, timeout)
+        if destination is not None:
+            destination = _as_address(destination, SEND)
+
+        def send(sent, flags):
+            # What goes along went with the first bytes.
+            if sent:
+                return _RawHandle.send_to(self, message.get_data()[sent:], None, flags, 0)
+            return _RawHandle.sendmsg(self, message, destination, flags, 0)
+
+        return self._send(message.get_length(), flags, _Patience(timeout, flags), send)
 
     def receive(self, max_size=65536, flags=0, timeout=-1):
         """Returns bytes, which may be none, or None at the end."""
-        _wait_for(self, _receive_condition(flags), timeout, flags)
-        received = Usock.Handle.receive(self, max_size, flags, timeout)
-        return None if received is None else received.get_data() or b''
+        patience = _Patience(timeout, flags)
+        call = functools.partial(_RawHandle.receive, self)
+        received = patience.attempt(self, _receive_condition(flags),
+                                    lambda: call(max_size, flags, 0))
+        data = None if received is None else received.get_data() or b''
+        if data and _waits_for_all(self, flags):
+            for more in self._rest(max_size - len(data), flags, patience, call):
+                data += more.get_data()
+        return data
+
+    def _rest(self, size, flags, patience, call):
+        """The other pieces of what is to be whole, as far as patience lasts. What goes wrong then
+        is for the next call."""
+        while size > 0:
+            try:
+                piece = patience.attempt(self, _receive_condition(flags),
+                                         lambda: call(size, flags, 0))
+            except GLib.Error:
+                return
+            if piece is None:
+                return
+            yield piece
+            size -= piece.get_size() if isinstance(piece, GLib.Bytes) else len(piece)
+            if isinstance(piece, Usock.Message) and piece.get_n_fds():
+                return
 
     def recvmsg(self, sizes=65536, flags=0, timeout=-1):
         """Returns a Usock.Message, or None at the end. With a list of sizes, it has segments."""
-        _wait_for(self, _receive_condition(flags), timeout, flags)
+        patience = _Patience(timeout, flags)
         if isinstance(sizes, int):
-            return Usock.Handle.recvmsg(self, sizes, flags, timeout)
-        return self.recvmsg_segments(_listed(sizes, 'sizes'), flags, timeout)
+            size, call = sizes, functools.partial(_RawHandle.recvmsg, self)
+        else:
+            sizes = [operator.index(size) for size in _listed(sizes, 'sizes')]
+            size, call = sum(sizes), functools.partial(_RawHandle.recvmsg_segments, self)
+        message = patience.attempt(self, _receive_condition(flags),
+                                   lambda: call(sizes, flags, 0))
+        # The kernel does not go on behind descriptors: they belong to the bytes before them.
+        if message is not None and not message.get_n_fds() and _waits_for_all(self, flags):
+            rest = list(self._rest(size - len(message), flags, patience,
+                                   functools.partial(_RawHandle.recvmsg, self)))
+            message = _join(message, rest) if rest else message
+        return message
+
+    def recvmsg_segments(self, sizes, flags=0, timeout=-1):
+        return self.recvmsg(_listed(sizes, 'sizes'), flags, timeout)
 
     def recvmsg_into(self, buffer, flags=0, timeout=-1):
         """Fills a buffer. Returns the Usock.Message and how many bytes were written, or None and
         0 at the end."""
         view = memoryview(buffer).cast('B')
+        if view.readonly:
+            raise TypeError(f'nothing can be written into a {type(buffer).__name__}')
         message = self.recvmsg(len(view), flags, timeout)
         if message is None:
             return None, 0
@@ -1137,7 +2181,26 @@ class Handle(Usock.Handle):
         return message, n
 
 
-def _wait_for_any(sockets, conditions, cancellable):
+def _next_address(found, user):
+    if user is None:
+        return _in_thread(found.next)
+    if user.is_cancelled():
+        raise _fail(_Code.CANCELLED, 'Operation was cancelled')
+    return _in_thread(lambda own: found.next(user))
+
+
+def _join(first, rest):
+    """One message of those that a stream was read in."""
+    message = Message(b''.join([first.get_data(), *[piece.get_data() for piece in rest]]))
+    if first.get_credentials():
+        message.set_credentials(first.get_credentials())
+    for piece in rest:
+        for fd in piece.take_fds():
+            message.append_fd_owned(fd)
+    return message
+
+
+def _wait_for_any(sockets, conditions, seconds, cancellable):
     import select
     poll = select.poll()
     for socket, condition in zip(sockets, conditions):
@@ -1146,7 +2209,7 @@ def _wait_for_any(sockets, conditions, cancellable):
     if fd >= 0:
         poll.register(fd, Usock.PollFlags.IN)
     try:
-        poll.poll()
+        poll.poll(None if seconds is None else -int(-seconds * 1000 // 1))
     finally:
         if fd >= 0:
             cancellable.release_fd()
@@ -1156,7 +2219,7 @@ def _wait_for_any(sockets, conditions, cancellable):
 def poll(items, timeout=-1, cancellable=None):
     """Waits for one of several sockets. An item is a socket, for something to receive, or a tuple
     of a socket, Usock.PollFlags and whatever else. Returns those that are ready, as tuples of the
-    item and its Usock.PollFlags: none when the time is over."""
+    item and its Usock.PollFlags: none when the time is over, in milliseconds."""
     items = _listed(items, 'sockets')
     parts = [item if isinstance(item, tuple) else (item, Usock.PollFlags.IN) for item in items]
     sockets = [part[0] for part in parts]
@@ -1165,35 +2228,97 @@ def poll(items, timeout=-1, cancellable=None):
         if not isinstance(socket, Usock.Socket):
             raise TypeError(f'what is polled is a Usock.Socket, or a tuple that begins with one, '
                             f'not {type(socket).__name__}')
-    ready = Usock.poll(sockets, conditions, max(timeout, 0), cancellable)
-    while timeout < 0 and not any(ready):
-        _wait_for_any(sockets, conditions, cancellable)
-        ready = Usock.poll(sockets, conditions, 0, cancellable)
+    patience = _Patience(timeout)
+    ready = _poll(sockets, conditions, 0, cancellable)
+    while not any(ready) and patience.left() != 0:
+        _wait_for_any(sockets, conditions, patience.left(), cancellable)
+        ready = _poll(sockets, conditions, 0, cancellable)
     return [(item, Usock.PollFlags(bits)) for item, bits in zip(items, ready) if bits]
+
+
+class _Properties:
+    """Those of a server, whose path need not be text."""
+
+    def __init__(self, server, properties):
+        self.__dict__.update(_server=server, _properties=properties)
+
+    def __getattr__(self, name):
+        return self._server.get_path() if name == 'path' else getattr(self._properties, name)
+
+    def __setattr__(self, name, value):
+        setattr(self._properties, name, value)
+
+    def __dir__(self):
+        return dir(self._properties)
+
+    def __iter__(self):
+        return iter(self._properties)
+
+    def __len__(self):
+        return len(self._properties)
+
+
+class _Accepted(Queue):
+    """The connections of a server that nobody has taken yet."""
+
+    def __init__(self, server):
+        super().__init__()
+        self._is_over = server.get_state() == Usock.State.CLOSED
+        server.connect('connection', self._add)
+        server.connect('close', self._end)
+
+    def _add(self, _server, channel):
+        self.put_nowait(channel)
+
+    def _end(self, _server):
+        self._is_over = True
+        for waiting in self._getters:
+            _finish_waiting(waiting)
+
+    async def take(self, timeout):
+        """None when there will be no more."""
+        await self._wait_in(self._getters, lambda: not self._items and not self._is_over, timeout)
+        return self.get_nowait() if self._items else None
 
 
 @export
 @override
-class Server(Usock.Server):
+class Server(_raw('Server')):
     """A server, and a list of its channels: `len(server)`, `for channel in server`. It is true
     when that is empty as well.
 
-    `async for channel in server` accepts: leaving the loop closes those channels that it did not
-    hand out, but not the server. A handler of `authorize` that returns nothing refuses."""
+    `async for channel in server` accepts, and so does `await server.accept()`: whoever leaves the
+    loop may go on later. A handler of `authorize` that returns nothing refuses."""
+
+    def __init__(self, *args, **kwargs):
+        _as_socket_type(kwargs.get('socket_type'))
+        super().__init__(*args, **kwargs)
+
+    @staticmethod
+    def new(socket_type):
+        return Server(socket_type=socket_type)
+
+    @property
+    def props(self):
+        return _Properties(self, super().props)
+
+    def get_property(self, name):
+        return self.get_path() if name == 'path' else super().get_property(name)
 
     def listen_on_path(self, path, backlog=0):
         return Usock.Server.listen_on_path(self, _as_listen_path(path), backlog)
 
     @staticmethod
     def new_for_name(name):
-        return Usock.Server.new_for_name(_refuse_nul(name, 'Could not listen on'))
+        return Usock.Server.new_for_name(_refuse_nul(name, LISTEN))
 
     def listen_on_name(self, name, backlog=0):
-        return Usock.Server.listen_on_name(self, _refuse_nul(name, 'Could not listen on'), backlog)
+        return Usock.Server.listen_on_name(self, _refuse_nul(name, LISTEN), backlog)
 
     def listen_on_fd(self, fd, backlog=0):
-        """Listens on a number. From then on it is the server's: detach() it from its socket."""
-        return Usock.Server.listen_on_fd(self, fd, backlog)
+        """Listens on a number, which is the server's from then on, or on a copy of what has a
+        fileno()."""
+        return _given(lambda fd: Usock.Server.listen_on_fd(self, fd, backlog), fd)
 
     def listen_activated(self, name=None):
         return Usock.Server.listen_activated(self, name)
@@ -1204,23 +2329,35 @@ class Server(Usock.Server):
     def listen_on_host(self, host, port, backlog=0):
         """Listens by TCP. Without a host on all interfaces; port 0 is any."""
         if host is not None:
-            _refuse_nul(host, 'Could not listen on')
+            _refuse_nul(host, LISTEN)
         return Usock.Server.listen_on_host(self, host, port, backlog)
 
     def listen(self, where, backlog=0):
-        """Listens on a path or a Gio.SocketAddress."""
-        if isinstance(where, Gio.SocketAddress):
-            return self.listen_on_address(where, backlog)
-        return self.listen_on_path(where, backlog)
+        """Listens on a path, a text as in Usock.Channel.open(), or a Gio.SocketAddress. `:port` is
+        on all interfaces."""
+        place = _as_place(where, LISTEN)
+        if isinstance(place, tuple):
+            host, port = place
+            return self.listen_on_host(host or None, port, backlog)
+        if isinstance(place, Gio.SocketAddress):
+            return self.listen_on_address(place, backlog)
+        return self.listen_on_path(place, backlog)
 
     def broadcast(self, data, offset=0, length=None, fds=None):
         """Sends what Channel.send() takes to all channels; returns how many accepted it."""
         return Usock.Server.broadcast(self, _as_message(data, offset, length, fds))
 
-    def close_gracefully(self, timeout, cancellable=None):
-        """Await it: all channels are closed, or timeout ms have gone by. Returns how many were
-        cut."""
-        return self.close_gracefully_async(timeout, cancellable)
+    def accept(self, *, timeout=None):
+        """Await it: the next channel, or None when the server is closed."""
+        accepted = self.__dict__.get('_accepted')
+        if accepted is None:
+            accepted = self._accepted = _Accepted(self)
+        return accepted.take(timeout)
+
+    def close_gracefully(self, milliseconds=None, cancellable=None, *, timeout=None):
+        """Await it: all channels are closed, or the time is over, which is given in milliseconds,
+        or in seconds as timeout. Returns how many were cut."""
+        return self.close_gracefully_async(_as_grace(milliseconds, timeout), cancellable)
 
     close_gracefully_async = _awaitable('close_gracefully', _same, of=Usock.Server)
 
@@ -1231,23 +2368,20 @@ class Server(Usock.Server):
     def __bool__(self):
         return True
 
-    async def __aiter__(self):
-        accepted = _Accepted()
-        handlers = [self.connect('connection', accepted.add), self.connect('close', accepted.end)]
-        try:
-            while (channel := await accepted.next()) is not None:
-                yield channel
-        finally:
-            for handler in handlers:
-                self.disconnect(handler)
-            accepted.close()
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        channel = await self.accept()
+        if channel is None:
+            raise StopAsyncIteration
+        return channel
 
 
 @export
 def notify(state, fds=()):
     """Tells the service manager. fds are numbers or objects with a fileno(), for FDSTORE=1."""
-    return Usock.notify(_refuse_nul(state, 'Could not notify the service manager of'),
-                        _as_fds(fds))
+    return _notify(_refuse_nul(state, 'Could not notify the service manager of'), _as_fds(fds))
 
 
 @export
@@ -1255,5 +2389,5 @@ def run_until_closed(context=None):
     """Iterates the context until no held socket is open there. Ctrl-C raises KeyboardInterrupt."""
     # Where the loop is in C, no exception can end it.
     context = context or GLib.MainContext.default()
-    while Usock.count_held(context) > 0:
-        _iterate(context)
+    with wakeup_on_signal():
+        _iterate_until(lambda: Usock.count_held(context) == 0, context)
