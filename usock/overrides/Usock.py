@@ -335,7 +335,10 @@ def _as_place(where, what):
 
 
 def _as_address(where, what):
-    """A Gio.SocketAddress, for calls that take nothing else. A name is looked up."""
+    """A Gio.SocketAddress, for calls that take nothing else. A name is looked up.
+
+    A path without a slash could be a host and a port, so it gets one.
+    """
     place = _as_place(where, what)
     if isinstance(place, Gio.SocketAddress):
         return place
@@ -343,6 +346,7 @@ def _as_address(where, what):
         return _look_up(*place)
     if place.startswith('@'):
         return _parse(place)
+    place = place if '/' in place else f'./{place}'
     return _parse(''.join(f'\\x{byte:02x}' if byte == 0x5c else chr(byte) if byte < 0x80
                           else f'\\x{byte:02x}' for byte in os.fsencode(place)))
 
@@ -357,7 +361,8 @@ def _as_destination(where):
     if isinstance(where, str):
         place = _as_place(where, SEND) if _HOST_AND_PORT.fullmatch(where) else None
         return _look_up(*place) if isinstance(place, tuple) else _refuse_nul(where, SEND)
-    return _as_path(where, SEND).replace('\\', '\\\\')
+    path = _as_path(where, SEND).replace('\\', '\\\\')
+    return path if '/' in path else f'./{path}'
 
 
 @export
