@@ -46,7 +46,7 @@ probe_dispatch (UsockWatch *watch)
 
   self->n_dispatched++;
   self->ready |= watch->ready;
-  self->dispatched_at = usock_reactor_get_time (self->reactor);
+  self->dispatched_at = g_get_monotonic_time ();
   self->place = ++n_dispatches;
   if (!self->keep_ready)
     watch->ready = 0;
@@ -772,7 +772,7 @@ test_orphaned (UsockTest *test, gconstpointer data)
       /* Without effect, and without harm. */
       usock_watch_interrupt (&probes[i]->watch);
       usock_watch_wake (&probes[i]->watch);
-      g_assert_cmpint (usock_reactor_get_time (probes[i]->reactor), >, 0);
+      g_assert_cmpint (g_get_monotonic_time (), >, 0);
       probe_free (probes[i]);
     }
 }
@@ -1038,20 +1038,6 @@ test_rest_fails (UsockTest *test, gconstpointer data)
   probe_write (probe);
   usock_test_wait_until (probe->n_dispatched == 2);
   close (fd);
-}
-
-static void
-check_time (Probe *self)
-{
-  gint64 *now = self->data;
-
-  /* A turn has one time, until foreign code has run. */
-  *now = usock_reactor_get_time (self->reactor);
-  while (g_get_monotonic_time () <= *now)
-    ;
-  g_assert_cmpint (usock_reactor_get_time (self->reactor), ==, *now);
-  usock_reactor_forget_time (self->reactor);
-  g_assert_cmpint (usock_reactor_get_time (self->reactor), >, *now);
 }
 
 /* A watch that is alone, and warm enough to be polled by the source itself. */
@@ -1331,46 +1317,6 @@ test_ghost (UsockTest *test, gconstpointer data)
   usock_test_wait_until (probe->n_dispatched == 1);
   close (peer);
   close (copy);
-}
-
-static void
-test_time (UsockTest *test, gconstpointer data)
-{
-  g_autoptr (Probe) probe = probe_new_idle ();
-  gint64 before = g_get_monotonic_time ();
-  gint64 within = 0;
-
-  probe->action = check_time;
-  probe->data = &within;
-  g_assert_cmpint (usock_reactor_get_time (probe->reactor), >=, before);
-  usock_watch_wake (&probe->watch);
-  settle (test);
-  g_assert_cmpint (within, >=, before);
-  g_assert_cmpint (usock_reactor_get_time (probe->reactor), >, within);
-}
-
-static void
-take_time (Probe *self)
-{
-  gint64 start = usock_reactor_get_time (self->reactor);
-
-  self->action = NULL;
-  while (g_get_monotonic_time () <= start)
-    ;
-}
-
-/* Nor is the time of the next that of a neighbour who took his. */
-static void
-test_time_of_each (UsockTest *test, gconstpointer data)
-{
-  g_autoptr (Probe) first = probe_new_idle ();
-  g_autoptr (Probe) second = probe_new_idle ();
-
-  first->action = take_time;
-  usock_watch_wake (&first->watch);
-  usock_watch_wake (&second->watch);
-  settle (test);
-  g_assert_cmpint (second->dispatched_at, >, first->dispatched_at);
 }
 
 /* Who comes too late to a deadline is told of what came meanwhile, too. */
@@ -1705,12 +1651,10 @@ main (int argc, char **argv)
   usock_test_add ("/usock/reactor/direct-late", test_direct_late);
   usock_test_add ("/usock/reactor/deadline-late", test_deadline_late);
   usock_test_add ("/usock/reactor/ghost", test_ghost);
-  usock_test_add ("/usock/reactor/time-of-each", test_time_of_each);
   usock_test_add ("/usock/reactor/access", test_access);
   usock_test_add ("/usock/reactor/access-of-runner", test_access_of_runner);
   usock_test_add ("/usock/reactor/released-elsewhere", test_released_elsewhere);
   usock_test_add ("/usock/reactor/fork-sleeps", test_fork_sleeps);
-  usock_test_add ("/usock/reactor/time", test_time);
   usock_test_add ("/usock/reactor/run-until-idle", test_run_until_idle);
   usock_test_add ("/usock/reactor/call-later", test_call_later);
   usock_test_add ("/usock/reactor/batches", test_batches);

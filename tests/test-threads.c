@@ -4,6 +4,10 @@
 #include "witness.h"
 
 #include <gio/gunixsocketaddress.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* A thread of the test; the main thread iterates its context meanwhile. */
 typedef struct
@@ -505,6 +509,388 @@ test_senders (UsockTest *test, gconstpointer data)
   witness_clear (&witness);
 }
 
+/* What was posted, and by whom. */
+
+#define N_POSTERS 4
+
+typedef struct
+{
+  UsockChannel *channel;
+  guint id;
+  guint n;
+} Poster;
+
+static gpointer
+post_many (gpointer data)
+{
+  Poster *self = data;
+
+  for (guint i = 0; i < self->n; i++)
+    {
+      g_autofree char *text = g_strdup_printf ("%u:%u", self->id, i);
+      g_autoptr (UsockMessage) message = usock_message_new_from_text (text);
+      g_autoptr (GError) error = NULL;
+
+      while (!usock_channel_post (self->channel, message, &error))
+        {
+          g_assert_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
+          g_clear_error (&error);
+          g_thread_yield ();
+        }
+    }
+  return NULL;
+}
+
+typedef struct
+{
+  guint next[N_POSTERS];
+  guint n;
+} Posted;
+
+static void
+count_posted (UsockChannel *channel, GByteArray *data, Posted *posted)
+{
+  g_autofree char *text = g_strndup ((const char *) data->data, data->len);
+  char *number;
+  guint id = g_ascii_strtoull (text, &number, 10);
+
+  g_assert_cmpuint (id, <, N_POSTERS);
+  g_assert_cmpuint (g_ascii_strtoull (number + 1, NULL, 10), ==, posted->next[id]);
+  posted->next[id]++;
+  posted->n++;
+}
+
+static void
+check_posters (UsockTest *test, guint64 queue_limit, guint n)
+{
+  Poster posters[N_POSTERS];
+  GThread *threads[N_POSTERS];
+  UsockChannel *first, *second;
+  Posted posted = { 0 };
+
+  scene_pair (&first, &second);
+  usock_channel_set_queue_limit (first, queue_limit);
+  g_signal_connect (second, "data", G_CALLBACK (count_posted), &posted);
+  for (guint i = 0; i < N_POSTERS; i++)
+    {
+      posters[i] = (Poster) { first, i, n };
+      threads[i] = g_thread_new ("post", post_many, &posters[i]);
+    }
+  usock_test_wait_until (posted.n == N_POSTERS * n);
+  for (guint i = 0; i < N_POSTERS; i++)
+    g_thread_join (threads[i]);
+  g_assert_cmpuint (usock_channel_get_queued_bytes (first), ==, 0);
+
+  scene_close (first);
+  scene_close (second);
+}
+
+/* Of each thread in its order, none lost and none twice. */
+static void
+test_post (UsockTest *test, gconstpointer data)
+{
+  check_posters (test, 16 * 1024 * 1024, 2000);
+}
+
+/* The same where hardly anything may wait, so that much is posted again. */
+static void
+test_post_little (UsockTest *test, gconstpointer data)
+{
+  check_posters (test, 1000, 100);
+  check_posters (test, 0, 100);
+}
+
+static gboolean
+post_text (UsockChannel *channel, const char *text, GError **error)
+{
+  g_autoptr (UsockMessage) message = usock_message_new_from_text (text);
+
+  return usock_channel_post (channel, message, error);
+}
+
+static char *
+try_receive (int fd)
+{
+  char buffer[100];
+  gssize length = recv (fd, buffer, sizeof buffer, MSG_DONTWAIT);
+
+  return length >= 0 ? g_strndup (buffer, length) : NULL;
+}
+
+/* As much as may wait, beside what waits already; and when the peer reads again, in order. */
+static void
+test_post_full (UsockTest *test, gconstpointer data)
+{
+  UsockChannel *channel = scene_adopt (test);
+  g_autoptr (GError) failure = NULL;
+  guint n_sent, n_posted = 0, n_received = 0;
+  char *text;
+
+  usock_channel_set_queue_limit (channel, 4000);
+  n_sent = scene_fill (channel, NULL);
+  while (post_text (channel, "posted", &failure))
+    n_posted++;
+  assert_error_code (failure, G_IO_ERROR_WOULD_BLOCK);
+  g_assert_cmpuint (n_posted, ==, 4000 / (256 + 6));
+  scene_settle ();
+  g_assert_false (post_text (channel, "posted", &failure));
+  assert_error_code (failure, G_IO_ERROR_WOULD_BLOCK);
+
+  while (n_received < n_sent + n_posted)
+    {
+      while ((text = try_receive (test->pair[1])) != NULL)
+        {
+          g_assert_cmpint (g_str_equal (text, "posted"), ==, n_received >= n_sent);
+          g_free (text);
+          n_received++;
+        }
+      g_main_context_iteration (test->context, FALSE);
+    }
+  usock_test_no_error (post_text (channel, "posted", &error));
+  scene_close (channel);
+}
+
+static void
+test_post_refused (UsockTest *test, gconstpointer data)
+{
+  UsockChannel *channel = USOCK_CHANNEL (usock_seqpacket_new ());
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("x");
+  GError *failure = NULL;
+  int fd;
+
+  g_assert_false (usock_channel_post (channel, message, &failure));
+  assert_error_code (failure, G_IO_ERROR_NOT_CONNECTED);
+  g_object_unref (channel);
+
+  /* What was not taken is as it was, and what was is not. */
+  channel = scene_adopt (test);
+  usock_test_no_error (usock_message_append_fd (message, 0, &error));
+  usock_test_no_error (usock_channel_post (channel, message, &error));
+  g_assert_false (usock_message_append_fd (message, 0, &failure));
+  assert_error_code (failure, G_IO_ERROR_BUSY);
+  g_assert_cmpint (usock_message_take_fd (message, 0, &failure), ==, -1);
+  assert_error_code (failure, G_IO_ERROR_BUSY);
+  scene_settle ();
+  fd = usock_message_take_fd (message, 0, &failure);
+  g_assert_no_error (failure);
+  close (fd);
+
+  usock_channel_end (channel);
+  g_assert_false (post_text (channel, "x", &failure));
+  assert_error_code (failure, G_IO_ERROR_CLOSED);
+  usock_socket_close (USOCK_SOCKET (channel));
+  g_assert_false (post_text (channel, "x", &failure));
+  assert_error_code (failure, G_IO_ERROR_CLOSED);
+  scene_settle ();
+  g_object_unref (channel);
+}
+
+/* What was posted before the end, or the close, goes before it. */
+static void
+test_post_end (UsockTest *test, gconstpointer data)
+{
+  Witness witness;
+  UsockChannel *first, *second;
+
+  witness_init (&witness);
+  for (guint i = 0; i < 2; i++)
+    {
+      scene_pair (&first, &second);
+      witness_watch (&witness, second, "data end");
+      usock_test_no_error (post_text (first, "1", &error));
+      usock_test_no_error (post_text (first, "2", &error));
+      if (i == 0)
+        usock_channel_end (first);
+      else
+        usock_socket_close (USOCK_SOCKET (first));
+      witness_expect (&witness, "data:1 data:2 end");
+      scene_close (first);
+      scene_close (second);
+    }
+  witness_clear (&witness);
+}
+
+static void
+scene_connect (int fd, const char *path)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+  g_strlcpy (address.sun_path, path, sizeof address.sun_path);
+  g_assert_cmpint (connect (fd, (struct sockaddr *) &address, sizeof address), ==, 0);
+}
+
+/* What waits for a connection may have been posted. */
+static void
+test_post_connecting (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "socket");
+  UsockChannel *channel = USOCK_CHANNEL (usock_seqpacket_new ());
+  int listener = scene_listen (path, 0);
+  int first, second;
+  g_autofree char *text = NULL;
+
+  first = socket (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  scene_connect (first, path);
+  usock_test_no_error (usock_channel_connect_to_path (channel, path, &error));
+  g_assert_cmpint (usock_socket_get_state (USOCK_SOCKET (channel)), ==, USOCK_STATE_CONNECTING);
+  usock_test_no_error (post_text (channel, "1", &error));
+  scene_settle ();
+  close (accept (listener, NULL, NULL));
+  usock_test_wait_until (usock_socket_get_state (USOCK_SOCKET (channel)) == USOCK_STATE_OPEN);
+  second = accept (listener, NULL, NULL);
+  usock_test_wait_until ((text = scene_receive (second)) != NULL);
+  g_assert_cmpstr (text, ==, "1");
+  close (first);
+  close (second);
+  close (listener);
+  scene_close (channel);
+}
+
+/* Like one that had to wait: there is nobody to tell but the channel. */
+static void
+test_post_fails (UsockTest *test, gconstpointer data)
+{
+  Witness witness;
+  UsockChannel *channel = scene_adopt (test);
+  g_autofree guint8 *huge = g_malloc0 (8 * 1024 * 1024);
+  g_autoptr (UsockMessage) message = usock_message_new (huge, 8 * 1024 * 1024);
+  UsockDgram *dgram = usock_dgram_new ();
+
+  witness_init (&witness);
+  witness_watch (&witness, channel, "error close");
+  usock_test_no_error (usock_channel_post (channel, message, &error));
+  witness_expect (&witness, "error:message-too-large close");
+  g_object_unref (channel);
+
+  /* A datagram socket goes on. */
+  usock_test_no_error (usock_dgram_autobind (dgram, &error));
+  usock_test_no_error (post_text (USOCK_CHANNEL (dgram), "x", &error));
+  scene_settle ();
+  g_assert_cmpint (usock_socket_get_state (USOCK_SOCKET (dgram)), ==, USOCK_STATE_OPEN);
+  g_assert_cmpuint (usock_channel_get_queued_bytes (USOCK_CHANNEL (dgram)), ==, 0);
+  scene_close (dgram);
+  witness_clear (&witness);
+}
+
+/* A stream tells of descriptors without a byte to go with. */
+static void
+test_post_bare_fds (UsockTest *test, gconstpointer data)
+{
+  Witness witness;
+  UsockStream *first, *second;
+  g_autoptr (UsockMessage) message = usock_message_new (NULL, 0);
+
+  witness_init (&witness);
+  usock_test_no_error (usock_stream_new_pair (&first, &second, &error));
+  witness_watch (&witness, first, "error close");
+  usock_test_no_error (usock_message_append_fd (message, 0, &error));
+  usock_test_no_error (usock_channel_post (USOCK_CHANNEL (first), message, &error));
+  scene_close (second);
+  witness_expect (&witness, "error:invalid-argument close");
+  g_object_unref (first);
+  witness_clear (&witness);
+}
+
+/* The context goes before its turn: descriptors are let go. */
+static void
+test_post_orphaned (UsockTest *test, gconstpointer data)
+{
+  GMainContext *context = g_main_context_new ();
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("x");
+  UsockChannel *first, *second;
+  GError *failure = NULL;
+  int fd;
+
+  usock_test_no_error (usock_message_append_fd (message, 0, &error));
+  g_main_context_push_thread_default (context);
+  scene_pair (&first, &second);
+  usock_test_no_error (usock_channel_post (first, message, &error));
+  g_main_context_pop_thread_default (context);
+  g_main_context_unref (context);
+
+  g_assert_false (post_text (first, "x", &failure));
+  assert_error_code (failure, G_IO_ERROR_CLOSED);
+  fd = usock_message_take_fd (message, 0, &failure);
+  g_assert_no_error (failure);
+  close (fd);
+  g_object_unref (first);
+  g_object_unref (second);
+}
+
+static gpointer
+post_until_closed (gpointer channel)
+{
+  g_autoptr (GError) error = NULL;
+
+  while (post_text (channel, "x", &error)
+         || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+    g_clear_error (&error);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED);
+  g_object_unref (channel);
+  return NULL;
+}
+
+/* It closes while others post, one of whom has the last reference. */
+static void
+test_post_close (UsockTest *test, gconstpointer data)
+{
+  for (guint i = 0; i < 50; i++)
+    {
+      UsockChannel *first, *second;
+      GThread *threads[2];
+
+      scene_pair (&first, &second);
+      for (guint n = 0; n < 2; n++)
+        threads[n] = g_thread_new ("post", post_until_closed, g_object_ref (first));
+      for (guint n = 0; n < 3; n++)
+        g_main_context_iteration (test->context, FALSE);
+      scene_close (first);
+      for (guint n = 0; n < 2; n++)
+        g_thread_join (threads[n]);
+      scene_close (second);
+    }
+}
+
+/* Several threads post while the process forks: the child's lock is its own. */
+static void
+test_post_fork (UsockTest *test, gconstpointer data)
+{
+  UsockChannel *first, *second;
+  Poster poster;
+  GThread *thread;
+  Posted posted = { 0 };
+  guint n = 0;
+
+  scene_pair (&first, &second);
+  g_signal_connect (second, "data", G_CALLBACK (count_posted), &posted);
+  poster = (Poster) { first, 0, 1000 };
+  thread = g_thread_new ("post", post_many, &poster);
+  while (posted.n < 1000)
+    {
+      g_main_context_iteration (test->context, FALSE);
+      if (n++ % 20 == 0)
+        {
+          pid_t pid = fork ();
+          int status;
+
+          if (pid == 0)
+            {
+              alarm (60);
+              n_criticals = post_text (first, "x", NULL);
+              usock_socket_close (USOCK_SOCKET (first));
+              usock_socket_close (USOCK_SOCKET (second));
+              g_object_unref (second);
+              _exit (n_criticals);
+            }
+          g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+          g_assert_cmpint (status, ==, 0);
+        }
+    }
+  g_thread_join (thread);
+  scene_close (first);
+  scene_close (second);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -520,5 +906,16 @@ main (int argc, char **argv)
   usock_test_add ("/usock/threads/maker", test_maker);
   usock_test_add ("/usock/threads/handed-over", test_handed_over);
   usock_test_add ("/usock/threads/senders", test_senders);
+  usock_test_add ("/usock/threads/post", test_post);
+  usock_test_add ("/usock/threads/post-little", test_post_little);
+  usock_test_add ("/usock/threads/post-full", test_post_full);
+  usock_test_add ("/usock/threads/post-refused", test_post_refused);
+  usock_test_add ("/usock/threads/post-end", test_post_end);
+  usock_test_add ("/usock/threads/post-connecting", test_post_connecting);
+  usock_test_add ("/usock/threads/post-fails", test_post_fails);
+  usock_test_add ("/usock/threads/post-bare-fds", test_post_bare_fds);
+  usock_test_add ("/usock/threads/post-orphaned", test_post_orphaned);
+  usock_test_add ("/usock/threads/post-close", test_post_close);
+  usock_test_add ("/usock/threads/post-fork", test_post_fork);
   return g_test_run ();
 }

@@ -158,6 +158,46 @@ class TestDerived(fixture.Case):
 
 
 class TestThread(fixture.Case):
+    def test_posted_from_threads(self):
+        first, second = Usock.Seqpacket.pair()
+        got, errors = [], []
+        second.connect('data', lambda _c, data: got.append(data))
+
+        def work(number):
+            for i in range(200):
+                first.post(f'{number}:{i}')
+                try:
+                    first.send(b'from here')
+                except GLib.Error as error:
+                    errors.append(error)
+
+        # The context is this thread's from its first turn on.
+        GLib.MainContext.default().iteration(False)
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: len(got) == 600)
+        for thread in threads:
+            thread.join()
+        for number in range(3):
+            mine = [data for data in got if data.startswith(b'%d:' % number)]
+            self.assertEqual(mine, [b'%d:%d' % (number, i) for i in range(200)])
+        self.assertEqual(len(errors), 600)
+        self.assertTrue(all(error.matches(Gio.io_error_quark(), Gio.IOErrorEnum.NOT_SUPPORTED)
+                            for error in errors))
+        first.close()
+        second.close()
+
+    def test_dropped_by_a_thread(self):
+        for _ in range(50):
+            sockets = [Usock.Seqpacket(), Usock.Stream(), Usock.Dgram(), Usock.Handle(),
+                       Usock.Server()]
+            thread = threading.Thread(target=sockets.clear)
+            thread.start()
+            while thread.is_alive():
+                GLib.MainContext.default().iteration(False)
+            thread.join()
+
     def test_a_thread_with_its_own_context(self):
         results = []
 

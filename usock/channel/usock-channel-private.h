@@ -7,6 +7,7 @@
 #include "usock-inlet-private.h"
 #include "usock-outlet-private.h"
 #include "usock-pending-private.h"
+#include "usock-postbox-private.h"
 #include "usock-socket-private.h"
 
 G_BEGIN_DECLS
@@ -14,14 +15,14 @@ G_BEGIN_DECLS
 /* usock-channel: messages in and out of one socket.
  *
  * A channel has three parts that do not know each other: the inlet (what is received), the outlet
- * (what is sent) and the pending calls. It conducts them: in a turn of the reactor it asks the
+ * (what is sent) and the pending calls; and a postbox, through which other threads reach it. It conducts them: in a turn of the reactor it asks the
  * inlet, gives what there is to those who take it, asks the outlet, completes calls, looks at its
  * deadlines, and closes the socket when both sides are done. A turn keeps the order that is
  * promised: connect, then messages, then end; asynchronous calls complete in between, as they were
  * decided; the base emits error and close. Public calls only change state and wake the watch.
  *
  * From the top down, and no file calls one above it: the class (usock-channel.c) and the public
- * calls (-connect.c, -send.c, -receive.c, -end.c); the turn (-turn.c); becoming connected
+ * calls (-connect.c, -send.c, -post.c, -receive.c, -end.c); the turn (-turn.c); becoming connected
  * (-open.c); reading in a turn (-read.c); giving it to whom it is for (-deliver.c); writing
  * (-write.c); what all need: deadlines, completions, what breaks the channel (-life.c); and the
  * signals (-signals.c). Below them are the parts. */
@@ -63,6 +64,7 @@ struct _UsockChannel
   UsockInlet inlet;
   UsockOutlet outlet;
   UsockPending pending;
+  UsockPostbox postbox;
   UsockApproach approach;
 
   guint idle_timeout;
@@ -254,6 +256,8 @@ gsize    usock_channel_send_some         (UsockChannel        *self,
 void     usock_channel_flush             (UsockChannel        *self,
                                           gboolean             force);
 void     usock_channel_settle            (UsockChannel        *self);
+void     usock_channel_take_posts        (UsockChannel        *self,
+                                          gboolean             all);
 void     usock_channel_begin_end         (UsockChannel        *self);
 void     usock_channel_finish_writing    (UsockChannel        *self);
 

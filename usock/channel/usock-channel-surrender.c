@@ -12,6 +12,7 @@ channel_gather (UsockChannel *self)
 {
   UsockOperation *oldest = g_queue_peek_head (&self->pending.receivers);
 
+  usock_channel_take_posts (self, TRUE);
   usock_inlet_stow (&self->inlet);
   if (oldest != NULL)
     usock_channel_give_back (oldest, self);

@@ -145,6 +145,7 @@ usock_channel_dispatch (UsockSocket *socket)
   if (self->approach.announce)
     usock_channel_announce (self);
 
+  usock_channel_take_posts (self, FALSE);
   channel_write (self, ready);
   /* What the peer has done by now counts before a deadline does, though no event told of it yet. */
   if (ready & USOCK_READY_DEADLINE)
@@ -159,8 +160,13 @@ usock_channel_dispatch (UsockSocket *socket)
   channel_conclude (self);
   if (ready & USOCK_READY_DEADLINE)
     channel_check_deadlines (self);
-  if (socket->state != USOCK_STATE_CLOSED)
-    usock_channel_schedule (self);
+  if (socket->state == USOCK_STATE_CLOSED)
+    return;
+
+  /* Where something waits, it will have its turn; with it, what was posted has. */
+  if (!usock_postbox_is_empty (&self->postbox) && self->outlet.n_queued == 0 && !self->ending)
+    usock_watch_wake (&socket->watch);
+  usock_channel_schedule (self);
 }
 
 gboolean
@@ -179,6 +185,9 @@ usock_channel_closing (UsockSocket *socket)
 
   USOCK_CHANNEL_GET_CLASS (self)->stop_connecting (self);
   self->outlet.n_corks = 0;
+  if (!socket->fate.is_final)
+    usock_channel_take_posts (self, TRUE);
+  usock_postbox_close (&self->postbox);
   if (!socket->fate.is_final && !socket->given_away && usock_channel_is_connected (self))
     usock_channel_flush (self, TRUE);
   self->inlet.fd = self->outlet.fd = -1;
@@ -209,6 +218,7 @@ usock_channel_orphaned (UsockSocket *socket)
 {
   UsockChannel *self = USOCK_CHANNEL (socket);
 
+  usock_postbox_close (&self->postbox);
   usock_outlet_clear (&self->outlet);
   usock_queue_clear (&self->inlet.inbox);
   usock_pending_clear (&self->pending);

@@ -8,6 +8,9 @@
 #include <errno.h>
 #include <inttypes.h>
 
+/* How many messages that were posted one turn takes up. */
+#define TURN_POSTS 256
+
 #define RETRY_DELAY (10 * 1000)
 
 static const char *
@@ -472,6 +475,61 @@ usock_channel_flush (UsockChannel *self,
                                outlet->needs_drain && outlet->route->blocked);
 }
 
+/* What a message costs that may wait now. */
+static guint64
+channel_get_room (UsockChannel *self)
+{
+  UsockOutlet *outlet = &self->outlet;
+
+  if (outlet->n_queued == 0)
+    return G_MAXUINT64;
+
+  return outlet->queue_limit - MIN (outlet->queue_limit, outlet->queued_cost);
+}
+
+/* Takes the message over. */
+static void
+channel_take_post (UsockChannel *self,
+                   UsockMessage *message)
+{
+  UsockOutlet *outlet = &self->outlet;
+  g_autoptr (GError) error = NULL;
+
+  if (usock_message_get_n_fds (message) == 0
+      || USOCK_CHANNEL_GET_CLASS (self)->check_fds (self, usock_message_get_length (message),
+                                                    &error))
+    {
+      usock_channel_enqueue (self, outlet->route, message, NULL);
+      return;
+    }
+
+  outlet->funcs->lost (outlet, outlet->route, error);
+  usock_message_unref (message);
+}
+
+/* Some of what was posted joins what waits, as far as the limit lets it, or @all of it before our
+ * side ends; from then on it is like what was sent and had to wait. */
+void
+usock_channel_take_posts (UsockChannel *self,
+                          gboolean      all)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+
+  if (usock_postbox_is_empty (&self->postbox) || self->ending
+      || socket->state == USOCK_STATE_CLOSED)
+    return;
+
+  for (guint n = 0; all || n < TURN_POSTS; n++)
+    {
+      guint64 room = all ? G_MAXUINT64 : channel_get_room (self);
+      UsockMessage *message = usock_postbox_take (&self->postbox, room);
+
+      if (message == NULL)
+        break;
+      channel_take_post (self, message);
+    }
+}
+
 /* Once our side has ended and nothing waits, the peer is told. */
 void
 usock_channel_finish_writing (UsockChannel *self)
@@ -498,6 +556,9 @@ usock_channel_begin_end (UsockChannel *self)
   if (self->ending || socket->state == USOCK_STATE_NEW || socket->state == USOCK_STATE_CLOSED)
     return;
 
+  usock_channel_take_posts (self, TRUE);
+  if (self->outlet.n_queued > 0)
+    usock_channel_flush (self, FALSE);
   self->ending = TRUE;
   if (self->outlet.n_corks > 0)
     {

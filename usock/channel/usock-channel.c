@@ -145,6 +145,7 @@ usock_channel_finalize (GObject *object)
   UsockChannel *self = USOCK_CHANNEL (object);
 
   usock_pending_clear (&self->pending);
+  usock_postbox_close (&self->postbox);
   usock_outlet_clear (&self->outlet);
   usock_inlet_clear (&self->inlet);
   g_clear_pointer (&self->approach.target, usock_name_free);
@@ -471,7 +472,7 @@ usock_channel_init (UsockChannel *self)
   usock_pending_init (&self->pending);
   self->inlet.read_buffer_size = 256 * 1024;
   self->outlet.high_water_mark = 64 * 1024;
-  self->outlet.queue_limit = 16 * 1024 * 1024;
+  self->outlet.queue_limit = self->postbox.limit = 16 * 1024 * 1024;
   self->send_timeout = 30 * 1000;
   self->connect_timeout = 30 * 1000;
 }
@@ -668,6 +669,7 @@ usock_channel_set_queue_limit (UsockChannel *self,
     return;
 
   self->outlet.queue_limit = queue_limit;
+  usock_postbox_set_limit (&self->postbox, queue_limit);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_QUEUE_LIMIT]);
 }
 

@@ -103,6 +103,10 @@ gboolean      usock_channel_send_message_finish    (UsockChannel         *self,
                                                     GError              **error);
 
 USOCK_AVAILABLE_IN_1_0
+gboolean      usock_channel_post                   (UsockChannel         *self,
+                                                    UsockMessage         *message,
+                                                    GError              **error);
+USOCK_AVAILABLE_IN_1_0
 void          usock_channel_receive_async          (UsockChannel         *self,
                                                     GCancellable         *cancellable,
                                                     GAsyncReadyCallback   callback,

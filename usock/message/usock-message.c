@@ -145,7 +145,8 @@ usock_message_receive_info (UsockMessage           *self,
 void
 usock_message_freeze (UsockMessage *self)
 {
-  self->frozen = TRUE;
+  /* Two threads may post the same message. */
+  g_atomic_int_set (&self->frozen, TRUE);
 }
 
 /* Returns how many vectors the payload needs; more than @max_iov means that nothing was written,

@@ -377,7 +377,7 @@ function patchConnecting(Usock) {
 
 function patchSending(Usock) {
     const {prototype} = Usock.Channel;
-    const {send, send_with_fds, send_message, send_messages} = prototype;
+    const {post, send, send_with_fds, send_message, send_messages} = prototype;
     promisify(prototype, 'send_message', 1);
 
     // Sends a Uint8Array or another view, an ArrayBuffer, a string as UTF-8, a GLib.Bytes or a
@@ -408,6 +408,10 @@ function patchSending(Usock) {
     };
     prototype.send_with_fds = function (data, fds) {
         return this.send(data, {fds});
+    };
+    // Hands what send() takes to the thread that owns the channel.
+    prototype.post = function (data, options = {}) {
+        return post.call(this, asMessage(Usock, data, options));
     };
     prototype.send_messages = function (messages) {
         return send_messages.call(this, [...messages].map(item => asMessage(Usock, item)));

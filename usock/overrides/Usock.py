@@ -1522,6 +1522,10 @@ class Channel(_RawChannel):
             self, [m if isinstance(m, Usock.Message) else Message(m)
                    for m in _listed(messages, 'messages')])
 
+    def post(self, data, offset=0, length=None, fds=None):
+        """Hands what send() takes to the thread that owns the channel. Any thread may."""
+        return Usock.Channel.post(self, _as_message(data, offset, length, fds))
+
     def end_with_message(self, data, offset=0, length=None, fds=None):
         """Sends what send() takes, however full the queue is, and ends our side."""
         return Usock.Channel.end_with_message(self, _as_message(data, offset, length, fds))

@@ -50,7 +50,6 @@ struct _UsockReactor
 
   GMainContext *context; /* it lives as long as there is a source, which does not keep it alive */
   int n_held;            /* atomic */
-  gint64 time;           /* of what is dispatched; 0 if it has to be asked for */
 
   int epoll_fd;
   gpointer epoll_tag; /* where the source polls the epoll; NULL in a forked child */

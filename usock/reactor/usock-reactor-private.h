@@ -120,8 +120,6 @@ void          usock_watch_set_deadline    (UsockWatch            *watch,
                                            gint64                 deadline);
 void          usock_watch_interrupt       (UsockWatch            *watch);
 
-gint64        usock_reactor_get_time      (UsockReactor          *self);
-void          usock_reactor_forget_time   (UsockReactor          *self);
 void          usock_reactor_hold          (UsockReactor          *self,
                                            int                    change);
 guint         usock_reactor_count_held    (GMainContext          *context);

@@ -64,8 +64,7 @@ usock_reactor_resume_frames (UsockReactor *self)
       usock_reactor_queue (g_steal_pointer (&frame->watch));
 }
 
-/* Returns the watch, or NULL if it is gone, or was dispatched by a nested main loop. Whoever came
- * before may have taken its time. */
+/* Returns the watch, or NULL if it is gone, or was dispatched by a nested main loop. */
 UsockWatch *
 usock_reactor_dispatch_first (UsockReactor *self)
 {
@@ -73,9 +72,7 @@ usock_reactor_dispatch_first (UsockReactor *self)
 
   reactor_unqueue (frame.watch);
   self->frames = &frame;
-  self->time = 0;
   frame.watch->funcs->dispatch (frame.watch);
   self->frames = frame.outer;
-  self->time = 0;
   return frame.watch;
 }

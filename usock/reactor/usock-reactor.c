@@ -393,26 +393,6 @@ usock_reactor_unref (UsockReactor *self)
     }
 }
 
-/* The time at which what is dispatched right now is judged, without a system call where it was
- * asked for already. */
-gint64
-usock_reactor_get_time (UsockReactor *self)
-{
-  if (self->frames == NULL)
-    return g_get_monotonic_time ();
-  if (self->time == 0)
-    self->time = g_get_monotonic_time ();
-
-  return self->time;
-}
-
-/* After foreign code has run, which may have taken any time. */
-void
-usock_reactor_forget_time (UsockReactor *self)
-{
-  self->time = 0;
-}
-
 void
 usock_reactor_hold (UsockReactor *self,
                     int           change)

@@ -28,8 +28,9 @@
  * It may be used from that thread only: another that runs the context takes it
  * over, and while nobody does it is the one that made it. What is called from
  * elsewhere does nothing: it fails with `G_IO_ERROR_NOT_SUPPORTED`, or warns as
- * wrong use does if it has no error. What only tells a number may be called from
- * any thread, and any thread may drop the last reference.
+ * wrong use does if it has no error. [method@Usock.Channel.post] may be called
+ * from any thread, as may what only tells a number; and any thread may drop the
+ * last reference.
  *
  * A process that was forked may only close the sockets that it inherited, and
  * keeps their peers waiting for the end until it does; what else it asks of them
@@ -237,7 +238,7 @@ socket_abandon (UsockSocket *self)
 {
   self->orphaned = TRUE;
   socket_close_fd (self);
-  self->state = USOCK_STATE_CLOSED;
+  g_atomic_int_set (&self->state, USOCK_STATE_CLOSED);
   USOCK_SOCKET_GET_CLASS (self)->orphaned (self);
   self->orphaned = FALSE;
   socket_release (self);
@@ -315,7 +316,7 @@ socket_close_with (UsockSocket *self,
     USOCK_SOCKET_GET_CLASS (self)->closing (self);
   socket_remember_peer (self);
   socket_close_fd (self);
-  self->state = USOCK_STATE_CLOSED;
+  g_atomic_int_set (&self->state, USOCK_STATE_CLOSED);
   if (!usable)
     return;
 
@@ -621,7 +622,7 @@ void
 usock_socket_retreat (UsockSocket *self)
 {
   socket_close_fd (self);
-  self->state = USOCK_STATE_NEW;
+  g_atomic_int_set (&self->state, USOCK_STATE_NEW);
   socket_detach (self);
 }
 
@@ -746,7 +747,7 @@ usock_socket_set_state (UsockSocket *self,
   if (self->state == state)
     return;
 
-  self->state = state;
+  g_atomic_int_set (&self->state, state);
   usock_watch_wake (&self->watch);
 }
 
@@ -959,7 +960,7 @@ usock_socket_get_state (UsockSocket *self)
 {
   g_return_val_if_fail (USOCK_IS_SOCKET (self), USOCK_STATE_CLOSED);
 
-  return self->state;
+  return g_atomic_int_get (&self->state);
 }
 
 /**
