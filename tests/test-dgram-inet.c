@@ -368,6 +368,148 @@ test_forget_inet_peer (UsockTest     *test,
   close (stranger);
 }
 
+static void
+set_early (gpointer    socket,
+           int         level,
+           int         name,
+           GVariant   *value)
+{
+  usock_test_no_error (usock_socket_set_option (socket, level, name, value, &error));
+}
+
+static int
+get_option (gpointer socket,
+            int      level,
+            int      name)
+{
+  g_autoptr (GVariant) value = usock_socket_get_option (socket, level, name, NULL);
+
+  return g_variant_is_of_type (value, G_VARIANT_TYPE_BOOLEAN) ? g_variant_get_boolean (value)
+                                                              : g_variant_get_int32 (value);
+}
+
+/* Two on one port, who both hear what a group is told, and so only if it was asked for before. */
+static void
+test_early_options (UsockTest     *test,
+                    gconstpointer  data)
+{
+  g_autoptr (GSocketAddress) any = usock_address_parse ("0.0.0.0:0", NULL);
+  g_autoptr (GSocketAddress) address = NULL;
+  g_autofree char *text = NULL;
+  UsockDgram *dgrams[2];
+  Witness witnesses[2];
+
+  for (int i = 0; i < 2; i++)
+    {
+      dgrams[i] = dgram_new (&witnesses[i]);
+      set_early (dgrams[i], USOCK_SOL_SOCKET, USOCK_SO_REUSEADDR, g_variant_new_boolean (TRUE));
+      set_early (dgrams[i], USOCK_SOL_IP, USOCK_IP_TTL, g_variant_new_int32 (7));
+      set_early (dgrams[i], USOCK_SOL_IP, USOCK_IP_FREEBIND, g_variant_new_boolean (TRUE));
+      usock_test_no_error (
+          usock_dgram_bind_to_address (dgrams[i], i == 0 ? any : address, &error));
+      g_assert_cmpint (get_option (dgrams[i], USOCK_SOL_IP, USOCK_IP_TTL), ==, 7);
+      g_assert_true (get_option (dgrams[i], USOCK_SOL_IP, USOCK_IP_FREEBIND));
+      if (i == 0)
+        {
+          text = g_strdup_printf ("0.0.0.0:%u", dgram_get_port (dgrams[0]));
+          address = usock_address_parse (text, NULL);
+        }
+    }
+
+  for (int i = 0; i < 2; i++)
+    dgram_free (dgrams[i], &witnesses[i]);
+}
+
+static void
+test_early_ipv6_only (UsockTest     *test,
+                      gconstpointer  data)
+{
+  g_autoptr (GSocketAddress) any = usock_address_parse ("[::]:0", NULL);
+  Witness witness;
+  UsockDgram *dgram = dgram_new (&witness);
+
+  set_early (dgram, USOCK_SOL_IPV6, USOCK_IPV6_V6ONLY, g_variant_new_boolean (TRUE));
+  usock_test_no_error (usock_dgram_bind_to_address (dgram, any, &error));
+  g_assert_true (get_option (dgram, USOCK_SOL_IPV6, USOCK_IPV6_V6ONLY));
+  dgram_free (dgram, &witness);
+}
+
+/* Of a family that does not have it; another family may, and the socket tries again. */
+static void
+test_early_option_refused (UsockTest     *test,
+                           gconstpointer  data)
+{
+  g_autoptr (GSocketAddress) any = usock_address_parse ("[::]:0", NULL);
+  g_autofree char *path = usock_test_path (test, "path");
+  Witness witness;
+  UsockDgram *dgram = dgram_new (&witness);
+  g_autoptr (UsockSeqpacket) seqpacket = usock_seqpacket_new ();
+  g_autoptr (UsockServer) server = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
+  GError *wrong = NULL;
+
+  set_early (dgram, USOCK_SOL_IPV6, USOCK_IPV6_V6ONLY, g_variant_new_boolean (TRUE));
+  g_assert_false (usock_dgram_bind_to_path (dgram, path, &wrong));
+  g_assert_nonnull (strstr (wrong->message, "IPV6_V6ONLY"));
+  assert_error_code (wrong, G_IO_ERROR_NOT_SUPPORTED);
+  g_assert_cmpint (usock_socket_get_fd (USOCK_SOCKET (dgram)), ==, -1);
+  usock_test_no_error (usock_dgram_bind_to_address (dgram, any, &error));
+  dgram_free (dgram, &witness);
+
+  set_early (server, USOCK_SOL_IP, USOCK_IP_TTL, g_variant_new_int32 (7));
+  g_assert_false (usock_server_listen_on_path (server, path, 0, &wrong));
+  g_assert_nonnull (strstr (wrong->message, "IP_TTL"));
+  assert_error_code (wrong, G_IO_ERROR_NOT_SUPPORTED);
+  g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
+
+  set_early (seqpacket, USOCK_SOL_IP, USOCK_IP_TTL, g_variant_new_int32 (7));
+  g_assert_false (usock_channel_connect_to_path (USOCK_CHANNEL (seqpacket), path, &wrong));
+  g_assert_nonnull (strstr (wrong->message, "IP_TTL"));
+  assert_error_code (wrong, G_IO_ERROR_NOT_SUPPORTED);
+}
+
+/* What can be known before is known before. */
+static void
+test_early_option_wrong (UsockTest     *test,
+                         gconstpointer  data)
+{
+  g_autoptr (UsockStream) stream = usock_stream_new ();
+  UsockSocket *socket = USOCK_SOCKET (stream);
+  GError *wrong = NULL;
+
+  g_assert_false (usock_socket_set_option (socket, USOCK_SOL_IP, 12345, NULL, &wrong));
+  assert_error_code (wrong, G_IO_ERROR_NOT_FOUND);
+  g_assert_false (usock_socket_set_option (socket, USOCK_SOL_SOCKET, USOCK_SO_TYPE,
+                                           g_variant_new_int32 (1), &wrong));
+  assert_error_code (wrong, G_IO_ERROR_READ_ONLY);
+  g_assert_false (usock_socket_set_option (socket, USOCK_SOL_IP, USOCK_IP_TTL,
+                                           g_variant_new_string ("x"), &wrong));
+  assert_error_code (wrong, G_IO_ERROR_INVALID_DATA);
+  g_assert_false (usock_socket_set_option (socket, USOCK_SOL_SOCKET, USOCK_SO_PEEK_OFF,
+                                           g_variant_new_int32 (1), &wrong));
+  assert_error_code (wrong, G_IO_ERROR_BUSY);
+}
+
+static void
+test_early_stream_options (UsockTest     *test,
+                           gconstpointer  data)
+{
+  g_autoptr (UsockServer) server = usock_server_new (G_SOCKET_TYPE_STREAM);
+  g_autoptr (UsockStream) stream = usock_stream_new ();
+
+  set_early (server, USOCK_SOL_IP, USOCK_IP_FREEBIND, g_variant_new_boolean (TRUE));
+  usock_test_no_error (usock_server_listen_on_host (server, "127.0.0.1", 0, 0, &error));
+  g_assert_true (get_option (server, USOCK_SOL_IP, USOCK_IP_FREEBIND));
+
+  set_early (stream, USOCK_SOL_IP, USOCK_IP_TTL, g_variant_new_int32 (7));
+  usock_test_no_error (usock_channel_connect_to_address (
+      USOCK_CHANNEL (stream), usock_socket_get_local_address (USOCK_SOCKET (server)), &error));
+  usock_test_wait_until (usock_socket_get_fd (USOCK_SOCKET (stream)) != -1);
+  g_assert_cmpint (get_option (stream, USOCK_SOL_IP, USOCK_IP_TTL), ==, 7);
+  scene_settle ();
+  scene_close (g_steal_pointer (&stream));
+  scene_close (g_steal_pointer (&server));
+}
+
 int
 main (int    argc,
       char **argv)
@@ -383,6 +525,11 @@ main (int    argc,
   usock_test_add ("/usock/dgram/forget-peer/full", test_forget_full_peer);
   usock_test_add ("/usock/dgram/forget-peer/pair", test_forget_pair);
   usock_test_add ("/usock/dgram/forget-peer/inet", test_forget_inet_peer);
+  usock_test_add ("/usock/dgram/early-options", test_early_options);
+  usock_test_add ("/usock/dgram/early-options/ipv6-only", test_early_ipv6_only);
+  usock_test_add ("/usock/dgram/early-options/refused", test_early_option_refused);
+  usock_test_add ("/usock/dgram/early-options/wrong", test_early_option_wrong);
+  usock_test_add ("/usock/dgram/early-options/stream", test_early_stream_options);
 
   return g_test_run ();
 }

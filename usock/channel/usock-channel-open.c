@@ -32,6 +32,8 @@ usock_channel_prepare_fd (UsockChannel *self,
   UsockInlet *inlet = &self->inlet;
   int result = USOCK_CHANNEL_GET_CLASS (self)->prepare (self, fd);
 
+  if (result == 0)
+    result = usock_socket_apply_options (socket, fd);
   if (socket->family != AF_UNIX)
     return result;
 
@@ -221,6 +223,8 @@ channel_set_connect_error (UsockChannel  *self,
 {
   usock_socket_record (usock_channel_socket (self), call, errnum);
   usock_error_set_errno (error, errnum, _("Could not connect to “%s”"), self->approach.target->label);
+  if (call == USOCK_IO_SET_OPTION)
+    usock_socket_explain_option (usock_channel_socket (self), error);
 }
 
 /* How long to wait, in milliseconds; -1 for ever. */

@@ -55,7 +55,10 @@ dgram_open_new (UsockDgram  *self,
   socket->sealed = TRUE;
   result = usock_channel_prepare_fd (USOCK_CHANNEL (self), fd);
   if (result < 0)
-    usock_error_set_errno (error, -result, _("Could not open a datagram socket"));
+    {
+      usock_error_set_errno (error, -result, _("Could not open a datagram socket"));
+      usock_socket_explain_option (socket, error);
+    }
   if (result < 0 || !usock_socket_watch (socket, error))
     {
       usock_dgram_retreat (self);

@@ -181,6 +181,10 @@ GVariant          *usock_option_get        (int                 fd,
                                             int                 name,
                                             int                *errnum,
                                             GError            **error);
+gboolean           usock_option_check_value (int                level,
+                                             int                name,
+                                             GVariant          *value,
+                                             GError           **error);
 gboolean           usock_option_set        (int                 fd,
                                             int                 level,
                                             int                 name,

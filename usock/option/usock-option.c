@@ -235,6 +235,53 @@ write_value (int                 fd,
   return FALSE;
 }
 
+/* Whether the option is there to be set, and what the kernel is to be given. */
+static const UsockOption *
+option_prepare (int                level,
+                int                name,
+                GVariant          *value,
+                UsockOptionValue  *packed,
+                GError           **error)
+{
+  const UsockOption *option = usock_option_find (level, name);
+
+  if (option == NULL)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+                   _("Could not set option %d of level %d: there is no such option"), name, level);
+      return NULL;
+    }
+  if ((option->access & USOCK_OPTION_WRITABLE) == 0)
+    {
+      usock_option_refuse (option, error, G_IO_ERROR_READ_ONLY, _("it can only be read"));
+      return NULL;
+    }
+
+  packed->data = g_byte_array_new ();
+  return usock_option_pack (option, value, packed, error) ? option : NULL;
+}
+
+static void
+value_clear (UsockOptionValue *packed)
+{
+  g_clear_pointer (&packed->data, g_byte_array_unref);
+  g_clear_pointer (&packed->program, g_byte_array_unref);
+}
+
+/* What can be told without a socket. */
+gboolean
+usock_option_check_value (int        level,
+                          int        name,
+                          GVariant  *value,
+                          GError   **error)
+{
+  UsockOptionValue packed = { 0 };
+  const UsockOption *option = option_prepare (level, name, value, &packed, error);
+
+  value_clear (&packed);
+  return option != NULL;
+}
+
 gboolean
 usock_option_set (int        fd,
                   int        level,
@@ -243,26 +290,10 @@ usock_option_set (int        fd,
                   int       *errnum,
                   GError   **error)
 {
-  const UsockOption *option = usock_option_find (level, name);
   UsockOptionValue packed = { 0 };
-  gboolean done;
+  const UsockOption *option = option_prepare (level, name, value, &packed, error);
+  gboolean done = option != NULL && write_value (fd, option, &packed, errnum, error);
 
-  if (option == NULL)
-    {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
-                   _("Could not set option %d of level %d: there is no such option"), name, level);
-      return FALSE;
-    }
-  if ((option->access & USOCK_OPTION_WRITABLE) == 0)
-    {
-      usock_option_refuse (option, error, G_IO_ERROR_READ_ONLY, _("it can only be read"));
-      return FALSE;
-    }
-
-  packed.data = g_byte_array_new ();
-  done = usock_option_pack (option, value, &packed, error)
-         && write_value (fd, option, &packed, errnum, error);
-  g_byte_array_unref (packed.data);
-  g_clear_pointer (&packed.program, g_byte_array_unref);
+  value_clear (&packed);
   return done;
 }

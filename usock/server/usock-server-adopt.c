@@ -93,6 +93,8 @@ server_prepare_adopted (UsockServer *self,
 
   *call = USOCK_IO_SET_OPTION;
   result = usock_server_prepare_fd (self, fd);
+  if (result == 0)
+    result = usock_socket_apply_options (USOCK_SOCKET (self), fd);
   if (result < 0)
     return result;
 

@@ -102,6 +102,8 @@ server_bind (UsockServer     *self,
                    : usock_server_prepare_inet (fd, family, self->reuse_port, self->ipv6_only);
 
   if (result == 0)
+    result = usock_socket_apply_options (socket, fd);
+  if (result == 0)
     {
       call = USOCK_IO_BIND;
       result = name->path != NULL ? server_claim (self, name) : usock_io_bind (fd, name);
@@ -182,7 +184,11 @@ server_bind_and_listen (UsockServer      *self,
 
   result = server_bind (self, fd, family, name);
   if (result < 0)
-    return server_fail_listening (name, -result, error);
+    {
+      server_fail_listening (name, -result, error);
+      usock_socket_explain_option (USOCK_SOCKET (self), error);
+      return FALSE;
+    }
   if (!server_set_group (self, name, group, error))
     return FALSE;
 

@@ -5,7 +5,17 @@
 
 #include "usock-socket-private.h"
 
+#include <errno.h>
+
 #include "usock-option-private.h"
+
+/* Set before there was a descriptor. */
+typedef struct
+{
+  int level;
+  int name;
+  GVariant *value; /* NULL for none */
+} EarlyOption;
 
 static gboolean
 socket_has_fd (UsockSocket  *self,
@@ -21,6 +31,92 @@ socket_has_fd (UsockSocket  *self,
     g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_INITIALIZED,
                          _("Could not use an option: the socket is neither connected nor bound"));
   return FALSE;
+}
+
+static void
+early_option_clear (EarlyOption *self)
+{
+  g_clear_pointer (&self->value, g_variant_unref);
+}
+
+/* What the socket will be is not known yet, and is looked at again then. */
+static gboolean
+socket_remember_option (UsockSocket  *self,
+                        int           level,
+                        int           name,
+                        GVariant     *value,
+                        GError      **error)
+{
+  EarlyOption option = { level, name, NULL };
+
+  if (!usock_socket_check (self, error)
+      || !usock_option_check_set (level, name, value, AF_UNSPEC, error)
+      || !usock_option_check_value (level, name, value, error))
+    return FALSE;
+
+  if (value != NULL)
+    option.value = g_variant_ref (value);
+  if (self->options == NULL)
+    {
+      self->options = g_array_new (FALSE, FALSE, sizeof option);
+      g_array_set_clear_func (self->options, (GDestroyNotify) early_option_clear);
+    }
+  g_array_append_val (self->options, option);
+  return TRUE;
+}
+
+static int
+socket_apply_option (UsockSocket       *self,
+                     int                fd,
+                     const EarlyOption *option)
+{
+  int errnum = 0;
+
+  if (!usock_option_check_set (option->level, option->name, option->value, self->family, NULL))
+    return -EBUSY;
+  if (usock_option_set (fd, option->level, option->name, option->value, &errnum, NULL))
+    return 0;
+
+  return errnum != 0 ? -errnum : -EINVAL;
+}
+
+/* On a descriptor that was just made, in the order in which they were set. 0, or a negative errno
+ * with which what the descriptor was made for fails. */
+int
+usock_socket_apply_options (UsockSocket *self,
+                            int          fd)
+{
+  self->refused_option = NULL;
+  for (guint i = 0; self->options != NULL && i < self->options->len; i++)
+    {
+      const EarlyOption *option = &g_array_index (self->options, EarlyOption, i);
+      int result = socket_apply_option (self, fd, option);
+
+      if (result == 0)
+        continue;
+
+      self->refused_option = usock_option_find (option->level, option->name)->label;
+      usock_socket_record (self, USOCK_IO_SET_OPTION, -result);
+      return result;
+    }
+
+  return 0;
+}
+
+/* An error that an option has made says which. */
+void
+usock_socket_explain_option (UsockSocket  *self,
+                             GError      **error)
+{
+  g_autofree char *message = NULL;
+
+  if (self->refused_option == NULL || error == NULL || *error == NULL)
+    return;
+
+  /* Translators: what was tried and why it failed, then the option that was to be set. */
+  message = g_strdup_printf (_("%s (%s)"), (*error)->message, self->refused_option);
+  g_free ((*error)->message);
+  (*error)->message = g_steal_pointer (&message);
 }
 
 /**
@@ -71,7 +167,7 @@ usock_socket_get_option (UsockSocket  *self,
 
 /**
  * usock_socket_set_option:
- * @self: a socket that has a descriptor
+ * @self: a socket
  * @level: of what the option is, a [enum@Usock.Level]
  * @name: which one, a [enum@Usock.SocketOption] or that of another level
  * @value: (nullable): the value; %NULL for an option that takes none. A
@@ -82,6 +178,10 @@ usock_socket_get_option (UsockSocket  *self,
  * [Options](options.html), and [func@Usock.Socket.get_option_format] tells it;
  * for a number any type of integers will do.
  *
+ * On a socket that has no descriptor yet it is remembered, and set on each that
+ * is made: before it is bound, before it connects and before it listens. What
+ * the system says against it is the error of that call then.
+ *
  * Nothing is set that would break a channel or a server from below: that
  * fails with `G_IO_ERROR_BUSY`. A [class@Usock.Handle] takes all.
  *
@@ -91,10 +191,10 @@ usock_socket_get_option (UsockSocket  *self,
  * `G_IO_ERROR_INVALID_ARGUMENT` if it is out of range, with
  * `G_IO_ERROR_NOT_SUPPORTED` if the system or this socket does not have the
  * option, with `G_IO_ERROR_PERMISSION_DENIED` if it is for the privileged, with
- * `G_IO_ERROR_NOT_INITIALIZED` if there is no descriptor yet, and with
- * `G_IO_ERROR_CLOSED` if the socket is closed.
+ * `G_IO_ERROR_NOT_INITIALIZED` while the descriptor is made, as by a stream that
+ * connects to a host, and with `G_IO_ERROR_CLOSED` if the socket is closed.
  *
- * Returns: whether it was set
+ * Returns: whether it was set, or will be
  *
  * Since: 1.0
  */
@@ -121,6 +221,9 @@ usock_socket_set_option (UsockSocket  *self,
       sunk = value;
     }
 
+  if (self->fd == -1 && self->state == USOCK_STATE_NEW
+      && USOCK_SOCKET_GET_CLASS (self)->manages_options)
+    return socket_remember_option (self, level, name, sunk, error);
   if (!socket_has_fd (self, error))
     return FALSE;
   if (USOCK_SOCKET_GET_CLASS (self)->manages_options

@@ -53,6 +53,9 @@ struct _UsockSocket
   int error_number;
   UsockIoCall error_call;
 
+  GArray *options; /* to be set on each descriptor that is made; NULL for none */
+  const char *refused_option; /* of those, which the kernel refused last */
+
   char *label; /* the other end, as errors call it */
   GSocketAddress *local_address;
   GSocketAddress *remote_address;
@@ -153,6 +156,12 @@ void     usock_socket_set_owner   (UsockSocket       *self,
                                    const UsockSocketOwner *owner,
                                    gpointer           user_data);
 int      usock_socket_find_peer   (UsockSocket       *self);
+
+/* usock-socket-option.c */
+int      usock_socket_apply_options (UsockSocket     *self,
+                                     int              fd);
+void     usock_socket_explain_option (UsockSocket    *self,
+                                      GError        **error);
 
 /* usock-socket-steal.c */
 gboolean usock_socket_surrender    (UsockSocket       *self,

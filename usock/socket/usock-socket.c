@@ -381,6 +381,7 @@ usock_socket_finalize (GObject *object)
   g_clear_error (&self->fate.error);
   g_clear_object (&self->local_address);
   g_clear_object (&self->remote_address);
+  g_clear_pointer (&self->options, g_array_unref);
   g_free (self->label);
 
   G_OBJECT_CLASS (usock_socket_parent_class)->finalize (object);

@@ -252,6 +252,8 @@ stream_set_race_error (UsockStream  *self,
                              call == USOCK_IO_BIND ? _("Could not bind a socket to connect to “%s”")
                                                    : _("Could not connect to “%s”"),
                              label);
+      if (call == USOCK_IO_SET_OPTION)
+        usock_socket_explain_option (socket, error);
     }
 }
 
