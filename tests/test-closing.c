@@ -185,9 +185,11 @@ test_backlog (UsockTest     *test,
 }
 
 static void
-refuse_cb (UsockServer  *server,
-           GCredentials *credentials,
-           guint        *n_refused)
+refuse_cb (UsockServer     *server,
+           GCredentials    *credentials,
+           GSocketAddress  *address,
+           UsockDropReason  reason,
+           guint           *n_refused)
 {
   (*n_refused)++;
 }

@@ -259,6 +259,7 @@ test_descriptors (UsockTest *test, gconstpointer data)
   message = usock_inlet_make_message (&scene.inlet, &incoming);
   g_assert_cmpuint (usock_message_get_n_fds (message), ==, 2);
   g_assert_cmpuint (incoming.n_fds, ==, 2);
+  g_assert_nonnull (scene.inlet.tally);
   usock_message_unref (message);
 
   /* A short list would look complete. */
