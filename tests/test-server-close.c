@@ -108,7 +108,7 @@ test_deadline (UsockTest     *test,
     witness_watch (&channels, scene.connections->pdata[i], "error close");
   close (clients[0]);
   g_assert_no_errno (shutdown (clients[1], SHUT_WR));
-  close_gracefully (&scene, 50, NULL);
+  close_gracefully (&scene, g_getenv ("USOCK_TEST_SLOW") != NULL ? 5000 : 200, NULL);
   usock_test_wait_until (scene.witness.n_closed == 1);
   witness_assert (&scene.witness, "closed:3 close");
   witness_assert (&channels, "close close error:timed-out close error:timed-out close "

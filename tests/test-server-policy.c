@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <poll.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -245,6 +246,26 @@ test_another_pid_namespace (UsockTest     *test,
   g_free (scene.path);
 }
 
+static const char *program;
+
+/* The system is asked only once. */
+static void
+run_anew (const char *path)
+{
+  pid_t child = fork ();
+  int status;
+
+  if (child == 0)
+    {
+      fclose (stdout);
+      g_setenv ("USOCK_TEST_OVERFLOW_ID", "1", TRUE);
+      execl (program, program, "-p", path, NULL);
+      _exit (1);
+    }
+  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+  g_assert_cmphex (status, ==, 0);
+}
+
 /* Which user it is that stands for all who are not known, the system says. */
 static void
 test_overflow_id (UsockTest     *test,
@@ -257,10 +278,11 @@ test_overflow_id (UsockTest     *test,
   };
   g_autofree char *file = usock_test_path (test, "id");
 
-  if (!g_test_subprocess ())
+  if (server_scene_skip_users ())
+    return;
+  if (g_getenv ("USOCK_TEST_OVERFLOW_ID") == NULL)
     {
-      g_test_trap_subprocess (NULL, 60 * G_USEC_PER_SEC, G_TEST_SUBPROCESS_INHERIT_STDERR);
-      g_test_trap_assert_passed ();
+      run_anew ("/usock/server/policy/overflow-id");
       return;
     }
 
@@ -892,6 +914,7 @@ int
 main (int   argc,
       char *argv[])
 {
+  program = argv[0];
   g_test_init (&argc, &argv, NULL);
 
 #define add(name, function) usock_test_add ("/usock/server/policy/" name, function)

@@ -29,6 +29,7 @@ outlet_clear_route (UsockOutlet *self,
         usock_message_unpin_fds (item.message);
       usock_queue_item_clear (&item);
     }
+  usock_queue_clear (&route->queue);
 }
 
 /* Nobody is told. What is settled is released too. */
