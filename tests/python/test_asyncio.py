@@ -293,8 +293,14 @@ class TestTaking(AsyncioCase):
                 with Usock.Seqpacket() as client:
                     client.connect_to_path(self.path)
                     (await anext(accepting)).close()
+            waiting = asyncio.create_task(server.accept())
+            await asyncio.sleep(0)
             server.close()
-            self.assertIsNone(await server.accept())
+            with self.raises(Code.CLOSED):
+                await waiting
+            with self.raises(Code.CLOSED):
+                await server.accept()
+            self.assertEqual([channel async for channel in server], [])
 
         self.run_async(main())
 

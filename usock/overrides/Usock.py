@@ -2267,32 +2267,13 @@ class _Properties:
         return len(self._properties)
 
 
-class _Accepted(Queue):
-    """The connections of a server that nobody has taken yet."""
-
-    def __init__(self, server):
-        super().__init__()
-        self._is_over = server.get_state() == Usock.State.CLOSED
-        server.connect('connection', self._add)
-        server.connect('close', self._end)
-
-    def _add(self, _server, channel):
-        self.put_nowait(channel)
-
-    def _end(self, _server):
-        self._is_over = True
-        for waiting in self._getters:
-            _finish_waiting(waiting)
-
-    async def take(self, timeout):
-        """None when there will be no more."""
-        await self._wait_in(self._getters, lambda: not self._items and not self._is_over, timeout)
-        return self.get_nowait() if self._items else None
+_RawServer = _raw('Server')
+_CHANNEL = _Want(_RawServer.accept_async, _RawServer.accept_finish)
 
 
 @export
 @override
-class Server(_raw('Server')):
+class Server(_RawServer):
     """A server, and a list of its channels: `len(server)`, `for channel in server`. It is true
     when that is empty as well.
 
@@ -2356,12 +2337,14 @@ class Server(_raw('Server')):
         """Sends what Channel.send() takes to all channels; returns how many accepted it."""
         return Usock.Server.broadcast(self, _as_message(data, offset, length, fds))
 
-    def accept(self, *, timeout=None):
-        """Await it: the next channel, or None when the server is closed."""
-        accepted = self.__dict__.get('_accepted')
-        if accepted is None:
-            accepted = self._accepted = _Accepted(self)
-        return accepted.take(timeout)
+    def accept(self, cancellable=None, *, timeout=None):
+        """Await it: the next channel. Fails with Gio.IOErrorEnum.CLOSED once the server is."""
+        return _line_of(self).take(self, _CHANNEL, cancellable, timeout)
+
+    def accept_async(self, *args, **kwargs):
+        if any(map(callable, args)) or 'callback' in kwargs:
+            return _RawServer.accept_async(self, *args, **kwargs)
+        return self.accept(*args, **kwargs)
 
     def close_gracefully(self, milliseconds=None, cancellable=None, *, timeout=None):
         """Await it: all channels are closed, or the time is over, which is given in milliseconds,
@@ -2381,10 +2364,12 @@ class Server(_raw('Server')):
         return self
 
     async def __anext__(self):
-        channel = await self.accept()
-        if channel is None:
-            raise StopAsyncIteration
-        return channel
+        try:
+            return await self.accept()
+        except GLib.Error as error:
+            if not error.matches(Gio.io_error_quark(), _Code.CLOSED):
+                raise
+        raise StopAsyncIteration
 
 
 @export
