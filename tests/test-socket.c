@@ -731,6 +731,175 @@ test_fork_child_destroys_context (UsockTest     *test,
 }
 
 static void
+note_gone (gpointer gone, GObject *object)
+{
+  (*(guint *) gone)++;
+}
+
+static gboolean
+has_epoll (void)
+{
+  g_autoptr (GDir) directory = g_dir_open ("/proc/self/fd", 0, NULL);
+  const char *name;
+
+  while ((name = g_dir_read_name (directory)) != NULL)
+    {
+      g_autofree char *path = g_build_filename ("/proc/self/fd", name, NULL);
+      g_autofree char *target = g_file_read_link (path, NULL);
+
+      if (target != NULL && strstr (target, "eventpoll") != NULL)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+static void
+call_over (GObject *source, GAsyncResult *result, gpointer test)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (usock_channel_send_message_finish (USOCK_CHANNEL (source), result, &error))
+    return;
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED);
+}
+
+/* What a child has closed it is rid of, with the calls that waited and the epoll. */
+static void
+test_fork_child_lets_go (UsockTest     *test,
+                         gconstpointer  unused)
+{
+  Scene scene;
+  g_autofree char *path = usock_test_path (test, "socket");
+  UsockServer *server = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("x");
+  pid_t child;
+
+  scene_start (&scene, test, ALL);
+  usock_test_no_error (usock_server_listen_on_path (server, path, 0, &error));
+  scene_fill (scene.channel, NULL);
+  scene_settle ();
+  usock_channel_send_message_async (scene.channel, message, NULL, call_over, test);
+  child = fork ();
+  if (child == 0)
+    {
+      guint gone = 0;
+
+      alarm (60);
+      g_object_weak_ref (G_OBJECT (scene.channel), note_gone, &gone);
+      g_object_weak_ref (G_OBJECT (server), note_gone, &gone);
+      usock_socket_close (USOCK_SOCKET (server));
+      g_object_unref (server);
+      if (gone != 1)
+        _exit (1);
+      usock_socket_close (USOCK_SOCKET (scene.channel));
+      while (g_main_context_iteration (test->context, FALSE))
+        ;
+      g_object_unref (scene.channel);
+      if (gone != 2)
+        _exit (2);
+      _exit (has_epoll () ? 3 : 0);
+    }
+  g_assert_cmpint (reap (child), ==, 0);
+  scene_close (server);
+  scene_stop (&scene);
+}
+
+/* Nothing that it sets reaches its parent's socket; which a new one of its own obeys. */
+static void
+test_fork_child_sets (UsockTest     *test,
+                      gconstpointer  unused)
+{
+  Scene scene;
+  UsockStream *stream, *other;
+  int value = -1;
+  socklen_t length = sizeof value;
+  pid_t child;
+
+  scene_start (&scene, test, ALL);
+  usock_test_no_error (usock_stream_new_pair (&stream, &other, &error));
+  child = fork ();
+  if (child == 0)
+    {
+      g_autoptr (GError) failure = NULL;
+
+      usock_channel_set_pass_credentials (scene.channel, TRUE);
+      usock_channel_set_max_fds (scene.channel, 3);
+      g_object_set (stream, "keep-alive", TRUE, NULL);
+      usock_socket_set_held (USOCK_SOCKET (stream), FALSE);
+      if (usock_channel_get_pass_credentials (scene.channel)
+          || usock_channel_get_max_fds (scene.channel) != 0 || usock_stream_get_keep_alive (stream)
+          || !usock_socket_get_held (USOCK_SOCKET (stream)))
+        _exit (1);
+      if (usock_socket_set_option (USOCK_SOCKET (stream), SOL_SOCKET, SO_RCVBUF,
+                                   g_variant_new_int32 (4096), &failure))
+        _exit (2);
+      g_clear_error (&failure);
+      usock_test_no_error (usock_stream_new_pair (&stream, &other, &error));
+      usock_channel_set_pass_credentials (USOCK_CHANNEL (stream), TRUE);
+      _exit (usock_channel_get_pass_credentials (USOCK_CHANNEL (stream)) ? 0 : 3);
+    }
+  g_assert_cmpint (reap (child), ==, 0);
+  g_assert_cmpint (getsockopt (usock_socket_get_fd (USOCK_SOCKET (scene.channel)), SOL_SOCKET,
+                               SO_PASSCRED, &value, &length), ==, 0);
+  g_assert_cmpint (value, ==, 0);
+  scene_close (stream);
+  scene_close (other);
+  scene_stop (&scene);
+}
+
+static gpointer
+use_sockets (gpointer stop)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+
+  g_main_context_push_thread_default (context);
+  while (!g_atomic_int_get ((gint *) stop))
+    {
+      UsockChannel *first, *second;
+
+      scene_pair (&first, &second);
+      scene_close (first);
+      scene_close (second);
+    }
+  g_main_context_pop_thread_default (context);
+  return NULL;
+}
+
+/* Whatever other threads are at: their locks are not the child's. Those of GObject may be, so that it
+ * only closes. */
+static void
+test_fork_beside_threads (UsockTest     *test,
+                          gconstpointer  unused)
+{
+  gint stop = FALSE;
+  GThread *threads[2];
+
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("sockets", use_sockets, &stop);
+  for (guint i = 0; i < 100; i++)
+    {
+      UsockChannel *first, *second;
+      pid_t child;
+
+      scene_pair (&first, &second);
+      child = fork ();
+      if (child == 0)
+        {
+          alarm (60);
+          usock_socket_close (USOCK_SOCKET (first));
+          usock_socket_close (USOCK_SOCKET (second));
+          _exit (0);
+        }
+      g_assert_cmpint (reap (child), ==, 0);
+      scene_close (first);
+      scene_close (second);
+    }
+  g_atomic_int_set (&stop, TRUE);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+}
+
+static void
 test_fork_child_makes_its_own (UsockTest     *test,
                                gconstpointer  unused)
 {
@@ -895,6 +1064,9 @@ main (int   argc,
   add ("context-destroyed-before-use", test_context_destroyed_before_use);
   add ("fork-child-closes", test_fork_child_closes);
   add ("fork-child-destroys-context", test_fork_child_destroys_context);
+  add ("fork-child-lets-go", test_fork_child_lets_go);
+  add ("fork-child-sets", test_fork_child_sets);
+  add ("fork-beside-threads", test_fork_beside_threads);
   add ("fork-child-makes-its-own", test_fork_child_makes_its_own);
   add ("fork-in-handler", test_fork_in_handler);
   add ("fork-in-busy-handler", test_fork_in_busy_handler);

@@ -185,7 +185,7 @@ usock_channel_closing (UsockSocket *socket)
 
   USOCK_CHANNEL_GET_CLASS (self)->stop_connecting (self);
   self->outlet.n_corks = 0;
-  if (!socket->fate.is_final)
+  if (!socket->fate.is_final && !socket->given_away)
     usock_channel_take_posts (self, TRUE);
   usock_postbox_close (&self->postbox);
   if (!socket->fate.is_final && !socket->given_away && usock_channel_is_connected (self))

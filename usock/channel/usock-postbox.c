@@ -101,12 +101,20 @@ usock_postbox_set_limit (UsockPostbox *self,
 void
 usock_postbox_close (UsockPostbox *self)
 {
-  UsockMessage *message;
+  UsockQueue dropped;
+  UsockQueueItem item;
 
   postbox_lock ();
   self->closed = TRUE;
+  dropped = self->queue;
+  self->queue = (UsockQueue) { 0 };
+  g_atomic_int_set (&self->n, 0);
   g_mutex_unlock (&boxes_lock);
 
-  while ((message = usock_postbox_take (self, G_MAXUINT64)) != NULL)
-    usock_message_unref (message);
+  while (usock_queue_pop (&dropped, &item))
+    {
+      usock_message_unpin_fds (item.message);
+      usock_message_unref (item.message);
+    }
+  usock_queue_clear (&dropped);
 }
