@@ -113,8 +113,7 @@ usock_socket_explain_option (UsockSocket  *self,
   if (self->refused_option == NULL || error == NULL || *error == NULL)
     return;
 
-  /* Translators: what was tried and why it failed, then the option that was to be set. */
-  message = g_strdup_printf (_("%s (%s)"), (*error)->message, self->refused_option);
+  message = g_strdup_printf ("%s (%s)", (*error)->message, self->refused_option);
   g_free ((*error)->message);
   (*error)->message = g_steal_pointer (&message);
 }
