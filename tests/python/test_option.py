@@ -179,12 +179,21 @@ class TestOptions(fixture.Case):
         channel, _peer = self.pair()
         log = Log(channel, 'close')
         channel.close()
-        for state, code in ((channel, Code.CLOSED), (Usock.Seqpacket(), Code.NOT_INITIALIZED)):
-            with self.raises(code):
-                state.get_option(Level.SOCKET, SO.TYPE)
-            with self.raises(code):
-                state.set_option(Level.SOCKET, SO.RCVBUF, 4096)
+        with self.raises(Code.CLOSED):
+            channel.get_option(Level.SOCKET, SO.TYPE)
+        with self.raises(Code.CLOSED):
+            channel.set_option(Level.SOCKET, SO.RCVBUF, 4096)
         log.wait('close')
+
+        fresh = Usock.Dgram()
+        with self.raises(Code.NOT_INITIALIZED):
+            fresh.get_option(Level.SOCKET, SO.TYPE)
+        with self.raises(Code.READ_ONLY):
+            fresh.set_option(Level.SOCKET, SO.TYPE, 1)
+        fresh.set_option(Level.SOCKET, SO.BROADCAST, True)
+        fresh.bind_to_address(Gio.InetSocketAddress.new_from_string('127.0.0.1', 0))
+        self.assertEqual(fresh.get_option(Level.SOCKET, SO.BROADCAST), True)
+        fresh.close()
 
     def test_constants_are_the_systems(self):
         n_same = 0
