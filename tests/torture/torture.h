@@ -51,6 +51,8 @@ typedef struct
   GSource *source;
   gint64 due;
   gint64 latest;
+  gint64 worked;
+  gint64 busiest;
 } Heartbeat;
 
 /* What the child returns is its exit code. */
