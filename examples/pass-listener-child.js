@@ -18,4 +18,5 @@ for await (const client of server) {
     client.end_with_message(`process ${new Gio.Credentials().get_unix_pid()} greets you\n`);
     break;
 }
+server.close();
 parent.close();

@@ -12,8 +12,10 @@ async function receive(path) {
     const server = new Usock.Server({max_fds: 1, pass_credentials: true});
     server.listen(path);
     for await (const channel of server) {
-        for await (const message of channel)
+        for await (const message of channel) {
+            server.close();
             return message;
+        }
     }
     throw new Error('the sender has gone');
 }

@@ -67,42 +67,39 @@ testSocket('the end comes again', async fixture => {
     equal([await second.receive(), await second.receive()], [null, null]);
 });
 
-testSocket('break sends what was sent and closes', async fixture => {
+testSocket('leaving the loop closes nothing, and loses nothing', async fixture => {
     const [first, second] = fixture.pair();
-    const log = new Log(first, 'end', 'error', 'close');
-    const data = new Log(first, 'data');
-    first.send('go');
-    let sent = 0;
-    for await (const message of second) {
-        equal(message.text, 'go');
-        while (second.queued_bytes === 0) {
-            second.send(`${sent}`);
-            sent++;
+    for (let i = 0; i < 100; i++)
+        first.send(`${i}`);
+    first.end();
+    const got = [];
+    for (let left = 0; left < 20; left++) {
+        for await (const message of second) {
+            got.push(message.text);
+            break;
         }
-        break;
+        equal(second.state, Usock.State.OPEN);
     }
-    equal(second.state, Usock.State.CLOSED);
-    await log.wait('close');
-    equal([log.names, data.length], [['end', 'close'], sent]);
-});
-
-testSocket('a throw in the loop closes', async fixture => {
-    const [first, second] = fixture.pair();
-    first.send('x');
     await rejects((async () => {
-        for await (const message of second)
-            throw new TypeError(message.text);
+        for await (const message of second) {
+            got.push(message.text);
+            throw new TypeError();
+        }
     })(), TypeError);
-    equal(second.state, Usock.State.CLOSED);
+    got.push((await second.receive()).text);
+    for await (const message of second)
+        got.push(message.text);
+    equal(got, Array.from({length: 100}, (_, i) => `${i}`));
 });
 
 testSocket('return() while next() waits', async fixture => {
-    const [, second] = fixture.pair();
+    const [first, second] = fixture.pair();
     const iterator = second[Symbol.asyncIterator]();
     const next = iterator.next();
     equal(await iterator.return('value'), {value: 'value', done: true});
-    await rejects(next, GLib.Error);
-    equal(second.state, Usock.State.CLOSED);
+    await rejects(next, Code, Code.CANCELLED);
+    first.send('next');
+    equal((await second.receive()).text, 'next');
 });
 
 testSocket('a reset is thrown after the messages', async fixture => {
@@ -237,7 +234,41 @@ testSocket('iterate a server', async fixture => {
             break;
     }
     equal(await clients, Array.from({length: 10}, (_, i) => `${i}`));
-    ok(!server.active, 'closed by break');
+    ok(server.active, 'leaving closes nothing');
+});
+
+testSocket('two loops over a server', async fixture => {
+    const server = fixture.serve();
+    const taken = [];
+    const take = async () => {
+        for await (const channel of server)
+            taken.push(channel);
+    };
+    const loops = [take(), take(), take()];
+    for (let i = 1; i <= 20; i++) {
+        fixture.keep(new Usock.Seqpacket()).connect_to_path(fixture.path);
+        await waitFor(() => taken.length === i);
+    }
+    server.close();
+    await Promise.all(loops);
+    equal(new Set(taken).size, 20);
+});
+
+testSocket('a loop over a server that is left, and gone on with', async fixture => {
+    const server = fixture.serve();
+    const clients = [1, 2, 3, 4].map(() => fixture.keep(new Usock.Seqpacket()));
+    clients.forEach((client, i) => {
+        client.connect_to_path(fixture.path);
+        client.send(`${i}`);
+    });
+    const got = [];
+    while (got.length < clients.length) {
+        for await (const channel of server) {
+            got.push((await channel.receive()).text);
+            break;
+        }
+    }
+    equal(got, ['0', '1', '2', '3']);
 });
 
 testSocket('many at once', async fixture => {

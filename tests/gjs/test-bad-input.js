@@ -193,6 +193,51 @@ testSocket('an object in place of a descriptor that is given away', async fixtur
     new Usock.Message('x').append_fd(first);
 });
 
+// A name that nobody knows would be ignored without a word, and with it what was meant.
+testSocket('what is not an option', async fixture => {
+    const [first, second] = fixture.pair();
+    const [stream] = Usock.Stream.pair().map(channel => fixture.keep(channel));
+    const [handle] = Usock.Handle.pair().map(socket => fixture.keep(socket));
+    const dgram = fixture.keep(new Usock.Dgram());
+    const server = fixture.serve();
+    const bad = [[0], [], 5, 'x', true, {fd: 0}, {Fds: [0]}, {timeOut: 1}, new Uint8Array(), first,
+        () => {}, new Map(), new Gio.Cancellable(), new Date()];
+    for (const options of bad) {
+        for (const call of [
+            () => first.send('x', options), () => first.send(new Usock.Message('x'), options),
+            () => first.end_with_message('x', options), () => first.post('x', options),
+            () => dgram.send_to('x', fixture.path, options),
+            () => dgram.send_to('x', Usock.address_parse(fixture.path), options),
+            () => server.broadcast('x', options), () => handle.send('x', options),
+            () => handle.sendmsg('x', options), () => handle.receive(1, options),
+            () => handle.recvmsg(1, options), () => handle.recvmsg_into(new Uint8Array(1), options),
+            () => Usock.Handle.connected(fixture.path, options),
+            () => Usock.Handle.listening(fixture.path, options), () => stream.lines(options),
+        ])
+            throws(call, TypeError);
+        for (const call of [
+            () => first.send_async('x', options), () => dgram.send_to_async('x', '@x', options),
+            () => new Usock.Stream().open_host('localhost', 1, options),
+        ])
+            await rejects(call(), TypeError);
+    }
+    for (const options of [{fds: 0}, {fds: {}}, {flags: 0}, {destination: null}])
+        throws(() => first.send('x', options), TypeError);
+    for (const timeout of [null, '1', 1.5, -2, NaN, 2 ** 31]) {
+        for (const call of [
+            () => handle.receive(1, {timeout}), () => handle.recvmsg(1, {timeout}),
+            () => handle.send('x', {timeout}), () => handle.sendmsg('x', {timeout}),
+            () => handle.open('@x', {timeout}), () => handle.accept({timeout}),
+            () => Usock.Handle.connected('@x', {timeout}),
+        ])
+            throws(call, TypeError);
+    }
+    equal(first.get_messages_written(), 0);
+    first.send('x', null);
+    first.send('y', {});
+    equal((await second.receive()).text, 'x');
+});
+
 testSocket('what is not a list', async fixture => {
     const [first] = fixture.pair();
     for (const call of [

@@ -49,6 +49,8 @@ testNames('one line each', async (fixture, path) => {
         equal((await client.receive()).text, 'hi');
         break;
     }
+    ok(server.active, 'leaving closes nothing');
+    server.close();
     await waitFor(() => !exists(path));
 });
 

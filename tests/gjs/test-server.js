@@ -8,9 +8,10 @@ import GLib from 'gi://GLib';
 import GObject from 'gi://GObject';
 import Usock from 'gi://Usock?version=1';
 
-import {equal, ok, run} from './tap.js';
+import {equal, ok, rejects, run} from './tap.js';
 import {closeFd, testSocket, text, turns, waitFor} from './fixture.js';
 
+const {IOErrorEnum: Code} = Gio;
 const USER = new Gio.Credentials().get_unix_user();
 
 function start(fixture, properties = {}) {
@@ -176,7 +177,7 @@ class TestServerSession extends Usock.Seqpacket {
     }
 });
 
-// The callback form: what awaits is made of it.
+// The callback form, of which the one that is awaited is made.
 function accept(server, cancellable = null) {
     return new Promise((resolve, reject) => server.accept_async(cancellable, (source, result) => {
         try {
@@ -213,6 +214,21 @@ testSocket('a call that was cancelled takes none', async fixture => {
     ok(failure.matches(Gio.IOErrorEnum, Gio.IOErrorEnum.CANCELLED), failure.message);
     const channel = fixture.keep(await accept(server));
     equal((await channel.receive()).text, 'kept');
+});
+
+testSocket('an awaited accept', async fixture => {
+    const server = listen(fixture);
+    await rejects(server.accept({timeout: 1}), Code, Code.TIMED_OUT);
+    equal(await Promise.race([server.accept(), Promise.resolve('there')]), 'there');
+    client(fixture).send('first');
+    const channel = fixture.keep(await server.accept({timeout: 10_000}));
+    equal((await channel.receive()).text, 'first');
+    const waiting = [server.accept(), server.accept_async()];
+    server.close();
+    equal(await waiting[0], null);
+    await rejects(waiting[1], Code, Code.CLOSED);
+    equal(await server.accept(), null);
+    await rejects(new Usock.Server().accept(), Code, Code.NOT_INITIALIZED);
 });
 
 testSocket('a connection of a class of the program', async fixture => {

@@ -41,6 +41,11 @@ function passed(nMessages, nBytes) {
     }
 }
 
+function keptMessage(message) {
+    passed(1, message?.get_length() ?? 0);
+    return message;
+}
+
 // What goes in
 
 function asBytes(data) {
@@ -88,6 +93,21 @@ function asFds(fds) {
     return [...fds].map(asFd);
 }
 
+// What a call was told besides. A name that it does not know would be ignored without a word, and
+// with it what was meant.
+function told(options, ...names) {
+    if (options === undefined || options === null)
+        return {};
+    const prototype = typeof options === 'object' ? Object.getPrototypeOf(options) : undefined;
+    if (prototype !== Object.prototype && prototype !== null)
+        throw new TypeError(`options are an object with ${names.join(', ')}`);
+    for (const name of Object.keys(options)) {
+        if (!names.includes(name))
+            throw new TypeError(`there is no option “${name}” here, only ${names.join(', ')}`);
+    }
+    return options;
+}
+
 function whole(message, {offset, length, fds}) {
     if (offset !== undefined || length !== undefined || fds !== undefined) {
         throw new TypeError(
@@ -96,13 +116,14 @@ function whole(message, {offset, length, fds}) {
     return message;
 }
 
-function asMessage(Usock, data, options = {}) {
+function asMessage(Usock, data, options) {
+    const {offset, length, fds} = options;
     if (data instanceof Usock.Message)
         return whole(data, options);
-    const content = slice(asBytes(data), options.offset, options.length);
+    const content = slice(asBytes(data), offset, length);
     passed(0, content.length);
     const message = Usock.Message.new(content);
-    for (const fd of asFds(options.fds ?? []))
+    for (const fd of asFds(fds ?? []))
         message.append_fd(fd);
     return message;
 }
@@ -137,32 +158,301 @@ function asPath(where, what) {
     return checkText(where instanceof Gio.File ? where.get_path() : where, what);
 }
 
+// The port of what is host:port; what has a slash is a path.
+function portOf(text) {
+    const colon = text.lastIndexOf(':');
+    const digits = text.slice(colon + 1);
+    return colon > 0 && text[0] !== '@' && !text.includes('/') && /^\d+$/.test(digits) &&
+        Number(digits) <= 65535 ? Number(digits) : null;
+}
+
+// One grammar for whatever says where: a text is a path if it has a slash or no port, an abstract
+// name after an @, and a host with its port; a backslash begins an escape, as in what senders are
+// called. A Gio.File is a path, whatever it looks like. Returns an address, a path, or a host that
+// has to be looked up, with its port.
+function asPlace(Usock, where, what) {
+    if (where instanceof Gio.SocketAddress)
+        return {address: where};
+    if (where instanceof Gio.File)
+        return {path: asPath(where, what)};
+    if (typeof where !== 'string')
+        throw new TypeError('a place is a text, a Gio.File or a Gio.SocketAddress');
+    checkText(where, what);
+    const port = portOf(where);
+    if (port === null && !/\\|^\[.*\]:0x/.test(where) || where[0] === '@')
+        return {path: where};
+    try {
+        return {address: Usock.address_parse(where)};
+    } catch (error) {
+        const host = where.slice(0, where.lastIndexOf(':'));
+        if (port === null || /[:[\]]/.test(host))
+            throw error;
+        return {host, port};
+    }
+}
+
+// A destination is always a text in which a backslash begins an escape.
+function asDestination(where, what) {
+    return where instanceof Gio.File
+        ? where.get_path().replaceAll('\\', '\\\\')
+        : checkText(where, what);
+}
+
 // Waiting
 
-function call(start, finish) {
-    return new Promise((resolve, reject) => {
-        start((_source, result) => {
-            try {
-                resolve(finish(result));
-            } catch (error) {
-                reject(error);
-            }
+// How long an awaited call waits: until it is over, or for {timeout} milliseconds, and until
+// {cancellable} is cancelled, which may be given alone.
+function asWait(options) {
+    const {timeout = -1, cancellable = null} = options instanceof Gio.Cancellable
+        ? {cancellable: options} : told(options, 'timeout', 'cancellable');
+    if (cancellable !== null && !(cancellable instanceof Gio.Cancellable))
+        throw new TypeError('what ends the waiting is a Gio.Cancellable');
+    return {timeout: asTimeout(timeout), cancellable};
+}
+
+function asTimeout(timeout) {
+    if (!Number.isInteger(timeout) || timeout < -1 || timeout > 0x7fffffff)
+        throw new TypeError(`${String(timeout)} is no number of milliseconds; -1 is for ever`);
+    return timeout;
+}
+
+// Ends a call when its time is over, by a cancellable of its own.
+class Deadline {
+    constructor(name, timeout, outer) {
+        this.cancellable = new Gio.Cancellable();
+        this._name = name;
+        this._timeout = timeout;
+        this._outer = outer;
+        this._late = false;
+        if (outer?.is_cancelled())
+            this.cancellable.cancel();
+    }
+
+    begin() {
+        const {PRIORITY_DEFAULT, SOURCE_REMOVE} = GLib;
+        // Gio.Cancellable has a connect() of its own.
+        if (this._outer !== null) {
+            this._handler = GObject.Object.prototype.connect.call(this._outer, 'cancelled',
+                () => this.cancellable.cancel());
+        }
+        if (this._timeout < 0)
+            return;
+        this._source = GLib.timeout_add(PRIORITY_DEFAULT, this._timeout, () => {
+            // What came while the program was busy came in time, and is taken in the next turn.
+            this._source = GLib.idle_add(PRIORITY_DEFAULT, () => {
+                this._source = 0;
+                this._late = true;
+                this.cancellable.cancel();
+                return SOURCE_REMOVE;
+            });
+            return SOURCE_REMOVE;
         });
+    }
+
+    end() {
+        if (this._source)
+            GLib.source_remove(this._source);
+        if (this._handler)
+            GObject.Object.prototype.disconnect.call(this._outer, this._handler);
+    }
+
+    explain(error) {
+        if (!this._late || this._outer?.is_cancelled() ||
+            !error.matches?.(Gio.IOErrorEnum, Gio.IOErrorEnum.CANCELLED))
+            return error;
+        return new Gio.IOErrorEnum({
+            code: Gio.IOErrorEnum.TIMED_OUT,
+            message: `Could not ${this._name}: waited ${this._timeout} ms in vain`,
+        });
+    }
+}
+
+// Calls an asynchronous method; resolves with what it finishes with.
+function call(self, {name, start, finish}, args, options) {
+    return new Promise((resolve, reject) => {
+        const {timeout, cancellable} = asWait(options);
+        const deadline = timeout < 0 ? null : new Deadline(name, timeout, cancellable);
+        start.call(self, ...args, deadline?.cancellable ?? cancellable, (_source, result) => {
+            deadline?.end();
+            try {
+                resolve(finish.call(self, result));
+            } catch (error) {
+                reject(deadline?.explain(error) ?? error);
+            }
+            passed(1, 0);
+        });
+        deadline?.begin();
     });
 }
 
-// Makes NAME_async() return a promise when it is given no callback, and the cancellable optional.
-function promisify(prototype, name, nArgs) {
+// What loses a race
+//
+// Promise.race() forgets who loses, and what that one brings later would be lost. So a call that
+// takes something is withdrawn when it has lost, and goes on when somebody asks for it again: by
+// then(), by an await, which looks at the constructor, or in another race.
+
+const TAKING = Symbol('taking');
+const RETURNED = Symbol('returned');
+const TAKEN = Object.create(Promise.prototype, {
+    constructor: {
+        get() {
+            this[TAKING].ask();
+            return Promise;
+        },
+    },
+    then: {
+        value(...reactions) {
+            this[TAKING].ask();
+            return Promise.prototype.then.apply(this, reactions);
+        },
+    },
+});
+
+class Taking {
+    constructor(self, method, args, options) {
+        this._begin = deadline => method.start.call(self, ...args, deadline.cancellable,
+            (_source, result) => this._finish(deadline, () => method.finish.call(self, result)));
+        this._giveBack = value => void (value !== null && method.giveBack(self, value));
+        this._name = method.name;
+        this.asked = 0;
+        this._races = 0;
+        this.promise = new Promise((resolve, reject) => {
+            this._wait = asWait(options);
+            this._resolve = resolve;
+            this._reject = reject;
+        });
+        Object.setPrototypeOf(this.promise, TAKEN);
+        this.promise[TAKING] = this;
+        if (this._wait)
+            this._start();
+    }
+
+    ask() {
+        this.asked++;
+        if (this._state === 'withdrawn')
+            this._start();
+    }
+
+    // That the race asks does not count.
+    enterRace(asked) {
+        this.asked = asked;
+        this._races++;
+    }
+
+    leaveRace(winner) {
+        if (--this._races > 0 || this.asked > 0)
+            return;
+        if (this._state === 'taken' && this._value !== winner)
+            this._giveBack(this._value);
+        if (this._state === 'waiting') {
+            this._state = 'withdrawn';
+            this._deadline.cancellable.cancel();
+        }
+    }
+
+    _start() {
+        const {timeout, cancellable} = this._wait;
+        this._state = 'waiting';
+        this._deadline = new Deadline(this._name, timeout, cancellable);
+        try {
+            this._begin(this._deadline);
+            this._deadline.begin();
+        } catch (error) {
+            this._fail(error);
+        }
+    }
+
+    // It may have taken something already when it was withdrawn.
+    _finish(deadline, finish) {
+        deadline.end();
+        passed(1, 0);
+        try {
+            const value = finish();
+            if (this._state === 'waiting')
+                this._take(value);
+            else
+                this._giveBack(value);
+        } catch (error) {
+            if (this._state === 'waiting' && this._deadline === deadline)
+                this._fail(deadline.explain(error));
+        }
+    }
+
+    _take(value) {
+        this._state = 'taken';
+        this._value = value;
+        this._deadline.cancellable.cancel();
+        this._resolve(value);
+    }
+
+    _fail(error) {
+        this._state = 'failed';
+        this._reject(error);
+    }
+}
+
+// The same for what is not to be lost; finish() may give it back until it is the winner of a race.
+function take(self, method, args, options) {
+    const [first] = self[RETURNED] ?? [];
+    if (first === undefined)
+        return new Taking(self, method, args, options).promise;
+    self[RETURNED].shift();
+    return Promise.resolve(first);
+}
+
+function giveBack(self, value) {
+    self[RETURNED] = [...self[RETURNED] ?? [], value];
+}
+
+function watchRaces(name) {
+    const race = Promise[name];
+    // A program may have frozen what is built in.
+    Reflect.set(Promise, name, function (contenders) {
+        if (typeof contenders?.[Symbol.iterator] !== 'function')
+            return race.call(this, contenders);
+        const list = [...contenders];
+        const takings = list.map(item => item?.[TAKING]).filter(taking => taking !== undefined);
+        const asked = takings.map(taking => taking.asked);
+        const result = race.call(this, list);
+        if (takings.length > 0) {
+            takings.forEach((taking, i) => taking.enterRace(asked[i]));
+            const over = winner => takings.forEach(taking => taking.leaveRace(winner));
+            Promise.prototype.then.call(result, over, over);
+        }
+        return result;
+    });
+}
+
+// Makes NAME_async() return a promise when it is given no callback, and takes in place of the
+// cancellable what asWait() takes.
+function promisify(prototype, name) {
     const start = prototype[`${name}_async`];
     const finish = prototype[`${name}_finish`];
+    const method = {name: name.replaceAll('_', ' '), start, finish};
+    const nArgs = start.length - 2;
     prototype[`${name}_async`] = function (...args) {
-        if (args.some(arg => typeof arg === 'function'))
-            return start.apply(this, args);
-        const given = args.slice(0, nArgs);
-        const cancellable = args[nArgs] ?? null;
-        return call(
-            callback => start.call(this, ...given, cancellable, callback),
-            result => finish.call(this, result));
+        return args.some(arg => typeof arg === 'function')
+            ? start.apply(this, args)
+            : call(this, method, args.slice(0, nArgs), args[nArgs]);
+    };
+    return method;
+}
+
+// Leaving the loop closes nothing, and loses nothing: who waits is told that the loop was left.
+function iterate(next) {
+    const cancellable = new Gio.Cancellable();
+    return {
+        async next() {
+            const value = await next({cancellable});
+            return {value, done: value === null};
+        },
+        async return(value) {
+            cancellable.cancel();
+            return {value, done: true};
+        },
+        [Symbol.asyncIterator]() {
+            return this;
+        },
     };
 }
 
@@ -316,11 +606,10 @@ function patchStealing(Usock) {
 }
 
 function patchSocket(Usock) {
-    if (!dropsCallbacks)
-        return;
+    const {prototype} = Usock.Socket;
     for (const name of ['connect', 'connect_after']) {
         const connect = GObject.Object.prototype[name];
-        Usock.Socket.prototype[name] = function (signal, handler) {
+        prototype[name] = function (signal, handler) {
             const count = Object.hasOwn(DELIVERIES, signal) ? DELIVERIES[signal] : null;
             if (count === null || typeof handler !== 'function')
                 return connect.call(this, signal, handler);
@@ -337,9 +626,12 @@ function patchSocket(Usock) {
 
 function patchConnecting(Usock) {
     const {prototype} = Usock.Channel;
+    const what = 'Could not connect to';
+    const connectAsync = promisify(prototype, 'connect');
+    const connectToPath = promisify(prototype, 'connect_to_path');
+    promisify(prototype, 'connect_when_available');
     const {connect_to_path, connect_to_path_async, connect_to_name} = prototype;
     const {connect_when_available_async} = prototype;
-    const what = 'Could not connect to';
     prototype.connect_to_path = function (path) {
         return connect_to_path.call(this, asPath(path, what));
     };
@@ -352,9 +644,6 @@ function patchConnecting(Usock) {
     prototype.connect_to_name = function (name) {
         return connect_to_name.call(this, checkText(name, what));
     };
-    promisify(prototype, 'connect', 1);
-    promisify(prototype, 'connect_to_path', 1);
-    promisify(prototype, 'connect_when_available', 2);
 
     for (const type of [Usock.Seqpacket, Usock.Stream]) {
         const {new_for_name} = type;
@@ -365,30 +654,52 @@ function patchConnecting(Usock) {
         type.new_activated = (name = null) => new_activated.call(type, asServiceName(name));
     }
 
-    // Connects to a path, a Gio.File or a Gio.SocketAddress; resolves with the channel.
-    prototype.open = async function (where, cancellable = null) {
-        if (where instanceof Gio.SocketAddress)
-            await this.connect_async(where, cancellable);
+    // Connects to a place, of which a host is looked up; resolves with the channel.
+    prototype.open = async function (where, options = undefined) {
+        const {path, address, host, port} = asPlace(Usock, where, what);
+        if (path !== undefined)
+            await call(this, connectToPath, [path], options);
+        else if (address !== undefined)
+            await call(this, connectAsync, [address], options);
         else
-            await this.connect_to_path_async(where, cancellable);
+            await openHost(this, host, port, options);
         return this;
     };
+    async function openHost(channel, host, port, options) {
+        if (channel instanceof Usock.Stream)
+            await channel.connect_to_host_async(host, port, Gio.SocketFamily.INVALID, options);
+        else
+            await call(channel, connectAsync, [await lookUp(channel, host, port, options)], options);
+    }
+}
+
+// The first address of a host that the socket can use.
+async function lookUp(socket, host, port, options) {
+    const {lookup_by_name_async: start, lookup_by_name_finish: finish} = Gio.Resolver.prototype;
+    const method = {name: `look “${host}” up`, start, finish};
+    const found = await call(Gio.Resolver.get_default(), method, [host], options);
+    return pickAddress(socket, found, port);
+}
+
+function pickAddress(socket, addresses, port) {
+    const fitting = addresses.find(address => socket.fd === -1 || address.family === socket.family);
+    return new Gio.InetSocketAddress({address: fitting ?? addresses[0], port});
 }
 
 function patchSending(Usock) {
     const {prototype} = Usock.Channel;
     const {post, send, send_with_fds, send_message, send_messages} = prototype;
-    promisify(prototype, 'send_message', 1);
+    promisify(prototype, 'send_message');
 
     // Sends a Uint8Array or another view, an ArrayBuffer, a string as UTF-8, a GLib.Bytes or a
-    // Usock.Message. offset and length count bytes. fds are numbers or objects with a get_fd();
-    // they stay the caller's.
+    // Usock.Message. offset and length count bytes. fds are numbers, or objects with a get_fd() or
+    // an fd; they stay the caller's.
     prototype.send = function (data, options = undefined) {
         if (options === undefined && (typeof data === 'string' || data instanceof Uint8Array)) {
             passed(0, data.length);
             return send.call(this, data);
         }
-        const {offset, length, fds} = options ?? {};
+        const {offset, length, fds} = told(options, 'offset', 'length', 'fds');
         if (data instanceof Usock.Message)
             return send_message.call(this, whole(data, {offset, length, fds}));
         const content = slice(asBytes(data), offset, length);
@@ -399,8 +710,10 @@ function patchSending(Usock) {
     };
 
     // Sends like send(), but waits for room: when it resolves, the kernel has the message.
-    prototype.send_async = async function (data, {cancellable = null, ...options} = {}) {
-        await this.send_message_async(asMessage(Usock, data, options), cancellable);
+    prototype.send_async = async function (data, options = {}) {
+        const {timeout, cancellable, ...rest} =
+            told(options, 'offset', 'length', 'fds', 'timeout', 'cancellable');
+        await this.send_message_async(asMessage(Usock, data, rest), {timeout, cancellable});
     };
 
     prototype.send_text = function (text) {
@@ -411,143 +724,124 @@ function patchSending(Usock) {
     };
     // Hands what send() takes to the thread that owns the channel.
     prototype.post = function (data, options = {}) {
-        return post.call(this, asMessage(Usock, data, options));
+        return post.call(this, asMessage(Usock, data, told(options, 'offset', 'length', 'fds')));
     };
     prototype.send_messages = function (messages) {
-        return send_messages.call(this, [...messages].map(item => asMessage(Usock, item)));
+        return send_messages.call(this, [...messages].map(item => asMessage(Usock, item, {})));
     };
 }
 
 function patchReceiving(Usock) {
     const {prototype} = Usock.Channel;
-    const {receive_async, receive_finish} = prototype;
+    const {name, start, finish} = promisify(prototype, 'receive');
+    const method = {
+        name,
+        start,
+        finish(result) {
+            return keptMessage(finish.call(this, result));
+        },
+        giveBack,
+    };
 
-    // Resolves with the next Usock.Message, or with null after the last one.
-    prototype.receive = async function (cancellable = null) {
-        const message = await call(
-            callback => receive_async.call(this, cancellable, callback),
-            result => receive_finish.call(this, result));
-        passed(1, 0);
-        return message;
+    // Resolves with the next Usock.Message, or with null after the last one. A call whose time is
+    // over, or which is cancelled, takes none.
+    prototype.receive = function (options = undefined) {
+        return take(this, method, [], options);
     };
     prototype.receive_async = function (...args) {
         return args.some(arg => typeof arg === 'function')
-            ? receive_async.apply(this, args)
+            ? start.apply(this, args)
             : this.receive(...args);
     };
 
-    // Leaving the loop early closes the channel, once what was sent before has left.
     prototype[Symbol.asyncIterator] = function () {
-        const channel = this;
-        const cancellable = new Gio.Cancellable();
-        return {
-            async next() {
-                const value = await channel.receive(cancellable);
-                return {value, done: value === null};
-            },
-            async return(value) {
-                cancellable.cancel();
-                await finishSending(channel);
-                channel.close();
-                return {value, done: true};
-            },
-            [Symbol.asyncIterator]() {
-                return this;
-            },
-        };
+        return iterate(options => this[RETURNED]?.shift() ?? call(this, method, [], options));
     };
-}
-
-async function finishSending(channel) {
-    if (channel.queued_bytes === 0)
-        return;
-    try {
-        await channel.flush();
-    } catch (error) {
-        // The channel has failed, of which its error signal tells.
-    }
 }
 
 function patchEnding(Usock) {
     const {prototype} = Usock.Channel;
-    promisify(prototype, 'flush', 0);
-    promisify(prototype, 'end', 0);
-    promisify(prototype, 'close_gracefully', 1);
+    promisify(prototype, 'flush');
+    promisify(prototype, 'end');
+    promisify(prototype, 'close_gracefully');
     // Sends what send() takes, however full the queue is, and ends our side.
     const {end_with_message} = prototype;
     prototype.end_with_message = function (data, options = {}) {
-        return end_with_message.call(this, asMessage(Usock, data, options));
+        return end_with_message.call(this,
+            asMessage(Usock, data, told(options, 'offset', 'length', 'fds')));
     };
-    prototype.flush = function (cancellable = null) {
-        return this.flush_async(cancellable);
+    prototype.flush = function (options = undefined) {
+        return this.flush_async(options);
     };
-    prototype.close_gracefully = function (timeout, cancellable = null) {
-        return this.close_gracefully_async(timeout, cancellable);
+    patchClosing(prototype);
+}
+
+// The time is the method's own: what has not left by then is thrown away.
+function patchClosing(prototype) {
+    const {close_gracefully_async} = prototype;
+    prototype.close_gracefully = function (timeout, options = undefined) {
+        if (typeof timeout !== 'object')
+            return close_gracefully_async.call(this, timeout, options);
+        const {timeout: time, cancellable} = asWait(timeout);
+        return close_gracefully_async.call(this, time, cancellable);
     };
 }
 
 // Bytes without borders: each receive waits in the same line as receive().
 function patchStreams(Usock) {
     const {prototype} = Usock.Stream;
+    promisify(prototype, 'connect_to_host');
+    promisify(prototype, 'connect_to_connectable');
     const {connect_to_host, connect_to_host_async} = prototype;
     const asHost = host => checkText(host, 'Could not connect to');
     prototype.connect_to_host_async = function (host, ...rest) {
         return connect_to_host_async.call(this, asHost(host), ...rest);
     };
-    promisify(prototype, 'connect_to_host', 3);
-    promisify(prototype, 'connect_to_connectable', 1);
     prototype.connect_to_host = function (host, port, family = Gio.SocketFamily.INVALID) {
         return connect_to_host.call(this, asHost(host), port, family);
     };
     // Connects by TCP; resolves with the stream.
-    prototype.open_host = async function (
-        host, port, {family = Gio.SocketFamily.INVALID, cancellable = null} = {}) {
-        await this.connect_to_host_async(host, port, family, cancellable);
+    prototype.open_host = async function (host, port, options = {}) {
+        const {family = Gio.SocketFamily.INVALID, ...rest} =
+            told(options, 'family', 'timeout', 'cancellable');
+        await this.connect_to_host_async(host, port, family, rest);
         return this;
     };
 
-    const receivers = {receive_exactly: 2, receive_line: 0, receive_text: 0};
-    for (const [name, nArgs] of Object.entries(receivers)) {
-        promisify(prototype, name, nArgs);
-        const receive = prototype[`${name}_async`];
-        prototype[name] = async function (...args) {
-            const result = await receive.apply(this, args);
-            passed(1, typeof result === 'string' ? result.length : 0);
-            return result;
+    const unread = (stream, message) => void stream.unread(message);
+    const unreadText = (stream, text) => unread(stream, Usock.Message.new(text));
+    const methods = {
+        receive_exactly: unread,
+        receive_line: (stream, line) => unreadText(stream, `${line}\n`),
+        receive_text: unreadText,
+    };
+    for (const [name, giveBack] of Object.entries(methods))
+        methods[name] = {...promisify(prototype, name), giveBack};
+
+    // Resolve with the next line, or with text of which no letter is cut; null after the last.
+    for (const name of ['receive_line', 'receive_text']) {
+        prototype[name] = function (options = undefined) {
+            return take(this, methods[name], [], options);
         };
     }
-
     // Resolves with a Usock.Message of exactly that many bytes and descriptors, or with null after
     // the last byte.
-    const {receive_exactly} = prototype;
-    prototype.receive_exactly = async function (nBytes, nFds = 0, cancellable = null) {
+    prototype.receive_exactly = function (nBytes, nFds = 0, options = undefined) {
         for (const number of [nBytes, nFds]) {
-            if (!Number.isInteger(number) || number < 0 || number > 0x7fffffff)
-                throw new RangeError(`${number} is not a number of bytes or descriptors`);
+            if (!Number.isInteger(number) || number < 0 || number > 0x7fffffff) {
+                return Promise.reject(
+                    new RangeError(`${number} is not a number of bytes or descriptors`));
+            }
         }
-        const message = await receive_exactly.call(this, nBytes, nFds, cancellable);
         passed(0, nBytes);
-        return message;
+        return take(this, methods.receive_exactly, [nBytes, nFds], options);
     };
 
-    // Iterates the lines, without what ended them. The stream stays open whenever the loop is left,
-    // and what follows the last line that was taken can be received otherwise.
-    prototype.lines = function () {
-        const stream = this;
-        const cancellable = new Gio.Cancellable();
-        return {
-            async next() {
-                const value = await stream.receive_line(cancellable);
-                return {value, done: value === null};
-            },
-            async return(value) {
-                cancellable.cancel();
-                return {value, done: true};
-            },
-            [Symbol.asyncIterator]() {
-                return this;
-            },
-        };
+    // Iterates the lines, without what ended them; each may take as long as {timeout} says. What
+    // follows the last line that was taken can be received otherwise.
+    prototype.lines = function (options = {}) {
+        const {timeout} = told(options, 'timeout');
+        return iterate(({cancellable}) => this.receive_line({timeout, cancellable}));
     };
 
     // What is sent until action(), which may be a promise, is done leaves together.
@@ -561,57 +855,67 @@ function patchStreams(Usock) {
     };
 }
 
-// A destination is a text as in Usock.address_parse(), the sender of a message for one, a Gio.File
-// or a Gio.SocketAddress.
+// A destination is a text that says where, the sender of a message for one, a Gio.File or a
+// Gio.SocketAddress. Hosts are looked up where the call is awaited.
 function patchDatagrams(Usock) {
     const {prototype} = Usock.Dgram;
     const {bind_to_path, send_to, send_message_to_all} = prototype;
-    const asDestination = destination => asPath(destination, 'Could not send to');
-    promisify(prototype, 'send_to', 2);
-    promisify(prototype, 'send_message_to', 2);
-    const {send_to_async} = prototype;
+    const what = 'Could not send to';
+    const sendTo = promisify(prototype, 'send_to');
+    promisify(prototype, 'send_message_to');
 
     prototype.bind_to_path = function (path) {
         return bind_to_path.call(this, asPath(path, 'Could not bind to'));
     };
-    // Receives on a path, a Gio.File or a Gio.SocketAddress.
+    // Receives on a place.
     prototype.bind = function (where) {
-        return where instanceof Gio.SocketAddress
-            ? this.bind_to_address(where)
-            : this.bind_to_path(where);
+        const {path} = asPlace(Usock, where, 'Could not bind to');
+        return path === undefined
+            ? this.bind_to_address(where instanceof Gio.SocketAddress
+                ? where : Usock.address_parse(where))
+            : this.bind_to_path(path);
     };
 
     // Sends to a destination what send() takes.
     prototype.send_to = function (data, destination, options = {}) {
+        const {offset, length, fds} = told(options, 'offset', 'length', 'fds');
         if (destination instanceof Gio.SocketAddress)
-            return this.send_message_to(asMessage(Usock, data, options), destination);
-        if (options.fds !== undefined || data instanceof Usock.Message)
-            return this.send_message_to_all(asMessage(Usock, data, options), [destination]) === 1;
-        const content = slice(asBytes(data), options.offset, options.length);
+            return this.send_message_to(asMessage(Usock, data, options ?? {}), destination);
+        if (fds !== undefined || data instanceof Usock.Message) {
+            return this.send_message_to_all(asMessage(Usock, data, options ?? {}),
+                [destination]) === 1;
+        }
+        const content = slice(asBytes(data), offset, length);
         passed(0, content.length);
-        return send_to.call(this, content, asDestination(destination));
+        return send_to.call(this, content, asDestination(destination, what));
     };
     // Sends like send_to(), but waits for room: when it resolves, the receiver has the message.
     prototype.send_to_async = async function (data, destination, options = {}) {
-        const {cancellable = null, ...rest} = options;
+        const {timeout, cancellable, ...rest} =
+            told(options, 'offset', 'length', 'fds', 'timeout', 'cancellable');
         const message = asMessage(Usock, data, rest);
-        if (destination instanceof Gio.SocketAddress)
-            await this.send_message_to_async(message, destination, cancellable);
-        else
-            await send_to_async.call(this, message, asDestination(destination), cancellable);
+        const wait = {timeout, cancellable};
+        const {address, host, port} = destination instanceof Gio.File
+            ? {} : asPlace(Usock, destination, what);
+        if (host !== undefined) {
+            await this.send_message_to_async(message, await lookUp(this, host, port, wait), wait);
+        } else if (destination instanceof Gio.SocketAddress) {
+            await this.send_message_to_async(message, address, wait);
+        } else
+            await call(this, sendTo, [message, asDestination(destination, what)], wait);
     };
     // Returns how many accepted it, and throws only if none did.
     prototype.send_message_to_all = function (message, destinations) {
-        return send_message_to_all.call(this, message, [...destinations].map(asDestination));
+        return send_message_to_all.call(this, message,
+            [...destinations].map(destination => asDestination(destination, what)));
     };
 }
 
-// Immediate calls. A timeout is in milliseconds; -1 waits for ever, 0 not at all. A place is a
-// path, a Gio.File or a Gio.SocketAddress.
+// Immediate calls. A timeout is in milliseconds; -1 waits for ever, 0 not at all. A host is looked
+// up, which also waits, and not for the timeout only.
 function patchHandle(Usock) {
-    const {prototype, new_socket, new_pair, new_connected, new_listening} = Usock.Handle;
-    const {listen, accept, sendmsg, receive, recvmsg} = prototype;
-    const {bind_to_path, connect_to_path} = prototype;
+    const {prototype, new_socket, new_pair} = Usock.Handle;
+    const {listen, accept, receive, recvmsg, bind_to_path, connect_to_path} = prototype;
 
     prototype.bind_to_path = function (path) {
         return bind_to_path.call(this, asPath(path, 'Could not bind to'));
@@ -625,67 +929,47 @@ function patchHandle(Usock) {
         const [, first, second] = new_pair(type);
         return [first, second];
     };
-
-    // Makes a handle and connects it: to a path, a Gio.File, an array of host and port, which is
-    // looked up, or any Gio.SocketConnectable.
-    Usock.Handle.connected = (where, options = {}) => {
-        const {type = Usock.SockType.STREAM, timeout = -1, cancellable = null} = options;
-        if (Array.isArray(where))
-            where = Gio.NetworkAddress.new(...where);
-        if (where instanceof Gio.SocketAddress || where instanceof Gio.NetworkAddress ||
-            where instanceof Gio.NetworkService)
-            return new_connected(where, type, timeout, cancellable);
-        const path = asPath(where, 'Could not connect to');
-        const handle = new_socket(Usock.Family.UNIX, type, 0);
-        handle.open(path, timeout);
-        return handle;
-    };
-    // Makes a handle that listens, or receives datagrams, on a place.
-    Usock.Handle.listening = (where, {type = Usock.SockType.STREAM, backlog = 0} = {}) => {
-        if (where instanceof Gio.SocketAddress)
-            return new_listening(where, type, backlog);
-        const path = asPath(where, 'Could not bind to');
-        const handle = new_socket(Usock.Family.UNIX, type, 0);
-        handle.bind(path);
-        if (type !== Usock.SockType.DGRAM)
-            handle.listen(backlog);
-        return handle;
-    };
+    patchHandleMaking(Usock);
 
     // Binds to a place; without one, to what the kernel chooses.
     prototype.bind = function (where = null) {
-        return where === null || where instanceof Gio.SocketAddress
-            ? this.bind_to_address(where)
-            : this.bind_to_path(where);
+        if (where === null)
+            return this.bind_to_address(null);
+        const {path, address} = asReachable(Usock, this, where, 'Could not bind to');
+        return path === undefined ? this.bind_to_address(address) : this.bind_to_path(path);
     };
     // Connects to a place. null parts from the peer of datagrams.
-    prototype.open = function (where, timeout = -1) {
-        return where === null || where instanceof Gio.SocketAddress
-            ? this.connect_to_address(where, timeout)
-            : this.connect_to_path(where, timeout);
+    prototype.open = function (where, options = -1) {
+        const timeout = asTime(options);
+        if (where === null)
+            return this.connect_to_address(null, timeout);
+        const {path, address} = asReachable(Usock, this, where, 'Could not connect to');
+        return path === undefined
+            ? this.connect_to_address(address, timeout)
+            : this.connect_to_path(path, timeout);
     };
     prototype.listen = function (backlog = 0) {
         return listen.call(this, backlog);
     };
     // Returns the handle of a connection and the address of the peer.
-    prototype.accept = function (timeout = -1) {
-        return accept.call(this, timeout);
+    prototype.accept = function (options = -1) {
+        return accept.call(this, asTime(options));
     };
-    patchHandleSending(Usock, sendmsg);
+    patchHandleSending(Usock);
 
     // Returns a Uint8Array, which may be empty, or null at the end.
-    prototype.receive = function (maxSize = 65536, {flags = 0, timeout = -1} = {}) {
-        const bytes = receive.call(this, maxSize, flags, timeout)?.toArray() ?? null;
+    prototype.receive = function (maxSize = 65536, options = {}) {
+        const {flags = 0, timeout = -1} = told(options, 'flags', 'timeout');
+        const bytes = receive.call(this, maxSize, flags, asTimeout(timeout))?.toArray() ?? null;
         passed(1, bytes?.length ?? 0);
         return bytes;
     };
     // Returns a Usock.Message, or null at the end. With an array of sizes, it has segments.
-    prototype.recvmsg = function (sizes = 65536, {flags = 0, timeout = -1} = {}) {
-        const message = typeof sizes === 'number'
-            ? recvmsg.call(this, sizes, flags, timeout)
-            : this.recvmsg_segments([...sizes], flags, timeout);
-        passed(1, message?.get_length() ?? 0);
-        return message;
+    prototype.recvmsg = function (sizes = 65536, options = {}) {
+        const {flags = 0, timeout = -1} = told(options, 'flags', 'timeout');
+        return keptMessage(typeof sizes === 'number'
+            ? recvmsg.call(this, sizes, flags, asTimeout(timeout))
+            : this.recvmsg_segments([...sizes], flags, asTimeout(timeout)));
     };
     // Fills a Uint8Array or another view. Returns the message and how many bytes were written.
     prototype.recvmsg_into = function (view, options = {}) {
@@ -700,24 +984,88 @@ function patchHandle(Usock) {
     };
 }
 
-function patchHandleSending(Usock, sendmsg) {
+function asTime(options) {
+    const {timeout = -1} =
+        typeof options === 'number' ? {timeout: options} : told(options, 'timeout');
+    return asTimeout(timeout);
+}
+
+// A path or an address, of a host as well.
+function asReachable(Usock, handle, where, what) {
+    const {path, address, host, port} = asPlace(Usock, where, what);
+    if (host === undefined)
+        return {path, address};
+    const found = Gio.Resolver.get_default().lookup_by_name(host, null);
+    return {address: pickAddress(handle, found, port)};
+}
+
+function patchHandleMaking(Usock) {
+    const {new_socket, new_connected, new_listening} = Usock.Handle;
+
+    // Makes a handle and connects it: to a place, an array of host and port, or any
+    // Gio.SocketConnectable.
+    Usock.Handle.connected = (where, options = {}) => {
+        const {type = Usock.SockType.STREAM, timeout = -1, cancellable = null} =
+            told(options, 'type', 'timeout', 'cancellable');
+        asWait({timeout, cancellable});
+        if (Array.isArray(where))
+            where = Gio.NetworkAddress.new(...where);
+        const connectable = where instanceof Gio.NetworkAddress ||
+            where instanceof Gio.NetworkService ? where : null;
+        const {path, address, host, port} =
+            connectable === null ? asPlace(Usock, where, 'Could not connect to') : {};
+        if (path === undefined) {
+            return new_connected(connectable ?? address ?? Gio.NetworkAddress.new(host, port), type,
+                timeout, cancellable);
+        }
+        const handle = new_socket(Usock.Family.UNIX, type, 0);
+        handle.connect_to_path(path, timeout);
+        return handle;
+    };
+    // Makes a handle that listens, or receives datagrams, on a place.
+    Usock.Handle.listening = (where, options = {}) => {
+        const {type = Usock.SockType.STREAM, backlog = 0} = told(options, 'type', 'backlog');
+        const {path, address} = asReachable(Usock, {fd: -1}, where, 'Could not listen on');
+        if (path === undefined)
+            return new_listening(address, type, backlog);
+        const handle = new_socket(Usock.Family.UNIX, type, 0);
+        handle.bind_to_path(path);
+        if (type !== Usock.SockType.DGRAM)
+            handle.listen(backlog);
+        return handle;
+    };
+}
+
+function patchHandleSending(Usock) {
     const {prototype} = Usock.Handle;
+    const {sendmsg} = prototype;
+
+    // A place, of which Gio.SocketAddress holds no more than 107 bytes of a path.
+    const asAddress = (handle, where) => {
+        if (where === null || where instanceof Gio.SocketAddress)
+            return where;
+        const what = 'Could not send to';
+        const {path, address} = asReachable(Usock, handle, where, what);
+        return path === undefined ? address : Usock.address_parse(asDestination(where, what));
+    };
 
     // Returns how many bytes were sent, of what send() of a channel takes.
     prototype.send = function (data, options = {}) {
-        const {destination = null, flags = 0, timeout = -1, offset, length} = options;
+        const {destination = null, flags = 0, timeout = -1, offset, length} =
+            told(options, 'destination', 'flags', 'timeout', 'offset', 'length');
         const content = slice(asBytes(data), offset, length);
         passed(0, content.length);
-        return this.send_to(content, destination, flags, timeout);
+        return this.send_to(content, asAddress(this, destination), flags, asTimeout(timeout));
     };
     // Sends a Usock.Message, or what one is made of: bytes, or an array of them as segments.
     prototype.sendmsg = function (data, options = {}) {
-        const {destination = null, flags = 0, timeout = -1, fds} = options;
+        const {destination = null, flags = 0, timeout = -1, fds} =
+            told(options, 'destination', 'flags', 'timeout', 'fds');
         const [first = '', ...rest] = Array.isArray(data) ? data : [data];
         const message = asMessage(Usock, first, {fds});
         for (const part of rest)
             message.append_bytes(asBytes(part));
-        return sendmsg.call(this, message, destination, flags, timeout);
+        return sendmsg.call(this, message, asAddress(this, destination), flags, asTimeout(timeout));
     };
 }
 
@@ -734,8 +1082,7 @@ function patchPoll(Usock) {
             throw new TypeError('what is polled is a Usock.Socket, or an array that begins with one');
         if (!parts.every(([, conditions]) => Number.isInteger(conditions)))
             throw new TypeError('what is polled for are Usock.PollFlags');
-        if (!Number.isInteger(timeout))
-            throw new TypeError('a timeout is a number of milliseconds');
+        asTimeout(timeout);
         if (cancellable !== null && !(cancellable instanceof Gio.Cancellable))
             throw new TypeError('what ends the waiting is a Gio.Cancellable');
         const ready = poll(parts.map(([socket]) => socket),
@@ -779,59 +1126,58 @@ function patchServer(Usock) {
     prototype.listen_on_host = function (host, port, backlog = 0) {
         return listen_on_host.call(this, asHost(host), port, backlog);
     };
-    // Listens on a path, a Gio.File or a Gio.SocketAddress.
+    // Listens on a place, of which a host is looked up at once.
     prototype.listen = function (where, backlog = 0) {
-        return where instanceof Gio.SocketAddress
-            ? this.listen_on_address(where, backlog)
-            : this.listen_on_path(where, backlog);
+        const {path, address, host, port} = asPlace(Usock, where, what);
+        if (path !== undefined)
+            return this.listen_on_path(path, backlog);
+        return address === undefined
+            ? this.listen_on_host(host, port, backlog)
+            : this.listen_on_address(address, backlog);
     };
-    promisify(prototype, 'close_gracefully', 1);
+    promisify(prototype, 'close_gracefully');
     // Resolves with how many channels were cut.
-    prototype.close_gracefully = function (timeout, cancellable = null) {
-        return this.close_gracefully_async(timeout, cancellable);
-    };
+    patchClosing(prototype);
     // Sends what send() takes to all channels; returns how many accepted it.
     const {broadcast} = prototype;
     prototype.broadcast = function (data, options = {}) {
-        return broadcast.call(this, asMessage(Usock, data, options));
+        return broadcast.call(this,
+            asMessage(Usock, data, told(options, 'offset', 'length', 'fds')));
     };
     // The channels that are there now, the oldest first.
     prototype[Symbol.iterator] = function () {
         const channels = Array.from({length: this.get_n_items()}, (_, i) => this.get_item(i));
         return channels[Symbol.iterator]();
     };
-    // Leaving the loop early closes the server.
-    prototype[Symbol.asyncIterator] = function () {
-        return acceptedBy(this);
-    };
+    patchAccepting(Usock);
 }
 
-async function* acceptedBy(server) {
-    const channels = [];
-    let closed = false;
-    let wake = () => {};
-    const handlers = [
-        server.connect('connection', (_server, channel) => {
-            channels.push(channel);
-            wake();
-        }),
-        server.connect('close', () => {
-            closed = true;
-            wake();
-        }),
-    ];
-    try {
-        while (channels.length > 0 || !closed) {
-            if (channels.length > 0)
-                yield channels.shift();
-            else
-                await new Promise(resolve => (wake = resolve));
-        }
-    } finally {
-        handlers.forEach(handler => server.disconnect(handler));
-        channels.forEach(channel => channel.close());
-        server.close();
-    }
+function patchAccepting(Usock) {
+    const {prototype} = Usock.Server;
+    const {name, start, finish} = promisify(prototype, 'accept');
+    const method = {
+        name,
+        start,
+        finish(result) {
+            try {
+                return finish.call(this, result);
+            } catch (error) {
+                if (error.matches?.(Gio.IOErrorEnum, Gio.IOErrorEnum.CLOSED))
+                    return null;
+                throw error;
+            }
+        },
+        giveBack,
+    };
+
+    // Resolves with the channel of the next connection, or with null once the server is closed.
+    prototype.accept = function (options = undefined) {
+        return take(this, method, [], options);
+    };
+    // Each connection goes to one loop. What comes while none waits stays in the backlog.
+    prototype[Symbol.asyncIterator] = function () {
+        return iterate(options => this[RETURNED]?.shift() ?? call(this, method, [], options));
+    };
 }
 
 // After an await the script is itself a job of a promise's, and GJS begins none within another. All
@@ -845,6 +1191,8 @@ function keepsPromises() {
 
 function _init() {
     const Usock = this;
+
+    ['race', 'any'].forEach(watchRaces);
 
     patchMessage(Usock);
     patchSocket(Usock);
