@@ -238,6 +238,45 @@ testSocket('what is not an option', async fixture => {
     equal((await second.receive()).text, 'x');
 });
 
+testSocket('what has a descriptor is one', async fixture => {
+    const [first, second] = fixture.pair();
+    second.max_fds = 9;
+    const file = Gio.File.new_for_path('/dev/null').read(null);
+    const stream = Gio.Socket.new(Gio.SocketFamily.UNIX, Gio.SocketType.STREAM, 0);
+    const handle = fixture.keep(Usock.Handle.new_socket(Usock.Family.UNIX));
+    first.send('x', {fds: [file, stream, handle, first, {fd: 0}, {get_fd: () => 0}, 0]});
+    const message = await second.receive();
+    equal(message.get_n_fds(), 7);
+    message.close_fds();
+    for (const fd of [{}, {fd: '0'}, {get_fd: () => null}, 'x', null])
+        throws(() => first.send('x', {fds: [fd]}), RangeError);
+    file.close(null);
+    stream.close();
+});
+
+testSocket('destroyed with an error of JavaScript', async fixture => {
+    for (const [error, expected] of [
+        [new Error('no more of this'), 'no more of this'], [new TypeError(), 'TypeError'],
+        [new RangeError('too much'), 'too much'],
+        [new GLib.Error(Code, Code.BUSY, 'busy'), 'busy'],
+    ]) {
+        const [first] = fixture.pair();
+        const log = new Log(first, 'error', 'close');
+        first.destroy(error);
+        await log.wait('close');
+        equal(log.names, ['error', 'close']);
+        ok(log[0][1] instanceof GLib.Error, 'a GLib.Error');
+        equal(log[0][1].message, expected);
+    }
+    const [first] = fixture.pair();
+    for (const error of ['text', 5, {}, {message: 'x'}, true])
+        throws(() => first.destroy(error), TypeError);
+    const log = new Log(first, 'error', 'close');
+    first.destroy();
+    await log.wait('close');
+    equal(log.names, ['close']);
+});
+
 testSocket('what is not a list', async fixture => {
     const [first] = fixture.pair();
     for (const call of [

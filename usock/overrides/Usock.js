@@ -75,7 +75,7 @@ function slice(bytes, offset = 0, length = bytes.length - offset) {
 
 // GJS would make a number of whatever it is, and one that may well be open: 0 of undefined.
 function asFd(item) {
-    const fd = typeof item?.get_fd === 'function' ? item.get_fd() : item;
+    const fd = typeof item?.get_fd === 'function' ? item.get_fd() : item?.fd ?? item;
     if (!Number.isInteger(fd) || fd !== (fd | 0))
         throw new RangeError(`${String(fd)} is not a descriptor`);
     return fd;
@@ -605,6 +605,17 @@ function patchStealing(Usock) {
     };
 }
 
+function asError(error) {
+    if (error === null || error instanceof GLib.Error)
+        return error;
+    if (!(error instanceof Error))
+        throw new TypeError('a socket is destroyed with an error, or with none');
+    return new Gio.IOErrorEnum({
+        code: Gio.IOErrorEnum.FAILED,
+        message: error.message || error.name,
+    });
+}
+
 function patchSocket(Usock) {
     const {prototype} = Usock.Socket;
     for (const name of ['connect', 'connect_after']) {
@@ -622,6 +633,32 @@ function patchSocket(Usock) {
             });
         };
     }
+
+    // Closes at once. An Error, or a GLib.Error, is what the error signal then tells.
+    const {destroy} = prototype;
+    prototype.destroy = function (error = null) {
+        return destroy.call(this, asError(error));
+    };
+
+    // Where the engine has them: what leaves a block with using is closed, what leaves one with
+    // await using once what was sent before has left.
+    if (Symbol.dispose) {
+        prototype[Symbol.dispose] = prototype.close;
+        Usock.Message.prototype[Symbol.dispose] = Usock.Message.prototype.close_fds;
+    }
+    if (Symbol.asyncDispose) {
+        prototype[Symbol.asyncDispose] = async function () {
+            if (this instanceof Usock.Channel)
+                await finishSending(this);
+            this.close();
+        };
+    }
+}
+
+// The channel may fail, of which its error signal tells.
+async function finishSending(channel) {
+    if (channel.queued_bytes > 0)
+        await channel.flush().catch(() => {});
 }
 
 function patchConnecting(Usock) {
