@@ -9,42 +9,50 @@
 // there is a collection, which is not done in slices, after every so many messages and bytes, in
 // each way by which they come and go. A program that makes tens of thousands of such objects, or
 // takes tens of megabytes, between two messages can still get there.
+//
+// No version knows how large the message is that a wrapper of it keeps. So there is a collection
+// after so many bytes of those as well; bytes that come as an array are the engine's own.
 
 const {Gio, GLib, GObject} = imports.gi;
 const System = imports.system;
 
-const MESSAGES_PER_COLLECTION = 2000;
-const BYTES_PER_COLLECTION = 16 << 20;
-
-// What counts as how many messages and bytes, by the signal that brings it.
-const DELIVERIES = {
-    data: bytes => passed(1, bytes.length),
-    datagram: bytes => passed(1, bytes.length),
-    message: () => passed(1, 0),
-    batch: batch => passed(batch.length, batch.reduce((sum, bytes) => sum + bytes.length, 0)),
-    authorize: () => passed(1, 0),
-    connection: () => passed(1, 0),
-    drop: () => passed(1, 0),
-};
-
 const dropsCallbacks = System.version < 18190;
-let messagesPassed = 0;
-let bytesPassed = 0;
+const MESSAGES_PER_COLLECTION = dropsCallbacks ? 2000 : Infinity;
+const BYTES_PER_COLLECTION = (dropsCallbacks ? 16 : 32) << 20;
 
-function passed(nMessages, nBytes) {
-    messagesPassed += nMessages;
-    bytesPassed += nBytes;
-    if (dropsCallbacks &&
-        (messagesPassed >= MESSAGES_PER_COLLECTION || bytesPassed >= BYTES_PER_COLLECTION)) {
-        messagesPassed = bytesPassed = 0;
+let messagesKept = 0;
+let bytesKept = 0;
+
+// What wrappers keep, and the engine does not know of.
+function kept(nMessages, nBytes) {
+    messagesKept += nMessages;
+    bytesKept += nBytes;
+    if (messagesKept >= MESSAGES_PER_COLLECTION || bytesKept >= BYTES_PER_COLLECTION) {
+        messagesKept = bytesKept = 0;
         System.gc();
     }
 }
 
 function keptMessage(message) {
-    passed(1, message?.get_length() ?? 0);
+    kept(1, message?.get_length() ?? 0);
     return message;
 }
+
+function passed(nMessages, nBytes) {
+    if (dropsCallbacks)
+        kept(nMessages, nBytes);
+}
+
+// What counts as how many messages and bytes, by the signal that brings it.
+const DELIVERIES = dropsCallbacks ? {
+    data: bytes => passed(1, bytes.length),
+    datagram: bytes => passed(1, bytes.length),
+    message: keptMessage,
+    batch: batch => passed(batch.length, batch.reduce((sum, bytes) => sum + bytes.length, 0)),
+    authorize: () => passed(1, 0),
+    connection: () => passed(1, 0),
+    drop: () => passed(1, 0),
+} : {message: keptMessage};
 
 // What goes in
 
@@ -121,7 +129,7 @@ function asMessage(Usock, data, options) {
     if (data instanceof Usock.Message)
         return whole(data, options);
     const content = slice(asBytes(data), offset, length);
-    passed(0, content.length);
+    kept(0, content.length);
     const message = Usock.Message.new(content);
     for (const fd of asFds(fds ?? []))
         message.append_fd(fd);
@@ -870,7 +878,7 @@ function patchStreams(Usock) {
                     new RangeError(`${number} is not a number of bytes or descriptors`));
             }
         }
-        passed(0, nBytes);
+        kept(0, nBytes);
         return take(this, methods.receive_exactly, [nBytes, nFds], options);
     };
 
@@ -998,7 +1006,7 @@ function patchHandle(Usock) {
     prototype.receive = function (maxSize = 65536, options = {}) {
         const {flags = 0, timeout = -1} = told(options, 'flags', 'timeout');
         const bytes = receive.call(this, maxSize, flags, asTimeout(timeout))?.toArray() ?? null;
-        passed(1, bytes?.length ?? 0);
+        kept(1, bytes?.length ?? 0);
         return bytes;
     };
     // Returns a Usock.Message, or null at the end. With an array of sizes, it has segments.
