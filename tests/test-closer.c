@@ -190,6 +190,27 @@ test_settle (UsockTest *test, gconstpointer data)
   usock_closer_settle (owner);
 }
 
+/* Each is let go as soon as somebody has waited for it. */
+static void
+test_settle_in_vain (UsockTest *test, gconstpointer data)
+{
+  gint64 start = g_get_monotonic_time ();
+  const guint n = 200;
+
+  for (guint i = 0; i < n; i++)
+    {
+      g_autoptr (UsockTally) owner = NULL;
+
+      block ();
+      owner = make_stuck ();
+      usock_closer_settle (owner);
+      allow ();
+      wait_until_closed (owner);
+    }
+  /* Ten milliseconds each, if nothing held it back. */
+  g_assert_cmpint (g_get_monotonic_time () - start, <, n * 10000);
+}
+
 static void
 count_told (gpointer n_told)
 {
@@ -424,6 +445,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/closer/stuck-hold-up-nobody", test_stuck_hold_up_nobody);
   usock_test_add ("/usock/closer/owner-goes", test_owner_goes);
   usock_test_add ("/usock/closer/settle", test_settle);
+  usock_test_add ("/usock/closer/settle-in-vain", test_settle_in_vain);
   usock_test_add ("/usock/closer/behind", test_behind);
   usock_test_add ("/usock/closer/behind-together", test_behind_together);
   usock_test_add ("/usock/closer/abandoned", test_abandoned);

@@ -25,6 +25,10 @@
 #define IDLE_FOR (5 * G_USEC_PER_SEC)
 #define SETTLE_FOR 10000
 
+/* What waiting in vain may cost altogether: a hundredth of the time, and a few times in a row. */
+#define SPARE_PART 100
+#define MOST_SPARE (3 * SETTLE_FOR)
+
 typedef gpointer (*ThreadFunc) (gpointer data);
 
 typedef struct
@@ -67,6 +71,8 @@ static struct
   guint n_lively;   /* threads at work that are not known to be stuck */
   guint n_done;
   guint n_settling;
+  gint64 spare;    /* for waiting in vain, in microseconds, as it was at spare_at */
+  gint64 spare_at;
   guint generation; /* a new one each time that those at work are found to be stuck */
 } closer;
 
@@ -416,18 +422,29 @@ usock_closer_push (UsockTally   *owner,
   g_mutex_unlock (&closer.lock);
 }
 
+static gint64
+closer_get_spare (gint64 now)
+{
+  closer.spare = MIN (closer.spare + (now - closer.spare_at) / SPARE_PART, MOST_SPARE);
+  closer.spare_at = now;
+  return closer.spare;
+}
+
 /* Waits for what is closed in no time as a rule, so that then it is; but never long, and not at all
- * while there is something that takes its time: a stranger may have many of those. */
+ * while there is something that takes its time: a stranger may have many of those. He may also let
+ * each of his go as soon as it was waited for in vain, and pass the next; so that is rationed. */
 void
 usock_closer_settle (UsockTally *owner)
 {
-  gint64 deadline = g_get_monotonic_time () + SETTLE_FOR;
+  gint64 now = g_get_monotonic_time ();
 
   g_mutex_lock (&closer.lock);
   closer.n_settling++;
-  while (owner->n_closing > 0 && closer.busy.length == closer.n_lively)
-    if (!g_cond_wait_until (&closer.progress, &closer.lock, deadline))
+  while (owner->n_closing > 0 && closer.busy.length == closer.n_lively
+         && closer_get_spare (now) >= SETTLE_FOR)
+    if (!g_cond_wait_until (&closer.progress, &closer.lock, now + SETTLE_FOR))
       {
+        closer.spare -= SETTLE_FOR;
         closer_despair ();
         break;
       }
