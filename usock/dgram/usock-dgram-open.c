@@ -148,8 +148,7 @@ usock_dgram_connect (UsockChannel  *channel,
       return FALSE;
     }
 
-  usock_socket_set_label (socket, target->label);
-  g_clear_object (&socket->remote_address);
+  usock_socket_readdress (socket, target->label);
   usock_dgram_change_peer (self, g_steal_pointer (&owned));
   usock_dgram_check_stows (self);
   channel->approach.announce = TRUE;
@@ -272,9 +271,7 @@ usock_dgram_forget_peer (UsockDgram  *self,
       return FALSE;
     }
 
-  usock_socket_set_label (socket, NULL);
-  g_clear_object (&socket->remote_address);
-  g_clear_object (&socket->local_address);
+  usock_socket_readdress (socket, NULL);
   usock_dgram_part (self);
   usock_dgram_check_stows (self);
   return dgram_restore_port (self, port, error);

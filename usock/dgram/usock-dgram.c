@@ -162,6 +162,13 @@ usock_dgram_finalize (GObject *object)
 }
 
 static void
+usock_dgram_notify_fd (UsockSocket *socket)
+{
+  g_object_notify_by_pspec (G_OBJECT (socket), properties[PROP_RECEIVE_BUFFER_SIZE]);
+  g_object_notify_by_pspec (G_OBJECT (socket), properties[PROP_SEND_BUFFER_SIZE]);
+}
+
+static void
 usock_dgram_get_property (GObject    *object,
                           guint       property_id,
                           GValue     *value,
@@ -232,6 +239,7 @@ usock_dgram_class_init (UsockDgramClass *class)
   socket_class->closing = usock_dgram_closing;
   socket_class->finish = usock_dgram_finish;
   socket_class->orphaned = usock_dgram_orphaned;
+  socket_class->notify_fd = usock_dgram_notify_fd;
 
   channel_class->inlet = &usock_inlet_datagrams;
   channel_class->outlet = &usock_dgram_outlet;

@@ -172,6 +172,14 @@ server_set_type (UsockServer *self,
 }
 
 static void
+usock_server_notify_fd (UsockSocket *socket)
+{
+  g_object_notify_by_pspec (G_OBJECT (socket), properties[PROP_ACTIVE]);
+  if (socket->fd != -1)
+    g_object_notify_by_pspec (G_OBJECT (socket), properties[PROP_PATH]);
+}
+
+static void
 usock_server_get_property (GObject    *object,
                            guint       property_id,
                            GValue     *value,
@@ -621,6 +629,7 @@ usock_server_class_init (UsockServerClass *class)
   socket_class->lingers = usock_server_lingers;
   socket_class->finish = usock_server_finish;
   socket_class->orphaned = usock_server_orphaned;
+  socket_class->notify_fd = usock_server_notify_fd;
   socket_class->closing = usock_server_closing;
 
   /**

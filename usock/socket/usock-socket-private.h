@@ -47,6 +47,7 @@ struct _UsockSocket
   gboolean finishing;
   gboolean sealed; /* as long as there is its descriptor, it has taken no descriptors from others */
   gboolean orphaned; /* its context goes, and nobody is left to call back */
+  gboolean readdressed; /* and nobody was notified of it */
   gboolean given_away; /* somebody else has the descriptor, who needs what belongs to it */
 
   UsockFate fate;
@@ -85,6 +86,7 @@ struct _UsockSocketClass
    * or NULL. Leaves everything as it was. */
   gboolean (*surrender) (UsockSocket *self, GBytes **unread, GError **error);
   void (*restore) (UsockSocket *self);    /* given away: nobody knows of our options */
+  void (*notify_fd) (UsockSocket *self);  /* of what comes and goes with the descriptor */
   void (*orphaned) (UsockSocket *self);   /* nothing can be completed any more: drop it */
 };
 
@@ -108,6 +110,8 @@ struct _UsockSocketClass
   }                                                                                                \
   G_STMT_END
 
+void     usock_socket_readdress   (UsockSocket       *self,
+                                   const char        *label);
 gboolean usock_socket_may_close   (UsockSocket       *self,
                                    const char        *call);
 gboolean usock_socket_is_ours     (UsockSocket       *self,

@@ -87,13 +87,27 @@ socket_notify_changes (UsockSocket *self)
   if (self->notified_fd != self->fd)
     {
       self->notified_fd = self->fd;
+      self->readdressed |= self->fd != -1;
       g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_FD]);
-      if (self->fd != -1)
-        {
-          g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_LOCAL_ADDRESS]);
-          g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_REMOTE_ADDRESS]);
-        }
+      USOCK_SOCKET_GET_CLASS (self)->notify_fd (self);
     }
+  if (self->readdressed)
+    {
+      self->readdressed = FALSE;
+      g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_LOCAL_ADDRESS]);
+      g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_REMOTE_ADDRESS]);
+    }
+}
+
+/* Who is at the other end has changed, or nobody is; and with it often where our own end is. */
+void
+usock_socket_readdress (UsockSocket *self,
+                        const char  *label)
+{
+  usock_socket_set_label (self, label);
+  g_clear_object (&self->remote_address);
+  g_clear_object (&self->local_address);
+  self->readdressed = TRUE;
 }
 
 static void
@@ -472,6 +486,7 @@ usock_socket_class_init (UsockSocketClass *class)
   class->holds_input = usock_socket_never;
   class->surrender = usock_socket_surrender_freely;
   class->restore = usock_socket_restore;
+  class->notify_fd = usock_socket_nothing;
   class->shutdown = usock_socket_refuse_shutdown;
   class->orphaned = usock_socket_nothing;
 
