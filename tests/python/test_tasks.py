@@ -5,12 +5,14 @@
 
 import asyncio
 import functools
+import gc
 import queue
 import signal
 import subprocess
 import sys
 import threading
 import time
+from unittest import mock
 
 import fixture
 import tap
@@ -274,6 +276,29 @@ class TestTasks(fixture.Case):
                 task.cancel()
 
         Usock.run(main())
+
+    def test_nobody_complains_of_one_that_was_cancelled(self):
+        first, _second = self.pair()
+        complaints = []
+
+        async def stubborn():
+            try:
+                await Usock.Queue().get()
+            finally:
+                raise ValueError('stubborn')
+
+        async def main():
+            for coroutine in (Usock.Queue().get(), first.receive(), stubborn()):
+                task = Usock.spawn(coroutine)
+                await Usock.sleep(0.001)
+                task.cancel()
+                await Usock.sleep(0.001)
+                del task
+            gc.collect()
+
+        with mock.patch.object(sys, 'excepthook', lambda *what: complaints.append(what[0])):
+            Usock.run(main())
+        self.assertEqual(complaints, [ValueError])
 
     def test_in_another_thread(self):
         got = []

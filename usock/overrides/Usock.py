@@ -643,6 +643,10 @@ class Future(_Awaitable):
         return False
 
 
+def _is_cancellation(error):
+    return isinstance(error, GLib.Error) and error.matches(Gio.io_error_quark(), _Code.CANCELLED)
+
+
 def _cancelled():
     return _fail(_Code.CANCELLED, 'The task was cancelled')
 
@@ -674,14 +678,14 @@ def _go_on_stepping():
 class Task(Future):
     """A coroutine that the GMainContext drives. It can be awaited itself."""
 
-    __slots__ = ('_coroutine', '_waits_for', '_cancelling', '_is_seen')
+    __slots__ = ('_coroutine', '_waits_for', '_cancelling', '_is_cancelled', '_is_seen')
 
     def __init__(self, coroutine):
         super().__init__()
         # What is awaited alone, such as a future, has no send() of its own.
         self._coroutine = coroutine if hasattr(coroutine, 'send') else coroutine.__await__()
         self._waits_for = self._cancelling = None
-        self._is_seen = False
+        self._is_cancelled = self._is_seen = False
         self._begin_step()
 
     def result(self):
@@ -700,6 +704,7 @@ class Task(Future):
         was not done."""
         if self._is_done:
             return False
+        self._is_cancelled = True
         waits_for = self._waits_for
         if waits_for is not None and waits_for._pass_on_cancel():
             return True
@@ -777,7 +782,9 @@ class Task(Future):
         self._settle(value, error)
 
     def __del__(self):
-        if self._is_done and self._error is not None and not self._is_seen:
+        if self._is_done and self._error is not None and not self._is_seen and not (
+                # Who cancelled it knows how it ended.
+                self._is_cancelled and _is_cancellation(self._error)):
             sys.excepthook(type(self._error), self._error, self._error.__traceback__)
 
 
@@ -875,7 +882,7 @@ class _Timeout:
             return
         # It may have gone off when nothing was awaited any more.
         self._task._cancelling = None
-        if isinstance(error, GLib.Error) and error.matches(Gio.io_error_quark(), _Code.CANCELLED):
+        if _is_cancellation(error):
             raise _timed_out(self._seconds) from error
 
 
