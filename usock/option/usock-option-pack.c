@@ -12,15 +12,6 @@
 /* From values to what the kernel takes. The type was checked before; here it is whether the
  * value means something. */
 
-void
-usock_option_refuse (const UsockOption  *self,
-                     GError            **error,
-                     GIOErrorEnum        code,
-                     const char         *reason)
-{
-  g_set_error (error, G_IO_ERROR, code, _("Could not set %s: %s"), self->label, reason);
-}
-
 static gboolean
 refuse_number (const UsockOption  *self,
                GError            **error)
@@ -41,34 +32,6 @@ refuse_length (const UsockOption  *self,
                _("Could not set %s: the value has not between %d and %d bytes"), self->label,
                (int) self->min, (int) self->max);
   return FALSE;
-}
-
-/* What does not fit 64 bits with a sign fits no option that has a range. */
-gint64
-usock_option_get_number (GVariant *value)
-{
-  guint64 large;
-
-  switch (g_variant_classify (value))
-    {
-    case G_VARIANT_CLASS_BYTE:
-      return g_variant_get_byte (value);
-    case G_VARIANT_CLASS_INT16:
-      return g_variant_get_int16 (value);
-    case G_VARIANT_CLASS_UINT16:
-      return g_variant_get_uint16 (value);
-    case G_VARIANT_CLASS_INT32:
-      return g_variant_get_int32 (value);
-    case G_VARIANT_CLASS_UINT32:
-      return g_variant_get_uint32 (value);
-    case G_VARIANT_CLASS_INT64:
-      return g_variant_get_int64 (value);
-    case G_VARIANT_CLASS_HANDLE:
-      return g_variant_get_handle (value);
-    default:
-      large = g_variant_get_uint64 (value);
-      return large <= G_MAXINT64 ? (gint64) large : G_MAXINT64;
-    }
 }
 
 static gboolean
