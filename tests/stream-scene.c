@@ -102,6 +102,49 @@ line_cb (GObject      *source,
 }
 
 static void
+call_end_with_message (WitnessCall  *call,
+                       UsockMessage *message,
+                       GError       *error)
+{
+  g_autofree char *text = NULL;
+
+  if (message != NULL)
+    {
+      gsize length;
+      const char *data = (const char *) usock_message_get_data (message, &length);
+      gboolean cut_off = (usock_message_get_flags (message) & USOCK_MESSAGE_FLAGS_CUT_OFF) != 0;
+
+      text = g_strdup_printf ("%.*s%s", (int) length, data, cut_off ? "!" : "");
+      usock_message_unref (message);
+    }
+  call_end (call, text, error);
+}
+
+static void
+line_bytes_cb (GObject      *source,
+               GAsyncResult *result,
+               gpointer      call)
+{
+  GError *error = NULL;
+  UsockMessage *message
+      = usock_stream_receive_line_bytes_finish (USOCK_STREAM (source), result, &error);
+
+  call_end_with_message (call, message, error);
+}
+
+static void
+until_cb (GObject      *source,
+          GAsyncResult *result,
+          gpointer      call)
+{
+  GError *error = NULL;
+  UsockMessage *message
+      = usock_stream_receive_until_finish (USOCK_STREAM (source), result, &error);
+
+  call_end_with_message (call, message, error);
+}
+
+static void
 text_cb (GObject      *source,
          GAsyncResult *result,
          gpointer      call)
@@ -142,6 +185,25 @@ stream_scene_line (StreamScene  *self,
 {
   usock_stream_receive_line_async (self->stream, cancellable, line_cb,
                                    witness_call (&self->witness, name, NULL));
+}
+
+void
+stream_scene_line_bytes (StreamScene *self,
+                         const char  *name)
+{
+  usock_stream_receive_line_bytes_async (self->stream, NULL, line_bytes_cb,
+                                         witness_call (&self->witness, name, NULL));
+}
+
+void
+stream_scene_until (StreamScene  *self,
+                    const char   *name,
+                    const char   *delimiter,
+                    GCancellable *cancellable)
+{
+  usock_stream_receive_until_async (self->stream, (const guint8 *) delimiter, strlen (delimiter),
+                                    cancellable, until_cb,
+                                    witness_call (&self->witness, name, NULL));
 }
 
 void

@@ -33,6 +33,13 @@ void       stream_scene_narrow    (StreamScene  *self,
 void       stream_scene_line      (StreamScene  *self,
                                    const char   *name,
                                    GCancellable *cancellable);
+/* As a message: `until:data`, or `until:data!` if the end cut it off. */
+void       stream_scene_line_bytes (StreamScene *self,
+                                    const char  *name);
+void       stream_scene_until     (StreamScene  *self,
+                                   const char   *name,
+                                   const char   *delimiter,
+                                   GCancellable *cancellable);
 void       stream_scene_text      (StreamScene  *self,
                                    const char   *name,
                                    GCancellable *cancellable);

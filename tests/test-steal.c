@@ -170,6 +170,32 @@ test_unread (UsockTest     *test,
   stream_scene_stop (&scene);
 }
 
+/* What was pipelined behind what a call had waited for goes along. */
+static void
+test_unread_behind (UsockTest     *test,
+                    gconstpointer  unused)
+{
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autofree char *text = NULL;
+      StreamScene scene;
+
+      stream_scene_start_raw (&scene, "close");
+      scene_send (scene.peer, "head\r\nhello, TLS");
+      if (i == 0)
+        stream_scene_exactly (&scene, "got", 4, 0, NULL);
+      else if (i == 1)
+        stream_scene_until (&scene, "got", "\r\n", NULL);
+      else
+        stream_scene_line (&scene, "got", NULL);
+      witness_expect (&scene.witness, "got:head");
+      close (steal_all (scene.stream, &text));
+      g_assert_cmpstr (text, ==, i == 0 ? "\r\nhello, TLS" : "hello, TLS");
+      witness_expect (&scene.witness, "close");
+      stream_scene_stop (&scene);
+    }
+}
+
 /* The pieces have more in common than the order in which they stand. */
 static void
 test_unread_pieces (UsockTest     *test,
@@ -690,6 +716,7 @@ main (int    argc,
 
   usock_test_add ("/usock/steal/stream", test_stream);
   usock_test_add ("/usock/steal/unread", test_unread);
+  usock_test_add ("/usock/steal/unread-behind", test_unread_behind);
   usock_test_add ("/usock/steal/unread-pieces", test_unread_pieces);
   usock_test_add ("/usock/steal/waiting-to-be-sent", test_waiting_to_be_sent);
   usock_test_add ("/usock/steal/descriptors-ahead", test_descriptors_ahead);

@@ -106,6 +106,171 @@ test_bad_lines (UsockTest     *test,
   stream_scene_stop (&scene);
 }
 
+/* What is no text is a line all the same. */
+static void
+test_lines_as_bytes (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  StreamScene scene;
+
+  stream_scene_start_raw (&scene, "");
+  for (guint i = 0; i < 4; i++)
+    stream_scene_line_bytes (&scene, "line");
+  scene_send (scene.peer, "one\ntwo\r");
+  witness_expect (&scene.witness, "line:one");
+  scene_send (scene.peer, "\n\n\xff\xfe\n");
+  witness_expect (&scene.witness, "line:two line: line:\xff\xfe");
+  g_assert_false (usock_stream_was_cut_off (scene.stream));
+  stream_scene_stop (&scene);
+}
+
+/* A line that the peer did not finish looks like any other, but is told from one. */
+static void
+test_cut_off (UsockTest     *test,
+              gconstpointer  unused)
+{
+  StreamScene scene;
+
+  stream_scene_start_raw (&scene, "");
+  scene_send (scene.peer, "one\ntwo");
+  stream_scene_hang_up (&scene);
+  stream_scene_line (&scene, "line", NULL);
+  witness_expect (&scene.witness, "line:one");
+  g_assert_false (usock_stream_was_cut_off (scene.stream));
+  stream_scene_line (&scene, "line", NULL);
+  witness_expect (&scene.witness, "line:two");
+  g_assert_true (usock_stream_was_cut_off (scene.stream));
+  stream_scene_line (&scene, "line", NULL);
+  witness_expect (&scene.witness, "line:END");
+  g_assert_true (usock_stream_was_cut_off (scene.stream));
+  stream_scene_stop (&scene);
+
+  stream_scene_start_raw (&scene, "");
+  scene_send (scene.peer, "one\r\ntwo\r");
+  stream_scene_hang_up (&scene);
+  stream_scene_line_bytes (&scene, "line");
+  stream_scene_line_bytes (&scene, "line");
+  stream_scene_line_bytes (&scene, "line");
+  witness_expect (&scene.witness, "line:one line:two\r! line:END");
+  g_assert_true (usock_stream_was_cut_off (scene.stream));
+  stream_scene_stop (&scene);
+
+  /* Whole to the last. */
+  stream_scene_start_raw (&scene, "");
+  scene_send (scene.peer, "one\n");
+  stream_scene_hang_up (&scene);
+  stream_scene_line_bytes (&scene, "line");
+  stream_scene_line (&scene, "line", NULL);
+  witness_expect (&scene.witness, "line:one line:END");
+  g_assert_false (usock_stream_was_cut_off (scene.stream));
+  stream_scene_stop (&scene);
+
+  /* What is no text was not received. */
+  stream_scene_start_raw (&scene, "");
+  scene_send (scene.peer, "\xff");
+  stream_scene_hang_up (&scene);
+  stream_scene_line (&scene, "line", NULL);
+  witness_expect (&scene.witness, "line:invalid-data");
+  g_assert_false (usock_stream_was_cut_off (scene.stream));
+  stream_scene_line_bytes (&scene, "line");
+  witness_expect (&scene.witness, "line:\xff!");
+  stream_scene_stop (&scene);
+}
+
+static void
+test_until (UsockTest     *test,
+            gconstpointer  unused)
+{
+  StreamScene scene;
+
+  stream_scene_start_raw (&scene, "");
+  stream_scene_until (&scene, "head", "\r\n\r\n", NULL);
+  stream_scene_exactly (&scene, "body", 4, 0, NULL);
+  stream_scene_until (&scene, "nothing", ";", NULL);
+  stream_scene_until (&scene, "word", ";", NULL);
+  stream_scene_line (&scene, "line", NULL);
+  scene_send (scene.peer, "A:b\r\nC:d\r\n\r\nbody;a\nword;li\nne");
+  witness_expect (&scene.witness, "head:A:b\r\nC:d body:body nothing: word:a\nword line:li");
+  stream_scene_until (&scene, "last", "--", NULL);
+  scene_send (scene.peer, "-");
+  stream_scene_hang_up (&scene);
+  witness_expect (&scene.witness, "last:ne-!");
+  g_assert_true (usock_stream_was_cut_off (scene.stream));
+  stream_scene_until (&scene, "end", "--", NULL);
+  witness_expect (&scene.witness, "end:END");
+  stream_scene_stop (&scene);
+}
+
+/* However the delimiter is torn, and whatever looks like its beginning. */
+static void
+test_until_byte_by_byte (UsockTest     *test,
+                         gconstpointer  unused)
+{
+  static const char text[] = "aaab--ab-aab--aab-b--";
+  StreamScene scene;
+
+  stream_scene_start_raw (&scene, "");
+  stream_scene_until (&scene, "1", "aab--", NULL);
+  stream_scene_until (&scene, "2", "aab--", NULL);
+  stream_scene_until (&scene, "3", "b--", NULL);
+  for (guint i = 0; i < sizeof text - 1; i++)
+    {
+      raw_send (scene.peer, text + i, 1, NULL, 0);
+      scene_settle ();
+    }
+  witness_expect (&scene.witness, "1:a 2:ab- 3:aab-");
+  stream_scene_stop (&scene);
+}
+
+static void
+test_until_limits (UsockTest     *test,
+                   gconstpointer  unused)
+{
+  StreamScene scene;
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+
+  stream_scene_start_raw (&scene, "");
+  usock_channel_set_read_buffer_size (scene.channel, 8);
+  stream_scene_until (&scene, "empty", "", NULL);
+  witness_expect (&scene.witness, "empty:invalid-argument");
+  scene_send (scene.peer, "123456--12345678--");
+  stream_scene_until (&scene, "fits", "--", NULL);
+  stream_scene_until (&scene, "not", "--", NULL);
+  stream_scene_exactly (&scene, "bytes", 8, 0, NULL);
+  stream_scene_until (&scene, "empty", "--", NULL);
+  witness_expect (&scene.witness, "fits:123456 not:message-too-large bytes:12345678 empty:");
+
+  /* Who gives up leaves all of it to the next. */
+  stream_scene_until (&scene, "given-up", ".", cancellable);
+  scene_send (scene.peer, "a-");
+  scene_settle ();
+  g_cancellable_cancel (cancellable);
+  stream_scene_until (&scene, "next", "--", NULL);
+  scene_send (scene.peer, "-b");
+  witness_expect (&scene.witness, "given-up:cancelled next:a");
+  stream_scene_exactly (&scene, "rest", 1, 0, NULL);
+  witness_expect (&scene.witness, "rest:b");
+  stream_scene_stop (&scene);
+}
+
+/* Descriptors that come with a line are for who asks for them. */
+static void
+test_until_leaves_fds (UsockTest     *test,
+                       gconstpointer  unused)
+{
+  const int sent = numbered_fd (3);
+  StreamScene scene;
+
+  stream_scene_start_raw (&scene, "");
+  usock_channel_set_max_fds (scene.channel, 1);
+  raw_send (scene.peer, "a;b", 3, &sent, 1);
+  close (sent);
+  stream_scene_until (&scene, "until", ";", NULL);
+  stream_scene_exactly (&scene, "exactly", 1, 1, NULL);
+  witness_expect (&scene.witness, "until:a exactly:b+1");
+  stream_scene_stop (&scene);
+}
+
 static void
 test_long_line (UsockTest     *test,
                 gconstpointer  unused)
@@ -1024,6 +1189,12 @@ main (int    argc,
   usock_test_add ("/usock/stream/receive/line-byte-by-byte", test_line_byte_by_byte);
   usock_test_add ("/usock/stream/receive/bad-lines", test_bad_lines);
   usock_test_add ("/usock/stream/receive/long-line", test_long_line);
+  usock_test_add ("/usock/stream/receive/lines-as-bytes", test_lines_as_bytes);
+  usock_test_add ("/usock/stream/receive/cut-off", test_cut_off);
+  usock_test_add ("/usock/stream/receive/until", test_until);
+  usock_test_add ("/usock/stream/receive/until-byte-by-byte", test_until_byte_by_byte);
+  usock_test_add ("/usock/stream/receive/until-limits", test_until_limits);
+  usock_test_add ("/usock/stream/receive/until-leaves-fds", test_until_leaves_fds);
   usock_test_add ("/usock/stream/receive/text", test_text);
   usock_test_add ("/usock/stream/receive/random-text", test_random_text);
   usock_test_add ("/usock/stream/receive/many-lines", test_many_lines);

@@ -128,7 +128,8 @@ testSocket('what others wait for is theirs', async fixture => {
 testSocket('lines, text and pieces', async fixture => {
     const [first, second] = Usock.Stream.pair().map(channel => fixture.keep(channel));
     for (const receive of [() => second.receive_line(), () => second.receive_text(),
-        () => second.receive_exactly(4)]) {
+        () => second.receive_exactly(4), () => second.receive_line_bytes(),
+        () => second.receive_until('\n')]) {
         equal(await Promise.race([receive(), later()]), 'later');
         first.send('abc\nrest');
         await later(20);
@@ -141,6 +142,20 @@ testSocket('lines, text and pieces', async fixture => {
         equal(await Promise.race(['there', losing]), 'there');
         equal(await second.receive_line(), 'abc');
         equal((await second.receive_exactly(4)).text, 'rest');
+    }
+});
+
+testSocket('what the end cut off', async fixture => {
+    for (const name of ['receive_line', 'receive_line_bytes', 'receive_until']) {
+        const [first, second] = Usock.Stream.pair().map(channel => fixture.keep(channel));
+        second.allow_half_open = true;
+        first.send('abc');
+        first.end();
+        const losing = second[name]('receive_until' === name ? '\n' : undefined);
+        await later(20);
+        equal(await Promise.race(['there', losing]), 'there');
+        equal(await second.receive_line(), 'abc');
+        ok(second.was_cut_off(), `${name}: no whole line`);
     }
 });
 

@@ -155,6 +155,33 @@ testSocket('descriptors in both directions', async fixture => {
     stream.close(null);
 });
 
+testSocket('up to a delimiter', async fixture => {
+    const [first, second] = pair(fixture);
+    first.send(new Uint8Array([...bytes('head\r\n\r\nbody;'), 0xff, 10, ...bytes('rest')]));
+    equal((await second.receive_until('\r\n\r\n')).text, 'head');
+    equal((await second.receive_until(bytes(';'))).text, 'body');
+    equal([...(await second.receive_line_bytes()).data], [0xff]);
+    ok(!second.was_cut_off(), 'a whole line');
+    first.end();
+    const last = await second.receive_until('\n');
+    equal(last.text, 'rest');
+    equal(last.get_flags(), Usock.MessageFlags.CUT_OFF);
+    ok(second.was_cut_off(), 'no whole line');
+    equal(await second.receive_until('\n'), null);
+    await rejects(pair(fixture)[0].receive_until(''), Code, Code.INVALID_ARGUMENT);
+});
+
+testSocket('cut off', async fixture => {
+    const [first, second] = pair(fixture);
+    first.send('whole\ncut');
+    first.end();
+    const lines = [];
+    for await (const line of second.lines())
+        lines.push(line);
+    equal(lines, ['whole', 'cut']);
+    ok(second.was_cut_off(), 'no whole line');
+});
+
 testSocket('away goes the descriptor', async fixture => {
     const [first, second] = pair(fixture);
     const log = new Log(second, 'error', 'close');

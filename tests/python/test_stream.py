@@ -148,6 +148,8 @@ class TestReceiving(StreamCase):
         async def main():
             for start, text in ((lambda: second.receive_exactly(5), 'abcd\n'),
                                 (second.receive_line, 'abcd\n'), (second.receive_text, 'abcd\n'),
+                                (second.receive_line_bytes, 'abcd\n'),
+                                (lambda: second.receive_until('d\n'), 'abcd\n'),
                                 (second.receive, 'abcd\n')):
                 read = second.get_bytes_read()
                 waiting = asyncio.create_task(start())
@@ -254,6 +256,56 @@ class TestDescriptors(StreamCase):
                     os.close(fd)
         with self.raises(Code.INVALID_ARGUMENT):
             first.send(b'', fds=[0])
+
+
+class TestDelimiters(StreamCase):
+    def test_until(self):
+        first, second = self.pair()
+        first.send(b'head\r\n\r\nbody;\xff\nrest')
+
+        async def main():
+            got = [await second.receive_until('\r\n\r\n'), await second.receive_until(b';'),
+                   await second.receive_line_bytes()]
+            self.assertFalse(second.was_cut_off())
+            first.end()
+            got.append(await second.receive_until(b'\n'))
+            self.assertTrue(second.was_cut_off())
+            self.assertEqual(got[-1].get_flags(), Usock.MessageFlags.CUT_OFF)
+            return [message.data for message in got], await second.receive_until(b'\n')
+
+        self.assertEqual(Usock.run(main()), ([b'head', b'body', b'\xff', b'rest'], None))
+        with self.raises(Code.INVALID_ARGUMENT):
+            Usock.run(self.pair()[0].receive_until(b''))
+        with self.assertRaises(TypeError):
+            Usock.run(second.receive_until(5))
+
+    def test_cut_off(self):
+        first, second = self.pair()
+        first.send(b'whole\ncut')
+        first.end()
+        self.assertEqual(list(second.lines()), ['whole', 'cut'])
+        self.assertTrue(second.was_cut_off())
+
+    def test_what_is_dropped_is_next_again(self):
+        """Everything had come when the task was cancelled, or all that ever will."""
+        async def main(receive, sent, expected, is_whole):
+            first, second = self.pair()
+            waiting = asyncio.create_task(receive(second))
+            await asyncio.sleep(0)
+            first.send(sent)
+            first.end()
+            while not (second.get_bytes_read() if is_whole else second.was_cut_off()):
+                GLib.MainContext.default().iteration(True)
+            waiting.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await waiting
+            self.assertEqual((await receive(second)).data, expected)
+            self.assertEqual(second.was_cut_off(), not is_whole)
+
+        for receive, delimiter in ((lambda stream: stream.receive_until(b'--'), b'--'),
+                                   (lambda stream: stream.receive_line_bytes(), b'\r\n')):
+            asyncio.run(main(receive, b'ab' + delimiter, b'ab', True))
+            asyncio.run(main(receive, b'ab', b'ab', False))
 
 
 class TestStealing(StreamCase):

@@ -65,6 +65,8 @@ typedef enum
  * @USOCK_MESSAGE_FLAGS_TRUNCATED: the message was longer than the read buffer; its end is lost
  * @USOCK_MESSAGE_FLAGS_FDS_LOST: descriptors came with the message and could not be taken; none
  *   of them is in the message
+ * @USOCK_MESSAGE_FLAGS_CUT_OFF: the peer ended before what was waited for on a stream had come as
+ *   a whole
  *
  * What is known about a received message.
  *
@@ -75,6 +77,7 @@ typedef enum /*< flags >*/
   USOCK_MESSAGE_FLAGS_NONE = 0,
   USOCK_MESSAGE_FLAGS_TRUNCATED = 1 << 0,
   USOCK_MESSAGE_FLAGS_FDS_LOST = 1 << 1,
+  USOCK_MESSAGE_FLAGS_CUT_OFF = 1 << 2,
 } UsockMessageFlags;
 
 /**

@@ -320,7 +320,8 @@ class Taking {
     constructor(self, method, args, options) {
         this._begin = deadline => method.start.call(self, ...args, deadline.cancellable,
             (_source, result) => this._finish(deadline, () => method.finish.call(self, result)));
-        this._giveBack = value => void (value !== null && method.giveBack(self, value));
+        this._giveBack = value => void (value !== null && method.giveBack(self, value, this._note));
+        this._takeNote = () => method.note?.(self);
         this._name = method.name;
         this.asked = 0;
         this._races = 0;
@@ -376,6 +377,7 @@ class Taking {
         passed(1, 0);
         try {
             const value = finish();
+            this._note = this._takeNote();
             if (this._state === 'waiting')
                 this._take(value);
             else
@@ -400,6 +402,7 @@ class Taking {
 }
 
 // The same for what is not to be lost; finish() may give it back until it is the winner of a race.
+// It is given what note() knew when it came.
 function take(self, method, args, options) {
     const [first] = self[RETURNED] ?? [];
     if (first === undefined)
@@ -855,16 +858,23 @@ function patchStreams(Usock) {
 
     const unread = (stream, message) => void stream.unread(message);
     const unreadText = (stream, text) => unread(stream, Usock.Message.new(text));
+    const unreadUntil = (stream, message, delimiter) => unread(stream,
+        message.get_flags() & Usock.MessageFlags.CUT_OFF
+            ? message : Usock.Message.new([...message.data, ...delimiter]));
     const methods = {
         receive_exactly: unread,
-        receive_line: (stream, line) => unreadText(stream, `${line}\n`),
+        receive_line: (stream, line, cutOff) => unreadText(stream, cutOff ? line : `${line}\n`),
+        receive_line_bytes: (stream, message) => unreadUntil(stream, message, asBytes('\n')),
+        receive_until: unreadUntil,
         receive_text: unreadText,
     };
     for (const [name, giveBack] of Object.entries(methods))
         methods[name] = {...promisify(prototype, name), giveBack};
+    methods.receive_line.note = stream => stream.was_cut_off();
 
-    // Resolve with the next line, or with text of which no letter is cut; null after the last.
-    for (const name of ['receive_line', 'receive_text']) {
+    // Resolve with the next line, as text or as a Usock.Message, or with text of which no letter is
+    // cut; null after the last.
+    for (const name of ['receive_line', 'receive_line_bytes', 'receive_text']) {
         prototype[name] = function (options = undefined) {
             return take(this, methods[name], [], options);
         };
@@ -880,6 +890,17 @@ function patchStreams(Usock) {
         }
         kept(0, nBytes);
         return take(this, methods.receive_exactly, [nBytes, nFds], options);
+    };
+    // Resolves with a Usock.Message of all before the delimiter, or with null after the last byte.
+    prototype.receive_until = function (delimiter, options = undefined) {
+        let bytes;
+        try {
+            bytes = asBytes(delimiter);
+        } catch (error) {
+            return Promise.reject(error);
+        }
+        const method = {...methods.receive_until, note: () => bytes};
+        return take(this, method, [bytes], options);
     };
 
     // Iterates the lines, without what ended them; each may take as long as {timeout} says. What

@@ -1151,7 +1151,7 @@ class _Line:
             return True
         if self._wanted.undo is None:
             return False
-        message = self._wanted.undo(value)
+        message = self._wanted.undo(value, socket)
         try:
             socket.unread(message)
         except GLib.Error:
@@ -1657,11 +1657,40 @@ def _cut_text(rest):
     return data.decode(), None
 
 
-def _line_again(line):
-    return Message(line + '\n')
+def _cut_until(rest, delimiter):
+    data = _joined(rest)
+    if len(rest) == 1 and delimiter not in data:
+        return rest.pop(), None  # With its flags.
+    before, _, others = data.partition(delimiter)
+    rest[:] = [Message(others)] if others else []
+    return Message(before), None
 
 
-_PIECE = _Want(Usock.Channel.receive_async, Usock.Channel.receive_finish, (), _same, _cut_piece)
+def _cut_line_bytes(rest):
+    line, error = _cut_until(rest, b'\n')
+    return Message(line.data.removesuffix(b'\r')), error
+
+
+def _again(value, _socket):
+    return value
+
+
+def _text_again(text, _socket):
+    return Message(text)
+
+
+def _line_again(line, socket):
+    return Message(line if socket.was_cut_off() else line + '\n')
+
+
+def _until_again(delimiter):
+    def again(message, _socket):
+        is_cut_off = message.get_flags() & Usock.MessageFlags.CUT_OFF
+        return message if is_cut_off else Message(message.data + delimiter)
+    return again
+
+
+_PIECE = _Want(Usock.Channel.receive_async, Usock.Channel.receive_finish, (), _again, _cut_piece)
 
 
 _RawStream = _raw('Stream')
@@ -1673,7 +1702,8 @@ def _want_of_stream(name, args, undo, cut):
 
 
 _LINE = _want_of_stream('receive_line', (), _line_again, _cut_line)
-_TEXT = _want_of_stream('receive_text', (), Message, _cut_text)
+_LINE_BYTES = _want_of_stream('receive_line_bytes', (), _until_again(b'\n'), _cut_line_bytes)
+_TEXT = _want_of_stream('receive_text', (), _text_again, _cut_text)
 
 
 class _Lines:
@@ -1758,12 +1788,23 @@ class Stream(_RawStream):
         """Await it: a Usock.Message of exactly so many bytes and descriptors. None at the end."""
         # PyGObject would cut 1.5 to 1.
         want = _want_of_stream('receive_exactly', (operator.index(n_bytes), operator.index(n_fds)),
-                               _same, _cut_exactly)
+                               _again, _cut_exactly)
         return _line_of(self).take(self, want, cancellable, timeout)
 
     def receive_line(self, cancellable=None, *, timeout=None):
         """Await it: the next line, without what ended it. None at the end."""
         return _line_of(self).take(self, _LINE, cancellable, timeout)
+
+    def receive_line_bytes(self, cancellable=None, *, timeout=None):
+        """Await it: a Usock.Message of the next line, whatever bytes it has. None at the end."""
+        return _line_of(self).take(self, _LINE_BYTES, cancellable, timeout)
+
+    def receive_until(self, delimiter, cancellable=None, *, timeout=None):
+        """Await it: a Usock.Message of all before the delimiter, which is bytes or a text. None at
+        the end."""
+        delimiter = bytes(_as_bytes(delimiter))
+        want = _want_of_stream('receive_until', (delimiter,), _until_again(delimiter), _cut_until)
+        return _line_of(self).take(self, want, cancellable, timeout)
 
     def receive_text(self, cancellable=None, *, timeout=None):
         """Await it: some text, as it comes. None at the end."""
@@ -1785,13 +1826,13 @@ class Stream(_RawStream):
         return _Cork(self)
 
 
-def _received_by(name, n_args, of):
+def _received_by(name, n_args, of, fit=operator.index):
     """NAME_async(), which waits in line when it is given no callback."""
     start = getattr(of, name + '_async')
 
     def method(self, *args, **kwargs):
         if any(map(callable, args)) or 'callback' in kwargs:
-            return start(self, *map(operator.index, args[:n_args]), *args[n_args:], **kwargs)
+            return start(self, *map(fit, args[:n_args]), *args[n_args:], **kwargs)
         return getattr(self, name)(*args, **kwargs)
 
     method.__name__ = name + '_async'
@@ -1801,8 +1842,10 @@ def _received_by(name, n_args, of):
 for _name, *_prepare in (('connect_to_host', _as_host, _same, _same),
                          ('connect_to_connectable', _same)):
     setattr(Stream, _name + '_async', _awaitable(_name, *_prepare, of=Usock.Stream))
-for _name, _n_args in (('receive_exactly', 2), ('receive_line', 0), ('receive_text', 0)):
-    setattr(Stream, _name + '_async', _received_by(_name, _n_args, Usock.Stream))
+for _name, *_args in (('receive_exactly', 2), ('receive_line', 0), ('receive_line_bytes', 0),
+                      ('receive_until', 1), ('receive_text', 0)):
+    _fit = _as_bytes if _name == 'receive_until' else operator.index
+    setattr(Stream, _name + '_async', _received_by(_name, *_args, Usock.Stream, _fit))
 
 
 _raw_send_to = Usock.Dgram.send_to

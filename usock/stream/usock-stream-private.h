@@ -12,8 +12,8 @@ G_BEGIN_DECLS
 /* usock-stream: bytes in order, without borders.
  *
  * The channel sends and receives the pieces. The class is in usock-stream.c; connecting to hosts
- * and internet addresses in -connect.c; taking bytes by number, line or character, whatever the
- * pieces are, in -receive.c. */
+ * and internet addresses in -connect.c; taking bytes by number, up to a delimiter or by
+ * character, whatever the pieces are, in -receive.c. */
 typedef struct _UsockStreamLookup UsockStreamLookup;
 
 struct _UsockStream
@@ -30,6 +30,7 @@ struct _UsockStream
   UsockStreamLookup *lookup;
   gboolean looked_up; /* the connector has all there is */
   guint round;        /* counts what was begun and is over */
+  gboolean cut_off; /* what was received last had no end but that of the peer */
 };
 
 /* usock-stream-connect.c */

@@ -20,22 +20,28 @@
 typedef enum
 {
   WANT_EXACTLY,
-  WANT_LINE,
+  WANT_UNTIL,
   WANT_TEXT,
 } Want;
 
-/* A call that waits for a certain number of bytes, or a certain one. It holds what came since it
+/* A call that waits for a certain number of bytes, or certain ones. It holds what came since it
  * was the first in line, and gives back what it does not use. */
 typedef struct
 {
   Want want;
   gsize n_bytes;
   guint n_fds;
+  const char *delimiter;
+  gsize delimiter_length;
+  char *own_delimiter; /* NULL if it lasts for ever */
+  gboolean is_line; /* a CR before the delimiter is part of it */
+  gboolean as_text; /* and not as a message */
+  gboolean cut_off; /* by the end, before the delimiter */
 
   GByteArray *bytes;
   GArray *fds;
   UsockTally *tally; /* of the descriptors, once there were some */
-  gsize scanned;     /* no line ends before here */
+  gsize scanned;     /* no delimiter ends before here */
 
   /* Several may have sent what is held: who sent all up to a byte, and all from one on. */
   GCredentials *first;
@@ -72,6 +78,7 @@ receiver_free (gpointer data)
   g_clear_pointer (&self->tally, usock_tally_unref);
   g_array_unref (self->fds);
   g_byte_array_unref (self->bytes);
+  g_free (self->own_delimiter);
   g_clear_object (&self->first);
   g_clear_object (&self->last);
   g_free (self);
@@ -154,14 +161,15 @@ receiver_steal_bytes (Receiver *self)
 
 /* The first @n_fds of the descriptors go with the message. */
 static UsockMessage *
-receiver_new_message (Receiver     *self,
-                      GBytes       *bytes,
-                      GCredentials *credentials,
-                      guint         n_fds)
+receiver_new_message (Receiver          *self,
+                      GBytes            *bytes,
+                      UsockMessageFlags  flags,
+                      GCredentials      *credentials,
+                      guint              n_fds)
 {
   UsockMessage *message = usock_message_new_assembled (bytes);
 
-  usock_message_receive_info (message, USOCK_MESSAGE_FLAGS_NONE,
+  usock_message_receive_info (message, flags,
                               credentials != NULL
                                   ? g_credentials_get_native (credentials,
                                                               G_CREDENTIALS_TYPE_LINUX_UCRED)
@@ -190,16 +198,17 @@ bytes_copy (const guint8 *data,
 }
 
 static UsockMessage *
-receiver_new_first (Receiver *self,
-                    GBytes   *all,
-                    gsize     n_bytes,
-                    guint     n_fds)
+receiver_new_first (Receiver          *self,
+                    GBytes            *all,
+                    gsize              n_bytes,
+                    UsockMessageFlags  flags,
+                    guint              n_fds)
 {
   return receiver_new_message (self,
                                n_bytes == g_bytes_get_size (all)
                                    ? g_bytes_ref (all)
                                    : bytes_copy (g_bytes_get_data (all, NULL), n_bytes),
-                               n_bytes <= self->first_end ? self->first : NULL, n_fds);
+                               flags, n_bytes <= self->first_end ? self->first : NULL, n_fds);
 }
 
 /* What stands behind the first @n_bytes of @all is first in line again, with all descriptors. */
@@ -221,6 +230,7 @@ receiver_give_back (Receiver     *self,
                                 ? g_bytes_new_from_bytes (all, n_bytes, rest)
                                 : bytes_copy ((const guint8 *) g_bytes_get_data (all, NULL)
                                                   + n_bytes, rest),
+                            USOCK_MESSAGE_FLAGS_NONE,
                             n_bytes >= self->last_start ? self->last : NULL, self->fds->len));
 }
 
@@ -254,6 +264,21 @@ measure_text (const char *data,
   return end == data && (*end == '\0' || next != (gunichar) -2) ? length : (gsize) (end - data);
 }
 
+/* Up to the end of the first delimiter, or 0. One may have begun in what was scanned before. */
+static gsize
+receiver_find_delimiter (Receiver     *self,
+                         const guint8 *data,
+                         gsize         length)
+{
+  gsize size = self->delimiter_length;
+  gsize from = self->scanned - MIN (self->scanned, size - 1);
+  const guint8 *found = length - from >= size
+                            ? memmem (data + from, length - from, self->delimiter, size)
+                            : NULL;
+
+  return found != NULL ? (gsize) (found - data) + size : 0;
+}
+
 /* How many of the bytes are what is wanted; FALSE if it is not there yet. */
 static gboolean
 receiver_measure (Receiver     *self,
@@ -262,19 +287,15 @@ receiver_measure (Receiver     *self,
                   guint         n_fds,
                   gsize        *n_bytes)
 {
-  const guint8 *end;
-
   switch (self->want)
     {
     case WANT_EXACTLY:
       *n_bytes = self->n_bytes;
       return length >= self->n_bytes && n_fds >= self->n_fds;
 
-    case WANT_LINE:
-      end = length > self->scanned ? memchr (data + self->scanned, '\n', length - self->scanned)
-                                   : NULL;
-      *n_bytes = end != NULL ? (gsize) (end - data) + 1 : 0;
-      return end != NULL;
+    case WANT_UNTIL:
+      *n_bytes = receiver_find_delimiter (self, data, length);
+      return *n_bytes > 0;
 
     case WANT_TEXT:
       *n_bytes = measure_text ((const char *) data, length);
@@ -285,46 +306,59 @@ receiver_measure (Receiver     *self,
     }
 }
 
-/* Returns how much of it was taken. */
+/* How much of what was taken stands before the delimiter. What the end cut off has none. */
 static gsize
-receiver_return_text (Receiver       *self,
-                      UsockOperation *operation,
-                      GBytes         *all,
-                      gsize           n_bytes)
+receiver_measure_content (Receiver     *self,
+                          const guint8 *data,
+                          gsize         n_bytes,
+                          gboolean      cut_off)
 {
-  g_autoptr (UsockMessage) message = receiver_new_first (self, all, n_bytes, 0);
-  GError *error = NULL;
-  char *text = usock_message_dup_text (message, &error);
   gsize length = n_bytes;
 
-  if (text == NULL)
-    {
-      usock_operation_return_error (operation, error);
-      return 0;
-    }
+  if (self->want != WANT_UNTIL || cut_off)
+    return length;
 
-  if (self->want == WANT_LINE && length > 0 && text[length - 1] == '\n')
-    text[--length] = '\0';
-  if (self->want == WANT_LINE && length < n_bytes && length > 0 && text[length - 1] == '\r')
-    text[--length] = '\0';
-  usock_operation_return_pointer (operation, text, g_free);
-  return n_bytes;
+  length -= self->delimiter_length;
+  return self->is_line && length > 0 && data[length - 1] == '\r' ? length - 1 : length;
 }
 
+/* Returns whether it was taken. */
+static gboolean
+receiver_return_text (Receiver       *self,
+                      UsockOperation *operation,
+                      UsockMessage   *message)
+{
+  GError *error = NULL;
+  char *text = usock_message_dup_text (message, &error);
+
+  if (text != NULL)
+    usock_operation_return_pointer (operation, text, g_free);
+  else
+    usock_operation_return_error (operation, error);
+  return text != NULL;
+}
+
+/* What is wanted are the first @n_bytes; the rest is first in line again. */
 static void
 receiver_return (Receiver       *self,
                  UsockChannel   *channel,
                  UsockOperation *operation,
                  GBytes         *all,
-                 gsize           n_bytes)
+                 gsize           n_bytes,
+                 gboolean        cut_off)
 {
-  if (self->want == WANT_EXACTLY)
-    usock_operation_return_pointer (operation,
-                                    receiver_new_first (self, all, n_bytes, self->n_fds),
-                                    (GDestroyNotify) usock_message_unref);
-  else
-    n_bytes = receiver_return_text (self, operation, all, n_bytes);
+  gsize length = receiver_measure_content (self, g_bytes_get_data (all, NULL), n_bytes, cut_off);
+  g_autoptr (UsockMessage) message = receiver_new_first (
+      self, all, length, cut_off ? USOCK_MESSAGE_FLAGS_CUT_OFF : USOCK_MESSAGE_FLAGS_NONE,
+      self->n_fds);
 
+  if (!self->as_text)
+    usock_operation_return_pointer (operation, g_steal_pointer (&message),
+                                    (GDestroyNotify) usock_message_unref);
+  else if (!receiver_return_text (self, operation, message))
+    n_bytes = 0;
+
+  self->cut_off = cut_off;
   receiver_give_back (self, channel, all, n_bytes);
 }
 
@@ -353,7 +387,7 @@ receiver_decide_by_first (Receiver       *self,
   receiver_note_sender (self, usock_message_get_credentials (item.message), length);
   receiver_take_fds (self, item.message);
   usock_message_unref (item.message);
-  receiver_return (self, channel, operation, all, n_bytes);
+  receiver_return (self, channel, operation, all, n_bytes, FALSE);
   return TRUE;
 }
 
@@ -372,7 +406,7 @@ receiver_decide (Receiver       *self,
     }
 
   all = receiver_steal_bytes (self);
-  receiver_return (self, channel, operation, all, n_bytes);
+  receiver_return (self, channel, operation, all, n_bytes, FALSE);
   return TRUE;
 }
 
@@ -402,7 +436,8 @@ receiver_decide_last (Receiver       *self,
   else
     {
       all = receiver_steal_bytes (self);
-      receiver_return (self, channel, operation, all, g_bytes_get_size (all));
+      receiver_return (self, channel, operation, all, g_bytes_get_size (all),
+                       self->want == WANT_UNTIL);
       return;
     }
 
@@ -414,10 +449,13 @@ static GError *
 receiver_check_limits (Receiver     *self,
                        UsockChannel *channel)
 {
-  if (self->want == WANT_LINE && self->bytes->len >= channel->inlet.read_buffer_size)
+  if (self->want == WANT_UNTIL && self->bytes->len >= channel->inlet.read_buffer_size)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
-                        _("Could not receive from “%s”: a line is longer than the read buffer of "
-                          "%u bytes"),
+                        self->is_line
+                            ? _("Could not receive from “%s”: a line is longer than the read "
+                                "buffer of %u bytes")
+                            : _("Could not receive from “%s”: the read buffer of %u bytes is full, "
+                                "and the delimiter has not come"),
                         usock_channel_peer (channel), channel->inlet.read_buffer_size);
 
   if (self->want == WANT_EXACTLY && self->bytes->len >= self->n_bytes
@@ -501,8 +539,51 @@ stream_start_receiver (UsockStream         *self,
         g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                      _("Could not receive %zu bytes at once: the most is %d"), receiver->n_bytes,
                      EXACTLY_MAX));
+  else if (receiver->want == WANT_UNTIL && receiver->delimiter_length == 0)
+    usock_channel_fail_operation (
+        USOCK_CHANNEL (self), operation,
+        g_error_new_literal (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                             _("Could not receive up to a delimiter: it is empty")));
   else
     usock_channel_start_receiver (USOCK_CHANNEL (self), operation);
+}
+
+static gpointer
+stream_finish_receiver (UsockStream   *self,
+                        GAsyncResult  *result,
+                        gpointer       tag,
+                        GError       **error)
+{
+  gpointer value;
+
+  usock_operation_propagate (result, self, tag, &value, error);
+  if (value != NULL)
+    self->cut_off = ((Receiver *) usock_operation_get_data (USOCK_OPERATION (result)))->cut_off;
+  return value;
+}
+
+static Receiver *
+receiver_new_until (gconstpointer delimiter,
+                    gsize         length)
+{
+  Receiver *self = receiver_new (WANT_UNTIL);
+
+  self->own_delimiter = g_memdup2 (delimiter, length);
+  self->delimiter = self->own_delimiter;
+  self->delimiter_length = length;
+  return self;
+}
+
+static Receiver *
+receiver_new_line (gboolean as_text)
+{
+  Receiver *self = receiver_new (WANT_UNTIL);
+
+  self->delimiter = "\n";
+  self->delimiter_length = 1;
+  self->is_line = TRUE;
+  self->as_text = as_text;
+  return self;
 }
 
 /**
@@ -573,12 +654,9 @@ usock_stream_receive_exactly_finish (UsockStream   *self,
                                      GAsyncResult  *result,
                                      GError       **error)
 {
-  gpointer message;
-
   g_return_val_if_fail (USOCK_IS_STREAM (self), NULL);
 
-  usock_operation_propagate (result, self, usock_stream_receive_exactly_async, &message, error);
-  return message;
+  return stream_finish_receiver (self, result, usock_stream_receive_exactly_async, error);
 }
 
 /**
@@ -607,7 +685,7 @@ usock_stream_receive_line_async (UsockStream         *self,
                                  user_data))
     return;
 
-  stream_start_receiver (self, receiver_new (WANT_LINE), usock_stream_receive_line_async,
+  stream_start_receiver (self, receiver_new_line (TRUE), usock_stream_receive_line_async,
                          cancellable, callback, user_data);
 }
 
@@ -625,7 +703,8 @@ usock_stream_receive_line_async (UsockStream         *self,
  * be read then.
  *
  * Returns: (transfer full) (nullable): the line, without what ended it, which may be the end of
- *   the stream; or %NULL without an error when the peer has ended and nothing is left
+ *   the stream, see [method@Usock.Stream.was_cut_off]; or %NULL without an error when the peer has
+ *   ended and nothing is left
  *
  * Since: 1.0
  */
@@ -634,12 +713,153 @@ usock_stream_receive_line_finish (UsockStream   *self,
                                   GAsyncResult  *result,
                                   GError       **error)
 {
-  gpointer line;
-
   g_return_val_if_fail (USOCK_IS_STREAM (self), NULL);
 
-  usock_operation_propagate (result, self, usock_stream_receive_line_async, &line, error);
-  return line;
+  return stream_finish_receiver (self, result, usock_stream_receive_line_async, error);
+}
+
+/**
+ * usock_stream_receive_line_bytes_async:
+ * @self: a stream
+ * @cancellable: (nullable): what may cancel the call
+ * @callback: (scope async): what to call when it is done
+ * @user_data: data for @callback
+ *
+ * Waits for a line as [method@Usock.Stream.receive_line_async] does, whatever bytes it is made of.
+ *
+ * Since: 1.0
+ */
+void
+usock_stream_receive_line_bytes_async (UsockStream         *self,
+                                       GCancellable        *cancellable,
+                                       GAsyncReadyCallback  callback,
+                                       gpointer             user_data)
+{
+  g_return_if_fail (USOCK_IS_STREAM (self));
+
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_stream_receive_line_bytes_async,
+                                 callback, user_data))
+    return;
+
+  stream_start_receiver (self, receiver_new_line (FALSE), usock_stream_receive_line_bytes_async,
+                         cancellable, callback, user_data);
+}
+
+/**
+ * usock_stream_receive_line_bytes_finish:
+ * @self: a stream
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@Usock.Stream.receive_line_bytes_async].
+ *
+ * Fails as [method@Usock.Channel.receive_finish] does, and with `G_IO_ERROR_MESSAGE_TOO_LARGE` if
+ * the line is too long. The bytes are still to be read then.
+ *
+ * The message has credentials if all of its bytes have the same. If the peer has ended within the
+ * line, it has the flag `CUT_OFF`.
+ *
+ * Returns: (transfer full) (nullable): the line, without the LF or CRLF that ended it; or %NULL
+ *   without an error when the peer has ended and nothing is left
+ *
+ * Since: 1.0
+ */
+UsockMessage *
+usock_stream_receive_line_bytes_finish (UsockStream   *self,
+                                        GAsyncResult  *result,
+                                        GError       **error)
+{
+  g_return_val_if_fail (USOCK_IS_STREAM (self), NULL);
+
+  return stream_finish_receiver (self, result, usock_stream_receive_line_bytes_async, error);
+}
+
+/**
+ * usock_stream_receive_until_async:
+ * @self: a stream
+ * @delimiter: (array length=length) (element-type guint8): what to wait for, one byte at least
+ * @length: how many bytes the delimiter has
+ * @cancellable: (nullable): what may cancel the call
+ * @callback: (scope async): what to call when it is done
+ * @user_data: data for @callback
+ *
+ * Waits for a delimiter, and takes all that comes before it, in whatever pieces; the delimiter is
+ * taken as well. It stands in line with [method@Usock.Channel.receive_async].
+ *
+ * Both together may be as long as the [property@Usock.Channel:read-buffer-size]. Descriptors that
+ * come with them are left to who asks for descriptors. Nothing behind the delimiter is touched: it is received next, or goes along with
+ * [method@Usock.Stream.steal_connection].
+ *
+ * Since: 1.0
+ */
+void
+usock_stream_receive_until_async (UsockStream         *self,
+                                  const guint8        *delimiter,
+                                  gsize                length,
+                                  GCancellable        *cancellable,
+                                  GAsyncReadyCallback  callback,
+                                  gpointer             user_data)
+{
+  g_return_if_fail (USOCK_IS_STREAM (self));
+  g_return_if_fail (delimiter != NULL || length == 0);
+
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_stream_receive_until_async, callback,
+                                 user_data))
+    return;
+
+  stream_start_receiver (self, receiver_new_until (delimiter, length),
+                         usock_stream_receive_until_async, cancellable, callback, user_data);
+}
+
+/**
+ * usock_stream_receive_until_finish:
+ * @self: a stream
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@Usock.Stream.receive_until_async].
+ *
+ * Fails as [method@Usock.Channel.receive_finish] does; with `G_IO_ERROR_MESSAGE_TOO_LARGE` if a
+ * read buffer full of bytes came, and the delimiter did not; and with
+ * `G_IO_ERROR_INVALID_ARGUMENT` if the delimiter is empty. The bytes are still to be read then.
+ *
+ * The message has credentials if all of its bytes have the same. If the peer has ended before it
+ * sent the delimiter, it has the flag `CUT_OFF`.
+ *
+ * Returns: (transfer full) (nullable): all before the delimiter; or %NULL without an error when
+ *   the peer has ended and nothing is left
+ *
+ * Since: 1.0
+ */
+UsockMessage *
+usock_stream_receive_until_finish (UsockStream   *self,
+                                   GAsyncResult  *result,
+                                   GError       **error)
+{
+  g_return_val_if_fail (USOCK_IS_STREAM (self), NULL);
+
+  return stream_finish_receiver (self, result, usock_stream_receive_until_async, error);
+}
+
+/**
+ * usock_stream_was_cut_off:
+ * @self: a stream
+ *
+ * Tells whether the peer ended in the middle of what was received last: a line, or what
+ * [method@Usock.Stream.receive_until_async] waited for. It is known as soon as that call has been
+ * finished.
+ *
+ * Returns: whether it did
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_stream_was_cut_off (UsockStream *self)
+{
+  g_return_val_if_fail (USOCK_IS_STREAM (self), FALSE);
+  usock_socket_return_val_if_not_ours (self, FALSE);
+
+  return self->cut_off;
 }
 
 /**
@@ -661,14 +881,18 @@ usock_stream_receive_text_async (UsockStream         *self,
                                  GAsyncReadyCallback  callback,
                                  gpointer             user_data)
 {
+  Receiver *receiver;
+
   g_return_if_fail (USOCK_IS_STREAM (self));
 
   if (!usock_socket_check_async (USOCK_SOCKET (self), usock_stream_receive_text_async, callback,
                                  user_data))
     return;
 
-  stream_start_receiver (self, receiver_new (WANT_TEXT), usock_stream_receive_text_async,
-                         cancellable, callback, user_data);
+  receiver = receiver_new (WANT_TEXT);
+  receiver->as_text = TRUE;
+  stream_start_receiver (self, receiver, usock_stream_receive_text_async, cancellable, callback,
+                         user_data);
 }
 
 /**
@@ -693,12 +917,9 @@ usock_stream_receive_text_finish (UsockStream   *self,
                                   GAsyncResult  *result,
                                   GError       **error)
 {
-  gpointer text;
-
   g_return_val_if_fail (USOCK_IS_STREAM (self), NULL);
 
-  usock_operation_propagate (result, self, usock_stream_receive_text_async, &text, error);
-  return text;
+  return stream_finish_receiver (self, result, usock_stream_receive_text_async, error);
 }
 
 /**

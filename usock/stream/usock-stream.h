@@ -83,6 +83,30 @@ char         *usock_stream_receive_line_finish    (UsockStream          *self,
                                                    GAsyncResult         *result,
                                                    GError              **error);
 USOCK_AVAILABLE_IN_1_0
+void          usock_stream_receive_line_bytes_async
+                                                  (UsockStream          *self,
+                                                   GCancellable         *cancellable,
+                                                   GAsyncReadyCallback   callback,
+                                                   gpointer              user_data);
+USOCK_AVAILABLE_IN_1_0
+UsockMessage *usock_stream_receive_line_bytes_finish
+                                                  (UsockStream          *self,
+                                                   GAsyncResult         *result,
+                                                   GError              **error);
+USOCK_AVAILABLE_IN_1_0
+void          usock_stream_receive_until_async    (UsockStream          *self,
+                                                   const guint8         *delimiter,
+                                                   gsize                 length,
+                                                   GCancellable         *cancellable,
+                                                   GAsyncReadyCallback   callback,
+                                                   gpointer              user_data);
+USOCK_AVAILABLE_IN_1_0
+UsockMessage *usock_stream_receive_until_finish   (UsockStream          *self,
+                                                   GAsyncResult         *result,
+                                                   GError              **error);
+USOCK_AVAILABLE_IN_1_0
+gboolean      usock_stream_was_cut_off            (UsockStream          *self);
+USOCK_AVAILABLE_IN_1_0
 void          usock_stream_receive_text_async     (UsockStream          *self,
                                                    GCancellable         *cancellable,
                                                    GAsyncReadyCallback   callback,
