@@ -45,7 +45,8 @@ ROOMS = {
     'channel': [
         'channel', 'channel-connect channel-end channel-pass channel-post',
         'channel-send channel-receive channel-surrender', 'channel-turn',
-        'channel-open', 'channel-read', 'channel-deliver', 'channel-write', 'channel-life',
+        'channel-bind', 'channel-open', 'channel-read', 'channel-deliver', 'channel-write',
+        'channel-life',
         'channel-signals inlet-take outlet-give pending', 'inlet outlet-write',
         'outlet eagerness postbox',
     ],

@@ -182,6 +182,23 @@ testSocket('cut off', async fixture => {
     ok(second.was_cut_off(), 'no whole line');
 });
 
+testSocket('a name of its own', async fixture => {
+    const own = `${fixture.directory}/own`;
+    const seen = [];
+    const server = fixture.serve(channel => {
+        seen.push(channel.get_remote_address().get_path());
+        channel.close();
+    }, {socket_type: Gio.SocketType.STREAM});
+    const client = fixture.keep(new Usock.Stream());
+    client.bind_to_path(Gio.File.new_for_path(own));
+    await client.open(fixture.path);
+    await waitFor(() => seen.length === 1);
+    equal(seen, [own]);
+    throws(() => Usock.Stream.new_from_bound_fd({}), RangeError);
+    throws(() => Usock.Stream.new_from_bound_fd(-1), Code, Code.INVALID_ARGUMENT);
+    server.close();
+});
+
 testSocket('away goes the descriptor', async fixture => {
     const [first, second] = pair(fixture);
     const log = new Log(second, 'error', 'close');

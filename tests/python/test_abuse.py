@@ -38,7 +38,7 @@ RAW = gi.module.get_introspection_module('Usock')
 LEFT_OUT = {'ref', 'unref', 'run', 'pump', 'spawn', 'Task', 'export', 'override'}
 CLASSES = (Usock.Seqpacket, Usock.Stream, Usock.Dgram, Usock.Server, Usock.Handle, Usock.Message,
            Usock.PacketAddress)
-TAKES_FD = {'new_from_fd', 'append_fd_owned', 'listen_on_fd'}
+TAKES_FD = {'new_from_fd', 'new_from_bound_fd', 'append_fd_owned', 'listen_on_fd'}
 
 # The mistakes of a program of which there is no error to tell.
 MISUSE = {

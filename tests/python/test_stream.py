@@ -308,6 +308,36 @@ class TestDelimiters(StreamCase):
             asyncio.run(main(receive, b'ab', b'ab', False))
 
 
+class TestNames(StreamCase):
+    def test_path_and_descriptor(self):
+        own = os.path.join(self.directory, 'own')
+        for kind, raw_kind, make in (
+                (Gio.SocketType.STREAM, socket.SOCK_STREAM, Usock.Stream),
+                (Gio.SocketType.SEQPACKET, socket.SOCK_SEQPACKET, Usock.Seqpacket)):
+            seen = []
+            server = self.keep(Usock.Server(socket_type=kind))
+            server.connect('connection', lambda _server, channel, seen=seen: seen.append(
+                (channel.get_remote_address().get_path(), channel.close())[0]))
+            server.listen(self.path)
+
+            client = self.keep(make())
+            client.bind_to_path(own)
+            client.connect_to_path(self.path)
+            wait_for(lambda seen=seen: len(seen) == 1)
+            client.close()
+
+            with socket.socket(socket.AF_UNIX, raw_kind) as plain:
+                plain.bind(own)
+                client = self.keep(make.new_from_bound_fd(plain))
+            client.connect_to_path(self.path)
+            wait_for(lambda seen=seen: len(seen) == 2)
+            self.assertEqual(seen, [own, own])
+            os.unlink(own)
+            server.close()
+        with self.assertRaises((ValueError, GLib.Error)):
+            Usock.Stream().bind_to_path('a\0b')
+
+
 class TestStealing(StreamCase):
     def test_descriptor(self):
         first, second = self.pair()

@@ -76,34 +76,47 @@ usock_channel_announce (UsockChannel *self)
   usock_pending_run (&self->pending);
 }
 
-static gboolean
-channel_check_adoptable (UsockChannel  *self,
-                         int            fd,
-                         GError       **error)
+/* Whether it is a socket of our kind, and whether it listens. */
+gboolean
+usock_channel_inspect_fd (UsockChannel  *self,
+                          int            fd,
+                          gboolean      *listening,
+                          GError       **error)
 {
   UsockSocket *socket = usock_channel_socket (self);
-  int family = 0, type = 0, listening = 0;
+  int family = 0, type = 0;
   int result = usock_io_get_option (fd, SOL_SOCKET, SO_DOMAIN, &family);
 
   if (result == 0)
     result = usock_io_get_option (fd, SOL_SOCKET, SO_TYPE, &type);
   if (result == 0)
-    result = usock_io_get_option (fd, SOL_SOCKET, SO_ACCEPTCONN, &listening);
+    result = usock_io_get_option (fd, SOL_SOCKET, SO_ACCEPTCONN, listening);
   if (result < 0)
     {
       usock_socket_record (socket, USOCK_IO_GET_OPTION, -result);
       usock_error_set_errno (error, -result, _("Could not use descriptor %d as a socket"), fd);
       return FALSE;
     }
-  if (type != socket->type || family != socket->family)
-    {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                   type != socket->type
-                       ? _("Could not use descriptor %d as a socket: it is of another type")
-                       : _("Could not use descriptor %d as a socket: it is of another family"),
-                   fd);
-      return FALSE;
-    }
+  if (type == socket->type && family == socket->family)
+    return TRUE;
+
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+               type != socket->type
+                   ? _("Could not use descriptor %d as a socket: it is of another type")
+                   : _("Could not use descriptor %d as a socket: it is of another family"),
+               fd);
+  return FALSE;
+}
+
+static gboolean
+channel_check_adoptable (UsockChannel  *self,
+                         int            fd,
+                         GError       **error)
+{
+  gboolean listening = FALSE;
+
+  if (!usock_channel_inspect_fd (self, fd, &listening, error))
+    return FALSE;
 
   if (!usock_channel_is_connection (self))
     return TRUE;
@@ -314,6 +327,18 @@ channel_connect_fd (UsockChannel  *self,
   return TRUE;
 }
 
+/* Back to where the channel was before it connected. A descriptor with a name stays. */
+static void
+channel_retreat (UsockChannel *self)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+
+  if (self->approach.has_name && socket->fd != -1)
+    self->approach.fd = usock_socket_withdraw (socket);
+  else
+    usock_socket_retreat (socket);
+}
+
 gboolean
 usock_channel_connect_new (UsockChannel  *self,
                            UsockName     *target,
@@ -330,7 +355,8 @@ usock_channel_connect_new (UsockChannel  *self,
   self->approach.target = g_steal_pointer (&owned);
   usock_socket_set_label (socket, self->approach.target->label);
 
-  fd = usock_io_socket (socket->family, socket->type, 0);
+  fd = self->approach.fd != -1 ? g_steal_fd (&self->approach.fd)
+                               : usock_io_socket (socket->family, socket->type, 0);
   if (fd < 0)
     {
       channel_set_connect_error (self, USOCK_IO_SOCKET, -fd, error);
@@ -343,7 +369,7 @@ usock_channel_connect_new (UsockChannel  *self,
   if (channel_connect_fd (self, error))
     return TRUE;
 
-  usock_socket_retreat (socket);
+  channel_retreat (self);
   return FALSE;
 }
 
@@ -399,6 +425,6 @@ usock_channel_cancel_connect (UsockChannel *self)
   self->close_due = 0;
   USOCK_CHANNEL_GET_CLASS (self)->stop_connecting (self);
   self->approach.patient = FALSE;
-  usock_socket_retreat (usock_channel_socket (self));
+  channel_retreat (self);
   usock_pending_run (&self->pending);
 }

@@ -6,6 +6,7 @@
 #include "usock-channel.h"
 #include "usock-inlet-private.h"
 #include "usock-outlet-private.h"
+#include "usock-path-private.h"
 #include "usock-pending-private.h"
 #include "usock-postbox-private.h"
 #include "usock-socket-private.h"
@@ -37,6 +38,9 @@ typedef struct
   guint delay;       /* in milliseconds */
   gint64 next;       /* when to look again */
   gint64 due;        /* when to give up; 0 for never */
+  int fd;            /* has a name of its own, and is to be connected; -1 for none */
+  gboolean has_name; /* the socket is that one now, or was */
+  UsockPath *claim;  /* of that name, if it is a path that we have made */
 } UsockApproach;
 
 typedef enum
@@ -286,6 +290,10 @@ int      usock_channel_prepare_packets   (UsockChannel        *self,
                                           int                  fd);
 void     usock_channel_opened            (UsockChannel        *self);
 void     usock_channel_announce          (UsockChannel        *self);
+gboolean usock_channel_inspect_fd        (UsockChannel        *self,
+                                          int                  fd,
+                                          gboolean            *listening,
+                                          GError             **error);
 gboolean usock_channel_adopt             (UsockChannel        *self,
                                           int                  fd,
                                           GError             **error);
@@ -303,6 +311,15 @@ gboolean usock_channel_connect_new       (UsockChannel        *self,
                                           GError             **error);
 void     usock_channel_retry_connect     (UsockChannel        *self);
 void     usock_channel_cancel_connect    (UsockChannel        *self);
+
+/* usock-channel-bind.c */
+gboolean usock_channel_bind              (UsockChannel        *self,
+                                          UsockName           *name,
+                                          GError             **error);
+gboolean usock_channel_adopt_bound       (UsockChannel        *self,
+                                          int                  fd,
+                                          GError             **error);
+void     usock_channel_unbind            (UsockChannel        *self);
 
 /* usock-channel-turn.c */
 void     usock_channel_dispatch          (UsockSocket         *socket);

@@ -192,6 +192,7 @@ usock_channel_closing (UsockSocket *socket)
     usock_channel_flush (self, TRUE);
   self->inlet.fd = self->outlet.fd = -1;
   self->inlet.is_open = self->outlet.is_open = FALSE;
+  usock_channel_unbind (self);
 }
 
 /* Everything that waits ends with the failure, or with CLOSED if the program closed. */

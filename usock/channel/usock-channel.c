@@ -129,6 +129,7 @@ usock_channel_finalize (GObject *object)
   usock_outlet_clear (&self->outlet);
   usock_inlet_clear (&self->inlet);
   g_clear_pointer (&self->approach.target, usock_name_free);
+  usock_channel_unbind (self);
 
   G_OBJECT_CLASS (usock_channel_parent_class)->finalize (object);
 }
@@ -307,7 +308,9 @@ channel_install_properties (GObjectClass *object_class)
    * UsockChannel:idle-timeout: (getter get_idle_timeout) (setter set_idle_timeout)
    *
    * After how many milliseconds without a message in either direction
-   * [signal@Usock.Channel::timeout] is emitted, 0 for never.
+   * [signal@Usock.Channel::timeout] is emitted, 0 for never. It counts from when
+   * there is a connection: until then no message could come, and
+   * [property@Usock.Channel:connect-timeout] has its eye on that.
    *
    * Since: 1.0
    */
@@ -445,6 +448,7 @@ usock_channel_class_init (UsockChannelClass *class)
 static void
 usock_channel_init (UsockChannel *self)
 {
+  self->approach.fd = -1;
   usock_inlet_init (&self->inlet);
   self->inlet.fell = channel_fds_fell;
   self->inlet.fell_data = &USOCK_SOCKET (self)->watch;

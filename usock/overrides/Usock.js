@@ -616,6 +616,16 @@ function patchStealing(Usock) {
     };
 }
 
+// Of clients with a name of their own.
+function patchNames(Usock) {
+    for (const {prototype} of [Usock.Stream, Usock.Seqpacket]) {
+        const {bind_to_path} = prototype;
+        prototype.bind_to_path = function (path) {
+            return bind_to_path.call(this, asPath(path, 'Could not bind to'));
+        };
+    }
+}
+
 function asError(error) {
     if (error === null || error instanceof GLib.Error)
         return error;
@@ -1263,6 +1273,7 @@ function _init() {
     patchMessage(Usock);
     patchSocket(Usock);
     patchStealing(Usock);
+    patchNames(Usock);
     patchOptions(Usock);
     patchConnecting(Usock);
     patchSending(Usock);
@@ -1277,6 +1288,9 @@ function _init() {
     for (const type of [Usock.Seqpacket, Usock.Stream, Usock.Dgram, Usock.Handle]) {
         const {new_from_fd} = type;
         type.new_from_fd = fd => new_from_fd.call(type, asOwnFd(fd));
+        const {new_from_bound_fd} = type;
+        if (new_from_bound_fd)
+            type.new_from_bound_fd = fd => new_from_bound_fd.call(type, asOwnFd(fd));
     }
 
     // Returns two channels that are connected with each other.

@@ -1618,6 +1618,14 @@ class Seqpacket(_raw('Seqpacket')):
         return _given(Usock.Seqpacket.new_from_fd, fd)
 
     @staticmethod
+    def new_from_bound_fd(fd):
+        """Takes a number over, or a copy of what has a fileno()."""
+        return _given(Usock.Seqpacket.new_from_bound_fd, fd)
+
+    def bind_to_path(self, path):
+        return Usock.Seqpacket.bind_to_path(self, _as_bind_path(path))
+
+    @staticmethod
     def pair():
         """Returns two channels that are connected with each other."""
         _, first, second = Usock.Seqpacket.new_pair()
@@ -1771,6 +1779,14 @@ class Stream(_RawStream):
     def new_from_fd(fd):
         """Takes a number over, or a copy of what has a fileno()."""
         return _given(Usock.Stream.new_from_fd, fd)
+
+    @staticmethod
+    def new_from_bound_fd(fd):
+        """Takes a number over, or a copy of what has a fileno()."""
+        return _given(Usock.Stream.new_from_bound_fd, fd)
+
+    def bind_to_path(self, path):
+        return Usock.Stream.bind_to_path(self, _as_bind_path(path))
 
     def connect_to_host(self, host, port, family=Gio.SocketFamily.INVALID):
         return Usock.Stream.connect_to_host(self, _as_host(host), port, family)

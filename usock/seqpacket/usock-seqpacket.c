@@ -102,6 +102,35 @@ usock_seqpacket_new_from_fd (gint     fd,
 }
 
 /**
+ * usock_seqpacket_new_from_bound_fd:
+ * @fd: a descriptor that is not connected; the channel's on success, else still the caller's
+ * @error: return location for an error
+ *
+ * Makes a channel of a socket of this machine that is bound to a name of its own and not connected
+ * yet, for [method@Usock.Channel.connect_to_path] and the like to connect: the server then sees
+ * that name. If connecting fails at once, the channel keeps the descriptor, and may try again. The
+ * descriptor no longer blocks.
+ *
+ * Fails with `G_IO_ERROR_INVALID_ARGUMENT` if @fd is not open, no socket, or of another family or
+ * type, and with `G_IO_ERROR_EXISTS` if it listens or has a peer.
+ *
+ * Returns: (transfer full): a new channel, which is not connected yet
+ *
+ * Since: 1.0
+ */
+UsockSeqpacket *
+usock_seqpacket_new_from_bound_fd (gint     fd,
+                                   GError **error)
+{
+  g_autoptr (UsockSeqpacket) self = usock_seqpacket_new ();
+
+  if (!usock_channel_adopt_bound (USOCK_CHANNEL (self), fd, error))
+    return NULL;
+
+  return g_steal_pointer (&self);
+}
+
+/**
  * usock_seqpacket_new_activated: (constructor)
  * @name: (nullable): what the service manager named the socket, `FileDescriptorName=` in
  *   systemd.socket(5); %NULL for the first one of this type
@@ -194,4 +223,34 @@ usock_seqpacket_new_pair (UsockSeqpacket **first,
   *first = g_steal_pointer (&one);
   *second = g_steal_pointer (&other);
   return TRUE;
+}
+
+/**
+ * usock_seqpacket_bind_to_path:
+ * @self: a new channel
+ * @path: (type filename): a path that does not exist yet; `@name` for an abstract name, in which
+ *   `\\` stands for a backslash and `\xHH` for a byte
+ * @error: return location for an error
+ *
+ * Gives the socket a name of its own before it connects to one of this machine, for servers that
+ * want to know who comes: they see it as [property@Usock.Socket:remote-address]. A path may be as
+ * long as the file system allows, is for this user only, and goes when the channel is closed.
+ *
+ * Fails with `G_IO_ERROR_ADDRESS_IN_USE` if somebody has the name, with `G_IO_ERROR_EXISTS` if the
+ * channel has one already, with `G_IO_ERROR_NOT_FOUND` if there is no such directory, and with others
+ * of bind(2).
+ *
+ * Returns: whether the socket has the name
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_seqpacket_bind_to_path (UsockSeqpacket  *self,
+                              const char      *path,
+                              GError         **error)
+{
+  g_return_val_if_fail (USOCK_IS_SEQPACKET (self), FALSE);
+  g_return_val_if_fail (path != NULL, FALSE);
+
+  return usock_channel_bind (USOCK_CHANNEL (self), usock_name_new_for_path (path, error), error);
 }

@@ -21,6 +21,9 @@ USOCK_AVAILABLE_IN_1_0
 UsockSeqpacket *usock_seqpacket_new_from_fd   (gint              fd,
                                                GError          **error);
 USOCK_AVAILABLE_IN_1_0
+UsockSeqpacket *usock_seqpacket_new_from_bound_fd (gint          fd,
+                                               GError          **error);
+USOCK_AVAILABLE_IN_1_0
 UsockSeqpacket *usock_seqpacket_new_activated (const char       *name,
                                                GError          **error);
 USOCK_AVAILABLE_IN_1_0
@@ -29,6 +32,10 @@ UsockSeqpacket *usock_seqpacket_new_for_name  (const char       *name,
 USOCK_AVAILABLE_IN_1_0
 gboolean        usock_seqpacket_new_pair      (UsockSeqpacket  **first,
                                                UsockSeqpacket  **second,
+                                               GError          **error);
+USOCK_AVAILABLE_IN_1_0
+gboolean        usock_seqpacket_bind_to_path  (UsockSeqpacket   *self,
+                                               const char       *path,
                                                GError          **error);
 
 G_END_DECLS

@@ -130,6 +130,7 @@ gboolean usock_socket_start       (UsockSocket       *self,
                                    gboolean           watched,
                                    GError           **error);
 void     usock_socket_retreat     (UsockSocket       *self);
+int      usock_socket_withdraw    (UsockSocket       *self);
 gboolean usock_socket_watch       (UsockSocket       *self,
                                    GError           **error);
 gboolean usock_socket_check       (UsockSocket       *self,

@@ -642,6 +642,18 @@ usock_socket_retreat (UsockSocket *self)
   socket_detach (self);
 }
 
+/* The same, but the descriptor is the caller's again. */
+int
+usock_socket_withdraw (UsockSocket *self)
+{
+  int fd = self->fd;
+
+  self->given_away = TRUE;
+  usock_socket_retreat (self);
+  self->given_away = FALSE;
+  return fd;
+}
+
 gboolean
 usock_socket_watch (UsockSocket  *self,
                     GError      **error)

@@ -154,6 +154,12 @@ stream_begin (UsockStream  *self,
 
   if (!usock_channel_check_connectable (channel, label, error))
     return FALSE;
+  if (channel->approach.fd != -1)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                   _("Could not connect to “%s”: the socket has a name of this machine"), label);
+      return FALSE;
+    }
   if (self->bind_address != NULL)
     {
       local = usock_name_new_for_address (G_SOCKET_ADDRESS (self->bind_address), error);

@@ -787,8 +787,8 @@ usock_stream_receive_line_bytes_finish (UsockStream   *self,
  * taken as well. It stands in line with [method@Usock.Channel.receive_async].
  *
  * Both together may be as long as the [property@Usock.Channel:read-buffer-size]. Descriptors that
- * come with them are left to who asks for descriptors. Nothing behind the delimiter is touched: it is received next, or goes along with
- * [method@Usock.Stream.steal_connection].
+ * come with them are left to who asks for descriptors. Nothing behind the delimiter is touched: it
+ * is received next, or goes along with [method@Usock.Stream.steal_connection].
  *
  * Since: 1.0
  */

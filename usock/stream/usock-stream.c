@@ -310,6 +310,35 @@ usock_stream_new_from_fd (gint     fd,
 }
 
 /**
+ * usock_stream_new_from_bound_fd:
+ * @fd: a descriptor that is not connected; the stream's on success, else still the caller's
+ * @error: return location for an error
+ *
+ * Makes a stream of a socket of this machine that is bound to a name of its own and not connected
+ * yet, for [method@Usock.Channel.connect_to_path] and the like to connect: the server then sees
+ * that name. If connecting fails at once, the stream keeps the descriptor, and may try again. The
+ * descriptor no longer blocks.
+ *
+ * Fails with `G_IO_ERROR_INVALID_ARGUMENT` if @fd is not open, no socket, or of another family or
+ * type, and with `G_IO_ERROR_EXISTS` if it listens or has a peer.
+ *
+ * Returns: (transfer full): a new stream, which is not connected yet
+ *
+ * Since: 1.0
+ */
+UsockStream *
+usock_stream_new_from_bound_fd (gint     fd,
+                                GError **error)
+{
+  g_autoptr (UsockStream) self = usock_stream_new ();
+
+  if (!usock_channel_adopt_bound (USOCK_CHANNEL (self), fd, error))
+    return NULL;
+
+  return g_steal_pointer (&self);
+}
+
+/**
  * usock_stream_new_activated: (constructor)
  * @name: (nullable): what the service manager named the socket, `FileDescriptorName=` in
  *   systemd.socket(5); %NULL for the first one of this type
@@ -709,4 +738,33 @@ usock_stream_set_bind_address (UsockStream        *self,
 
   if (g_set_object (&self->bind_address, address))
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_BIND_ADDRESS]);
+}
+/**
+ * usock_stream_bind_to_path:
+ * @self: a new stream
+ * @path: (type filename): a path that does not exist yet; `@name` for an abstract name, in which
+ *   `\\` stands for a backslash and `\xHH` for a byte
+ * @error: return location for an error
+ *
+ * Gives the socket a name of its own before it connects to one of this machine, for servers that
+ * want to know who comes: they see it as [property@Usock.Socket:remote-address]. A path may be as
+ * long as the file system allows, is for this user only, and goes when the stream is closed.
+ *
+ * Fails with `G_IO_ERROR_ADDRESS_IN_USE` if somebody has the name, with `G_IO_ERROR_EXISTS` if the
+ * stream has one already, with `G_IO_ERROR_NOT_FOUND` if there is no such directory, and with others
+ * of bind(2).
+ *
+ * Returns: whether the socket has the name
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_stream_bind_to_path (UsockStream  *self,
+                           const char   *path,
+                           GError      **error)
+{
+  g_return_val_if_fail (USOCK_IS_STREAM (self), FALSE);
+  g_return_val_if_fail (path != NULL, FALSE);
+
+  return usock_channel_bind (USOCK_CHANNEL (self), usock_name_new_for_path (path, error), error);
 }

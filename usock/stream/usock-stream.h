@@ -21,6 +21,9 @@ USOCK_AVAILABLE_IN_1_0
 UsockStream  *usock_stream_new_from_fd            (gint                  fd,
                                                    GError              **error);
 USOCK_AVAILABLE_IN_1_0
+UsockStream  *usock_stream_new_from_bound_fd      (gint                  fd,
+                                                   GError              **error);
+USOCK_AVAILABLE_IN_1_0
 UsockStream  *usock_stream_new_activated          (const char           *name,
                                                    GError              **error);
 USOCK_AVAILABLE_IN_1_0
@@ -153,5 +156,9 @@ GInetSocketAddress *
 USOCK_AVAILABLE_IN_1_0
 void          usock_stream_set_bind_address       (UsockStream          *self,
                                                    GInetSocketAddress   *address);
+USOCK_AVAILABLE_IN_1_0
+gboolean      usock_stream_bind_to_path           (UsockStream          *self,
+                                                   const char           *path,
+                                                   GError              **error);
 
 G_END_DECLS
