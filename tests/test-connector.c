@@ -22,6 +22,7 @@ typedef struct
   guint n_listeners;
   int port;
   guint n_ready;
+  guint n_failed;
   guint n_prepared;
   gint64 prepared_at;
   int prepare_result;
@@ -258,6 +259,63 @@ test_silent_first (UsockTest     *test,
   scene_assert_won (&scene, "127.0.0.3");
   g_assert_cmpuint (scene.n_prepared, ==, 3);
   g_assert_cmpint (g_get_monotonic_time () - start, >=, 490 * 1000);
+  scene_stop (&scene);
+}
+
+static void
+count_failure (gpointer data)
+{
+  ((Scene *) data)->n_failed++;
+}
+
+/* Each is told with its reason, those that cannot even be tried among them. */
+static void
+test_failures (UsockTest     *test,
+               gconstpointer  unused)
+{
+  const UsockConnectorFailure *failure;
+  Scene scene;
+
+  scene_start (&scene);
+  usock_connector_set_failed (scene.connector, count_failure);
+  scene_listen (&scene, "127.0.0.9", 8);
+  scene_add (&scene, "127.0.0.1");
+  g_assert_null (usock_connector_get_failure (scene.connector, 0));
+  usock_io_fault_add (USOCK_IO_CONNECT, ENETUNREACH, 1, 0);
+  scene_add (&scene, "127.0.0.2");
+  usock_connector_finish (scene.connector);
+  scene_assert_failed (&scene, USOCK_IO_CONNECT, ECONNREFUSED);
+  g_assert_cmpuint (scene.n_failed, ==, 2);
+  failure = usock_connector_get_failure (scene.connector, 0);
+  g_assert_true (g_str_has_prefix (failure->name->label, "127.0.0.1"));
+  g_assert_cmpint (failure->errnum, ==, ECONNREFUSED);
+  failure = usock_connector_get_failure (scene.connector, 1);
+  g_assert_true (g_str_has_prefix (failure->name->label, "127.0.0.2"));
+  g_assert_cmpint (failure->errnum, ==, ENETUNREACH);
+  g_assert_null (usock_connector_get_failure (scene.connector, 2));
+  scene_stop (&scene);
+}
+
+static void
+test_all_at_once (UsockTest     *test,
+                  gconstpointer  unused)
+{
+  Scene scene;
+
+  scene_start (&scene);
+  usock_connector_set_delay (scene.connector, 0);
+  scene_listen_silently (&scene, "127.0.0.1");
+  scene_listen_silently (&scene, "127.0.0.2");
+  scene_listen (&scene, "127.0.0.3", 8);
+  for (guint i = 1; i <= 3; i++)
+    {
+      g_autofree char *host = g_strdup_printf ("127.0.0.%u", i);
+
+      scene_add (&scene, host);
+    }
+  g_assert_cmpuint (scene.n_prepared, ==, 3);
+  usock_connector_finish (scene.connector);
+  scene_assert_won (&scene, "127.0.0.3");
   scene_stop (&scene);
 }
 
@@ -594,6 +652,8 @@ main (int    argc,
   usock_test_add ("/usock/connector/dead-first", test_dead_first);
   usock_test_add ("/usock/connector/silent-first", test_silent_first);
   usock_test_add ("/usock/connector/dead-second", test_dead_second);
+  usock_test_add ("/usock/connector/failures", test_failures);
+  usock_test_add ("/usock/connector/all-at-once", test_all_at_once);
   usock_test_add ("/usock/connector/late-first", test_late_first);
   usock_test_add ("/usock/connector/families-in-turn", test_families_in_turn);
   usock_test_add ("/usock/connector/added-later", test_added_later);

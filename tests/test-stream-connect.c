@@ -410,7 +410,7 @@ test_message (UsockTest     *test,
       g_autofree char *expected = NULL;
 
       scene_start (&scene);
-      scene_knows (&scene, "there.example", "127.0.0.1 127.0.0.2");
+      scene_knows (&scene, "there.example", "127.0.0.1");
       close (g_steal_fd (&scene.listener));
       g_signal_connect (scene.channel, "error", G_CALLBACK (error_cb), &message);
       usock_test_no_error (scene_connect (&scene, hosts[i], &error));
@@ -736,6 +736,115 @@ test_dead_addresses_first (UsockTest     *test,
                   "lookup lookup lookup lookup connect a:ok");
   scene_assert_peer (&scene, "127.0.0.1");
   g_assert_cmpint (usock_socket_get_error_number (USOCK_SOCKET (scene.channel)), ==, 0);
+  scene_stop (&scene);
+}
+
+typedef struct
+{
+  GString *told;
+  UsockStream *closes; /* NULL if not */
+} Attempts;
+
+static void
+attempt_failed_cb (UsockStream    *stream,
+                   GSocketAddress *address,
+                   const GError   *error,
+                   Attempts       *attempts)
+{
+  g_autofree char *text = g_inet_address_to_string (
+      g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (address)));
+
+  g_string_append_printf (attempts->told, "%s:%s ", text, witness_code (error));
+  if (attempts->closes != NULL)
+    usock_socket_close (USOCK_SOCKET (attempts->closes));
+}
+
+static void
+store_error_cb (UsockStream   *stream,
+                const GError  *error,
+                GError       **stored)
+{
+  *stored = g_error_copy (error);
+}
+
+/* Each address that fails is told, and the last error has all of them. */
+static void
+test_each_failure (UsockTest     *test,
+                   gconstpointer  unused)
+{
+  g_autoptr (GError) stored = NULL;
+  g_autofree char *expected = NULL;
+  Attempts attempts = { .told = g_string_new (NULL) };
+  Scene scene;
+
+  scene_start (&scene);
+  g_signal_connect (scene.channel, "attempt-failed", G_CALLBACK (attempt_failed_cb), &attempts);
+  g_signal_connect (scene.channel, "error", G_CALLBACK (store_error_cb), &stored);
+  scene_knows (&scene, "dead.example", "127.0.0.2 127.0.0.3");
+  usock_test_no_error (scene_connect (&scene, "dead.example", &error));
+  witness_expect (&scene.witness, "lookup lookup error:connection-refused close");
+  g_assert_cmpstr (attempts.told->str, ==,
+                   "127.0.0.2:connection-refused 127.0.0.3:connection-refused ");
+  expected = g_strdup_printf ("Could not connect to “dead.example:%u”: 127.0.0.2:%u: Connection "
+                              "refused; 127.0.0.3:%u: Connection refused",
+                              scene.port, scene.port, scene.port);
+  g_assert_cmpstr (stored->message, ==, expected);
+  scene_stop (&scene);
+  g_string_truncate (attempts.told, 0);
+
+  /* Those before the one that answers. */
+  scene_start (&scene);
+  g_signal_connect (scene.channel, "attempt-failed", G_CALLBACK (attempt_failed_cb), &attempts);
+  scene_knows (&scene, "some.example", "127.0.0.2 127.0.0.1");
+  usock_test_no_error (scene_connect (&scene, "some.example", &error));
+  witness_expect (&scene.witness, "lookup lookup connect");
+  g_assert_cmpstr (attempts.told->str, ==, "127.0.0.2:connection-refused ");
+  scene_stop (&scene);
+  g_string_truncate (attempts.told, 0);
+
+  /* A handler that has seen enough. */
+  scene_start (&scene);
+  g_signal_connect (scene.channel, "attempt-failed", G_CALLBACK (attempt_failed_cb), &attempts);
+  attempts.closes = USOCK_STREAM (scene.channel);
+  scene_knows (&scene, "some.example", "127.0.0.2 127.0.0.3 127.0.0.1");
+  usock_test_no_error (scene_connect (&scene, "some.example", &error));
+  usock_test_wait_until (scene.witness.n_closed == 1);
+  g_assert_cmpstr (attempts.told->str, ==, "127.0.0.2:connection-refused ");
+  scene_stop (&scene);
+  g_string_free (attempts.told, TRUE);
+}
+
+static void
+count_notify_cb (UsockStream *stream,
+                 GParamSpec  *pspec,
+                 guint       *count)
+{
+  (*count)++;
+}
+
+static void
+test_attempt_delay (UsockTest     *test,
+                    gconstpointer  unused)
+{
+  UsockStream *stream;
+  Scene scene;
+  guint delay, n_notified = 0;
+
+  scene_start_silent (&scene);
+  stream = USOCK_STREAM (scene.channel);
+  g_object_get (stream, "attempt-delay", &delay, NULL);
+  g_assert_cmpuint (delay, ==, 250);
+  g_signal_connect (stream, "notify::attempt-delay", G_CALLBACK (count_notify_cb), &n_notified);
+  g_object_set (stream, "attempt-delay", 3600 * 1000, NULL);
+  g_object_set (stream, "attempt-delay", 3600 * 1000, NULL);
+  g_assert_cmpuint (usock_stream_get_attempt_delay (stream), ==, 3600 * 1000);
+  g_assert_cmpuint (n_notified, ==, 1);
+
+  /* The second would refuse at once, were it asked. */
+  usock_channel_set_connect_timeout (scene.channel, 600);
+  scene_knows (&scene, "slow.example", "127.0.0.1 127.0.0.2");
+  usock_test_no_error (scene_connect (&scene, "slow.example", &error));
+  witness_expect (&scene.witness, "lookup lookup error:timed-out close");
   scene_stop (&scene);
 }
 
@@ -1326,6 +1435,8 @@ main (int    argc,
   ADD ("host", test_host);
   ADD ("localhost", test_localhost);
   ADD ("dead-addresses-first", test_dead_addresses_first);
+  ADD ("each-failure", test_each_failure);
+  ADD ("attempt-delay", test_attempt_delay);
   ADD ("ipv6", test_ipv6);
   ADD ("family", test_family);
   ADD ("literals", test_literals);

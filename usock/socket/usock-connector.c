@@ -11,14 +11,11 @@
 
 #include "usock-compat-private.h"
 
-/* How long one attempt has for itself. */
-#define ATTEMPT_DELAY (250 * G_GINT64_CONSTANT (1000))
-
 typedef struct
 {
   UsockWatch watch;
   UsockConnector *connector;
-  int family;
+  UsockName *name;
   int fd;
 } Attempt;
 
@@ -27,6 +24,7 @@ struct _UsockConnector
   UsockWatch watch; /* the clock between the attempts */
   UsockConnectorPrepare prepare;
   UsockConnectorReady ready;
+  UsockConnectorReady failed; /* or NULL */
   gpointer user_data;
 
   UsockName *local;
@@ -35,11 +33,13 @@ struct _UsockConnector
   gboolean complete; /* no more names come */
   int last_family;
   gint64 next_at; /* 0: at once */
+  gint64 delay;   /* how long one attempt has for itself */
 
   int winner;
   int winner_family;
   int errnum;
   UsockIoCall call;
+  GArray *failures; /* of UsockConnectorFailure; each that there was */
 };
 
 static void
@@ -76,11 +76,30 @@ error_weight (int errnum)
     }
 }
 
+static int
+name_get_family (const UsockName *name)
+{
+  return name->native.any.sa_family;
+}
+
+static void
+failure_clear (UsockConnectorFailure *self)
+{
+  usock_name_free (self->name);
+}
+
+/* Takes the name over. */
 static void
 connector_note (UsockConnector *self,
+                UsockName      *name,
                 UsockIoCall     call,
                 int             errnum)
 {
+  const UsockConnectorFailure failure = { name, call, errnum };
+
+  g_array_append_val (self->failures, failure);
+  if (self->failed != NULL)
+    self->failed (self->user_data);
   self->next_at = 0;
   if (error_weight (errnum) <= error_weight (self->errnum))
     return;
@@ -95,6 +114,7 @@ attempt_free (Attempt *self)
   usock_watch_detach (&self->watch);
   if (self->fd != -1)
     close (self->fd);
+  g_clear_pointer (&self->name, usock_name_free);
   g_free (self);
 }
 
@@ -143,13 +163,15 @@ attempt_dispatch (UsockWatch *watch)
 
       usock_watch_remove_fd (watch);
       self->fd = -1;
-      connector_win (connector, fd, self->family);
+      connector_win (connector, fd, name_get_family (self->name));
     }
   else
     {
+      UsockName *name = g_steal_pointer (&self->name);
+
       g_queue_remove (&connector->attempts, self);
       attempt_free (self);
-      connector_note (connector, USOCK_IO_CONNECT, -result);
+      connector_note (connector, name, USOCK_IO_CONNECT, -result);
     }
   usock_watch_wake (&connector->watch);
 }
@@ -160,17 +182,16 @@ static const UsockWatchFuncs attempt_watch_funcs = {
   .orphaned = connector_nothing,
 };
 
-/* Takes the descriptor over if it succeeds. */
+/* Takes descriptor and name over if it succeeds. */
 static int
 connector_watch (UsockConnector *self,
                  int             fd,
-                 int             family)
+                 UsockName      *name)
 {
   Attempt *attempt = g_new0 (Attempt, 1);
   int result;
 
   attempt->connector = self;
-  attempt->family = family;
   attempt->fd = fd;
   usock_watch_init (&attempt->watch, self->watch.reactor, &attempt_watch_funcs);
   usock_watch_attach (&attempt->watch);
@@ -182,6 +203,7 @@ connector_watch (UsockConnector *self,
       return result;
     }
 
+  attempt->name = name;
   usock_watch_want_writable (&attempt->watch, TRUE);
   g_queue_push_tail (&self->attempts, attempt);
   return 0;
@@ -204,12 +226,13 @@ connector_bind_fd (UsockConnector *self,
   return usock_io_bind (fd, self->local);
 }
 
+/* Takes the name over if it succeeds. */
 static int
-connector_start (UsockConnector  *self,
-                 const UsockName *name,
-                 UsockIoCall     *call)
+connector_start (UsockConnector *self,
+                 UsockName      *name,
+                 UsockIoCall    *call)
 {
-  int family = name->native.any.sa_family;
+  int family = name_get_family (name);
   g_autofd int fd = -1;
   int result;
 
@@ -233,13 +256,14 @@ connector_start (UsockConnector  *self,
   if (result == 0)
     {
       connector_win (self, g_steal_fd (&fd), family);
+      usock_name_free (name);
       return 0;
     }
   if (result != -EINPROGRESS)
     return result;
 
   *call = USOCK_IO_NONE;
-  result = connector_watch (self, fd, family);
+  result = connector_watch (self, fd, name);
   if (result == 0)
     fd = -1;
   return result;
@@ -253,7 +277,7 @@ connector_next (UsockConnector *self)
     {
       UsockName *name = link->data;
 
-      if (name->native.any.sa_family != self->last_family)
+      if (name_get_family (name) != self->last_family)
         {
           g_queue_delete_link (&self->waiting, link);
           return name;
@@ -277,15 +301,15 @@ connector_advance (UsockConnector *self)
 
   while (self->waiting.length > 0 && (self->attempts.length == 0 || now >= self->next_at))
     {
-      g_autoptr (UsockName) name = connector_next (self);
+      UsockName *name = connector_next (self);
       UsockIoCall call;
       int result;
 
-      self->last_family = name->native.any.sa_family;
-      self->next_at = now + ATTEMPT_DELAY;
+      self->last_family = name_get_family (name);
+      self->next_at = now + self->delay;
       result = connector_start (self, name, &call);
       if (result < 0)
-        connector_note (self, call, -result);
+        connector_note (self, name, call, -result);
     }
 
   usock_watch_set_deadline (&self->watch, self->waiting.length > 0 ? self->next_at : -1);
@@ -318,6 +342,9 @@ usock_connector_new (UsockReactor          *reactor,
   self->ready = ready;
   self->user_data = user_data;
   self->winner = -1;
+  self->delay = USOCK_CONNECTOR_DELAY * G_GINT64_CONSTANT (1000);
+  self->failures = g_array_new (FALSE, FALSE, sizeof (UsockConnectorFailure));
+  g_array_set_clear_func (self->failures, (GDestroyNotify) failure_clear);
   usock_watch_init (&self->watch, reactor, &connector_watch_funcs);
   usock_watch_attach (&self->watch);
   return self;
@@ -330,6 +357,14 @@ usock_connector_bind (UsockConnector *self,
 {
   g_clear_pointer (&self->local, usock_name_free);
   self->local = local;
+}
+
+/* In milliseconds. */
+void
+usock_connector_set_delay (UsockConnector *self,
+                           guint           delay)
+{
+  self->delay = delay * G_GINT64_CONSTANT (1000);
 }
 
 /* Takes @name over, and may try it at once. */
@@ -374,12 +409,30 @@ usock_connector_take (UsockConnector *self,
   return self->errnum != 0 ? -self->errnum : -ENODATA;
 }
 
+/* What is called for each address that fails. */
+void
+usock_connector_set_failed (UsockConnector      *self,
+                            UsockConnectorReady  failed)
+{
+  self->failed = failed;
+}
+
+/* In the order in which the addresses have failed; NULL behind the last so far. */
+const UsockConnectorFailure *
+usock_connector_get_failure (UsockConnector *self,
+                             guint           index)
+{
+  return index < self->failures->len ? &g_array_index (self->failures, UsockConnectorFailure, index)
+                                     : NULL;
+}
+
 void
 usock_connector_free (UsockConnector *self)
 {
   connector_win (self, self->winner, 0);
   usock_watch_detach (&self->watch);
   g_clear_pointer (&self->local, usock_name_free);
+  g_array_unref (self->failures);
   if (self->winner != -1)
     close (self->winner);
   g_free (self);

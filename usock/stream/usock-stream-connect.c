@@ -22,11 +22,18 @@ struct _UsockStreamLookup
   GError *error;
 };
 
-static guint lookup_signal;
+enum
+{
+  SIGNAL_LOOKUP,
+  SIGNAL_ATTEMPT_FAILED,
+  N_SIGNALS,
+};
+
+static guint signals[N_SIGNALS];
 
 /* When the class is made. */
 void
-usock_stream_add_lookup (void)
+usock_stream_add_signals (void)
 {
   /**
    * UsockStream::lookup:
@@ -42,10 +49,25 @@ usock_stream_add_lookup (void)
    *
    * Since: 1.0
    */
-  lookup_signal
+  signals[SIGNAL_LOOKUP]
       = g_signal_new ("lookup", USOCK_TYPE_STREAM, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
                       G_TYPE_NONE, 4, G_TYPE_ERROR, G_TYPE_STRING, G_TYPE_SOCKET_FAMILY,
                       G_TYPE_STRING);
+
+  /**
+   * UsockStream::attempt-failed:
+   * @self: the stream
+   * @address: an address of the host
+   * @error: why it was not to be connected to
+   *
+   * Emitted for each address of a host that failed, while others may still answer. When all have
+   * failed, the message of [signal@Usock.Socket::error] names each.
+   *
+   * Since: 1.0
+   */
+  signals[SIGNAL_ATTEMPT_FAILED]
+      = g_signal_new ("attempt-failed", USOCK_TYPE_STREAM, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                      G_TYPE_NONE, 2, G_TYPE_SOCKET_ADDRESS, G_TYPE_ERROR);
 }
 
 static void
@@ -174,6 +196,9 @@ stream_begin (UsockStream  *self,
   self->connector
       = usock_connector_new (socket->reactor, stream_prepare_cb, stream_ready_cb, self);
   usock_connector_bind (self->connector, g_steal_pointer (&local));
+  usock_connector_set_delay (self->connector, self->attempt_delay);
+  usock_connector_set_failed (self->connector, stream_ready_cb);
+  self->n_told = 0;
   channel->approach.due = channel->connect_timeout > 0
                              ? g_get_monotonic_time ()
                                    + channel->connect_timeout * G_GINT64_CONSTANT (1000)
@@ -236,30 +261,80 @@ stream_new_lookup_error (UsockStream  *self,
   return g_error_new (G_IO_ERROR, code, _("%s: %s"), tried, cause->message);
 }
 
+/* Each address with its reason; NULL if there was but one. */
+static char *
+stream_describe_failures (UsockStream *self)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  const UsockConnectorFailure *failure;
+  guint n = 0;
+
+  for (; (failure = usock_connector_get_failure (self->connector, n)) != NULL; n++)
+    {
+      if (n > 0)
+        g_string_append (text, "; ");
+      /* Translators: one of several addresses, then why it could not be connected to */
+      g_string_append_printf (text, _("%s: %s"), failure->name->label,
+                              g_strerror (failure->errnum));
+    }
+  return n > 1 ? g_string_free (g_steal_pointer (&text), FALSE) : NULL;
+}
+
+static void
+stream_set_failure_error (UsockStream  *self,
+                          UsockIoCall   call,
+                          int           errnum,
+                          GError      **error)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+  g_autofree char *failures = stream_describe_failures (self);
+
+  usock_socket_record (socket, call, errnum);
+  if (failures != NULL)
+    g_set_error (error, G_IO_ERROR, usock_error_code (errnum), _("Could not connect to “%s”: %s"),
+                 socket->label, failures);
+  else
+    usock_error_set_errno (error, errnum,
+                           call == USOCK_IO_BIND ? _("Could not bind a socket to connect to “%s”")
+                                                 : _("Could not connect to “%s”"),
+                           socket->label);
+  if (call == USOCK_IO_SET_OPTION)
+    usock_socket_explain_option (socket, error);
+}
+
 static void
 stream_set_race_error (UsockStream  *self,
                        UsockIoCall   call,
                        int           errnum,
                        GError      **error)
 {
-  UsockSocket *socket = USOCK_SOCKET (self);
-  const char *label = socket->label;
-
-  if (errnum == ENODATA && self->lookup != NULL && self->lookup->error != NULL)
+  if (errnum != ENODATA)
+    stream_set_failure_error (self, call, errnum, error);
+  else if (self->lookup != NULL && self->lookup->error != NULL)
     g_propagate_error (error, stream_new_lookup_error (self, self->lookup->error));
-  else if (errnum == ENODATA)
+  else
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_HOST_NOT_FOUND,
                  _("Could not connect to “%s”: the host has no address of the wanted family"),
-                 label);
-  else
+                 USOCK_SOCKET (self)->label);
+}
+
+/* A handler may close the stream, or cancel and connect again. */
+static void
+stream_tell_failures (UsockStream *self)
+{
+  guint round = self->round;
+  const UsockConnectorFailure *failure;
+
+  while (self->round == round && self->connector != NULL
+         && (failure = usock_connector_get_failure (self->connector, self->n_told)) != NULL)
     {
-      usock_socket_record (socket, call, errnum);
-      usock_error_set_errno (error, errnum,
-                             call == USOCK_IO_BIND ? _("Could not bind a socket to connect to “%s”")
-                                                   : _("Could not connect to “%s”"),
-                             label);
-      if (call == USOCK_IO_SET_OPTION)
-        usock_socket_explain_option (socket, error);
+      g_autoptr (GSocketAddress) address = usock_name_to_address (failure->name);
+      g_autoptr (GError) error = NULL;
+
+      self->n_told++;
+      usock_error_set_errno (&error, failure->errnum, _("Could not connect to “%s”"),
+                             failure->name->label);
+      g_signal_emit (self, signals[SIGNAL_ATTEMPT_FAILED], 0, address, error);
     }
 }
 
@@ -319,7 +394,7 @@ stream_emit_lookup (UsockStream    *self,
   if (address != NULL)
     family = g_socket_address_get_family (address);
 
-  g_signal_emit (self, lookup_signal, 0, error, text, family, host);
+  g_signal_emit (self, signals[SIGNAL_LOOKUP], 0, error, text, family, host);
 }
 
 /* A handler may close the stream, or cancel and connect again. */
@@ -369,6 +444,7 @@ usock_stream_retry_connect (UsockChannel *channel)
     }
 
   stream_take_found (self);
+  stream_tell_failures (self);
   if (self->connector == NULL)
     return;
 
@@ -490,9 +566,10 @@ stream_connect_to_connectable (UsockStream         *self,
  *
  * Connects to a host by TCP. A name is looked up by the default
  * [class@Gio.Resolver]; [signal@Usock.Stream::lookup] tells what was found. The
- * addresses are tried as RFC 8305 says, IPv6 and IPv4 in turn, a new one each
- * quarter of a second or as soon as one fails, and the first that answers is
- * taken. All this together has [property@Usock.Channel:connect-timeout].
+ * addresses are tried as RFC 8305 says, IPv6 and IPv4 in turn, a new one after
+ * each [property@Usock.Stream:attempt-delay] or as soon as one fails, and the
+ * first that answers is taken. All this together has
+ * [property@Usock.Channel:connect-timeout].
  *
  * [signal@Usock.Channel::connect] follows from the main context; what is sent
  * before it is not lost. What is known at once is returned at once, without a
@@ -503,7 +580,9 @@ stream_connect_to_connectable (UsockStream         *self,
  * `G_IO_ERROR_HOST_NOT_FOUND`, `G_IO_ERROR_CONNECTION_REFUSED`,
  * `G_IO_ERROR_TIMED_OUT`, `G_IO_ERROR_NETWORK_UNREACHABLE`,
  * `G_IO_ERROR_HOST_UNREACHABLE`, and others of connect(2). If the addresses fail
- * in different ways, the answer of a host counts more than its silence.
+ * in different ways, the answer of a host counts more than its silence; the
+ * message names each address with its reason, as
+ * [signal@Usock.Stream::attempt-failed] does.
  *
  * Returns: whether the connection is being made
  *

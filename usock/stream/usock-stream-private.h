@@ -24,17 +24,20 @@ struct _UsockStream
   gboolean keep_alive;
   guint keep_alive_delay;
   GInetSocketAddress *bind_address;
+  guint attempt_delay;
 
   /* Connecting by TCP */
   UsockConnector *connector;
   UsockStreamLookup *lookup;
   gboolean looked_up; /* the connector has all there is */
   guint round;        /* counts what was begun and is over */
+  guint n_told;       /* of the addresses that have failed */
+
   gboolean cut_off; /* what was received last had no end but that of the peer */
 };
 
 /* usock-stream-connect.c */
-void     usock_stream_add_lookup      (void);
+void     usock_stream_add_signals     (void);
 gboolean usock_stream_connect         (UsockChannel  *channel,
                                        UsockName     *target,
                                        GError       **error);

@@ -62,9 +62,10 @@ typedef enum
   PROP_KEEP_ALIVE,
   PROP_KEEP_ALIVE_DELAY,
   PROP_BIND_ADDRESS,
+  PROP_ATTEMPT_DELAY,
 } UsockStreamProperty;
 
-static GParamSpec *properties[PROP_BIND_ADDRESS + 1];
+static GParamSpec *properties[PROP_ATTEMPT_DELAY + 1];
 
 /* What the socket cannot do it need not be told; who asks for it knows that it is TCP. The kernel
  * counts the delay in seconds. */
@@ -149,6 +150,9 @@ usock_stream_get_property (GObject    *object,
     case PROP_BIND_ADDRESS:
       g_value_set_object (value, self->bind_address);
       break;
+    case PROP_ATTEMPT_DELAY:
+      g_value_set_uint (value, self->attempt_delay);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
     }
@@ -175,6 +179,9 @@ usock_stream_set_property (GObject      *object,
       break;
     case PROP_BIND_ADDRESS:
       usock_stream_set_bind_address (self, g_value_get_object (value));
+      break;
+    case PROP_ATTEMPT_DELAY:
+      usock_stream_set_attempt_delay (self, g_value_get_uint (value));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
@@ -245,9 +252,20 @@ usock_stream_class_init (UsockStreamClass *class)
   properties[PROP_BIND_ADDRESS]
       = g_param_spec_object ("bind-address", NULL, NULL, G_TYPE_INET_SOCKET_ADDRESS, read_write);
 
+  /**
+   * UsockStream:attempt-delay: (getter get_attempt_delay) (setter set_attempt_delay)
+   *
+   * How many milliseconds one address of a host has for itself before the next is tried as well,
+   * 0 for all at once.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_ATTEMPT_DELAY] = g_param_spec_uint ("attempt-delay", NULL, NULL, 0, G_MAXUINT,
+                                                      USOCK_CONNECTOR_DELAY, read_write);
+
   g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
 
-  usock_stream_add_lookup ();
+  usock_stream_add_signals ();
 }
 
 static void
@@ -257,6 +275,7 @@ usock_stream_init (UsockStream *self)
 
   socket->family = AF_UNIX;
   socket->type = SOCK_STREAM;
+  self->attempt_delay = USOCK_CONNECTOR_DELAY;
 }
 
 /**
@@ -739,6 +758,48 @@ usock_stream_set_bind_address (UsockStream        *self,
   if (g_set_object (&self->bind_address, address))
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_BIND_ADDRESS]);
 }
+
+/**
+ * usock_stream_get_attempt_delay: (get-property attempt-delay)
+ * @self: a stream
+ *
+ * Gets how long one address of a host has for itself.
+ *
+ * Returns: milliseconds
+ *
+ * Since: 1.0
+ */
+guint
+usock_stream_get_attempt_delay (UsockStream *self)
+{
+  g_return_val_if_fail (USOCK_IS_STREAM (self), 0);
+
+  return self->attempt_delay;
+}
+
+/**
+ * usock_stream_set_attempt_delay: (set-property attempt-delay)
+ * @self: a stream
+ * @attempt_delay: milliseconds; 0 to try all at once
+ *
+ * Sets how long one address of a host has for itself, the next time the stream connects.
+ *
+ * Since: 1.0
+ */
+void
+usock_stream_set_attempt_delay (UsockStream *self,
+                                guint        attempt_delay)
+{
+  g_return_if_fail (USOCK_IS_STREAM (self));
+  usock_socket_return_if_not_ours (self);
+
+  if (self->attempt_delay == attempt_delay)
+    return;
+
+  self->attempt_delay = attempt_delay;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_ATTEMPT_DELAY]);
+}
+
 /**
  * usock_stream_bind_to_path:
  * @self: a new stream

@@ -157,6 +157,11 @@ USOCK_AVAILABLE_IN_1_0
 void          usock_stream_set_bind_address       (UsockStream          *self,
                                                    GInetSocketAddress   *address);
 USOCK_AVAILABLE_IN_1_0
+guint         usock_stream_get_attempt_delay      (UsockStream          *self);
+USOCK_AVAILABLE_IN_1_0
+void          usock_stream_set_attempt_delay      (UsockStream          *self,
+                                                   guint                 attempt_delay);
+USOCK_AVAILABLE_IN_1_0
 gboolean      usock_stream_bind_to_path           (UsockStream          *self,
                                                    const char           *path,
                                                    GError              **error);
