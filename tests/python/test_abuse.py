@@ -48,6 +48,7 @@ MISUSE = {
     'usock_packet_address_new_for_interface': 'a protocol out of range',
     'usock_message_append_bytes': 'the message is frozen',
     'usock_message_set_credentials': 'the message is frozen',
+    'usock_server_set_channel_type': 'a type that is none of a channel',
 }
 # One version of PyGObject never frees the cancellable of an asynchronous call that it refuses.
 KEEPS_CANCELLABLES = gi.version_info[:2] == (3, 50)
