@@ -194,21 +194,24 @@ test_settle (UsockTest *test, gconstpointer data)
 static void
 test_settle_in_vain (UsockTest *test, gconstpointer data)
 {
-  gint64 start = g_get_monotonic_time ();
   const guint n = 200;
+  guint n_slow = 0;
 
   for (guint i = 0; i < n; i++)
     {
       g_autoptr (UsockTally) owner = NULL;
+      gint64 start;
 
       block ();
       owner = make_stuck ();
+      start = g_get_monotonic_time ();
       usock_closer_settle (owner);
+      n_slow += g_get_monotonic_time () - start >= 10000;
       allow ();
       wait_until_closed (owner);
     }
-  /* Ten milliseconds each, if nothing held it back. */
-  g_assert_cmpint (g_get_monotonic_time () - start, <, n * 10000);
+  /* All of them, if nothing held it back. */
+  g_assert_cmpuint (n_slow, <, n / 2);
 }
 
 static void
