@@ -145,6 +145,17 @@ testSocket('lines, text and pieces', async fixture => {
     }
 });
 
+testSocket('what ended a line', async fixture => {
+    const [first, second] = Usock.Stream.pair().map(channel => fixture.keep(channel));
+    for (const receive of [() => second.receive_line(), () => second.receive_line_bytes()]) {
+        first.send('abc\r\nrest');
+        const losing = receive();
+        await later(20);
+        equal(await Promise.race(['there', losing]), 'there');
+        equal((await second.receive_exactly(9)).text, 'abc\r\nrest');
+    }
+});
+
 testSocket('what the end cut off', async fixture => {
     for (const name of ['receive_line', 'receive_line_bytes', 'receive_until']) {
         const [first, second] = Usock.Stream.pair().map(channel => fixture.keep(channel));

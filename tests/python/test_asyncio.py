@@ -386,6 +386,22 @@ class TestTaking(AsyncioCase):
 
         self.run_async(main())
 
+    def test_what_ended_a_line(self):
+        first, second = map(self.keep, Usock.Stream.pair())
+
+        async def main():
+            for receive in (second.receive_line, second.receive_line_bytes):
+                given_up = asyncio.create_task(receive())
+                await asyncio.sleep(0)
+                first.send(b'abc\r\nrest')
+                for _ in range(20):
+                    GLib.MainContext.default().iteration(False)
+                given_up.cancel()
+                self.assertEqual((await second.receive_exactly(9, timeout=20)).data,
+                                 b'abc\r\nrest')
+
+        self.run_async(main())
+
     def test_what_waits_is_not_given_away(self):
         first, second = self.pair()
 

@@ -873,14 +873,16 @@ function patchStreams(Usock) {
             ? message : Usock.Message.new([...message.data, ...delimiter]));
     const methods = {
         receive_exactly: unread,
-        receive_line: (stream, line, cutOff) => unreadText(stream, cutOff ? line : `${line}\n`),
-        receive_line_bytes: (stream, message) => unreadUntil(stream, message, asBytes('\n')),
+        receive_line: (stream, line, ending) => unreadText(stream, line + ending),
+        receive_line_bytes: (stream, message, ending) => unread(stream,
+            Usock.Message.new([...message.data, ...asBytes(ending)])),
         receive_until: unreadUntil,
         receive_text: unreadText,
     };
     for (const [name, giveBack] of Object.entries(methods))
         methods[name] = {...promisify(prototype, name), giveBack};
-    methods.receive_line.note = stream => stream.was_cut_off();
+    for (const name of ['receive_line', 'receive_line_bytes'])
+        methods[name].note = stream => stream.get_line_ending() ?? '';
 
     // Resolve with the next line, as text or as a Usock.Message, or with text of which no letter is
     // cut; null after the last.

@@ -1688,7 +1688,11 @@ def _text_again(text, _socket):
 
 
 def _line_again(line, socket):
-    return Message(line if socket.was_cut_off() else line + '\n')
+    return Message(line + (socket.get_line_ending() or ''))
+
+
+def _line_bytes_again(message, socket):
+    return Message(message.data + (socket.get_line_ending() or '').encode())
 
 
 def _until_again(delimiter):
@@ -1710,7 +1714,7 @@ def _want_of_stream(name, args, undo, cut):
 
 
 _LINE = _want_of_stream('receive_line', (), _line_again, _cut_line)
-_LINE_BYTES = _want_of_stream('receive_line_bytes', (), _until_again(b'\n'), _cut_line_bytes)
+_LINE_BYTES = _want_of_stream('receive_line_bytes', (), _line_bytes_again, _cut_line_bytes)
 _TEXT = _want_of_stream('receive_text', (), _text_again, _cut_text)
 
 

@@ -33,6 +33,7 @@ struct _UsockStream
   guint round;        /* counts what was begun and is over */
   guint n_told;       /* of the addresses that have failed */
 
+  const char *line_ending; /* of what was received last; NULL for none */
   gboolean cut_off; /* what was received last had no end but that of the peer */
 };
 

@@ -37,6 +37,7 @@ typedef struct
   gboolean is_line; /* a CR before the delimiter is part of it */
   gboolean as_text; /* and not as a message */
   gboolean cut_off; /* by the end, before the delimiter */
+  const char *line_ending; /* NULL for none */
 
   GByteArray *bytes;
   GArray *fds;
@@ -359,6 +360,8 @@ receiver_return (Receiver       *self,
     n_bytes = 0;
 
   self->cut_off = cut_off;
+  if (self->is_line && !cut_off)
+    self->line_ending = n_bytes - length == 2 ? "\r\n" : "\n";
   receiver_give_back (self, channel, all, n_bytes);
 }
 
@@ -554,11 +557,16 @@ stream_finish_receiver (UsockStream   *self,
                         gpointer       tag,
                         GError       **error)
 {
+  Receiver *receiver;
   gpointer value;
 
   usock_operation_propagate (result, self, tag, &value, error);
-  if (value != NULL)
-    self->cut_off = ((Receiver *) usock_operation_get_data (USOCK_OPERATION (result)))->cut_off;
+  if (value == NULL)
+    return NULL;
+
+  receiver = usock_operation_get_data (USOCK_OPERATION (result));
+  self->cut_off = receiver->cut_off;
+  self->line_ending = receiver->line_ending;
   return value;
 }
 
@@ -860,6 +868,28 @@ usock_stream_was_cut_off (UsockStream *self)
   usock_socket_return_val_if_not_ours (self, FALSE);
 
   return self->cut_off;
+}
+
+/**
+ * usock_stream_get_line_ending:
+ * @self: a stream
+ *
+ * Tells what ended the line that was received last, so that who forwards lines, or puts one back
+ * with [method@Usock.Stream.unread], keeps every byte. It is known as soon as that call has been
+ * finished.
+ *
+ * Returns: (nullable): LF, or CRLF; %NULL if the peer ended in the middle of the line, or if it was
+ *   not a line that was received last
+ *
+ * Since: 1.0
+ */
+const char *
+usock_stream_get_line_ending (UsockStream *self)
+{
+  g_return_val_if_fail (USOCK_IS_STREAM (self), NULL);
+  usock_socket_return_val_if_not_ours (self, NULL);
+
+  return self->line_ending;
 }
 
 /**

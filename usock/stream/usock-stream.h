@@ -110,6 +110,8 @@ UsockMessage *usock_stream_receive_until_finish   (UsockStream          *self,
 USOCK_AVAILABLE_IN_1_0
 gboolean      usock_stream_was_cut_off            (UsockStream          *self);
 USOCK_AVAILABLE_IN_1_0
+const char   *usock_stream_get_line_ending        (UsockStream          *self);
+USOCK_AVAILABLE_IN_1_0
 void          usock_stream_receive_text_async     (UsockStream          *self,
                                                    GCancellable         *cancellable,
                                                    GAsyncReadyCallback   callback,
