@@ -10,6 +10,7 @@ typedef struct
   GObject *source;
   GString *log;
   UsockOperation *added; /* by the next callback */
+  GPtrArray *calls; /* of Call */
 } Scene;
 
 typedef struct
@@ -23,7 +24,7 @@ done_cb (GObject      *source,
          GAsyncResult *result,
          gpointer      user_data)
 {
-  g_autofree Call *call = user_data;
+  Call *call = user_data;
   g_autoptr (GError) error = NULL;
   Scene *scene = call->scene;
   UsockOperation *added = g_steal_pointer (&scene->added);
@@ -44,6 +45,7 @@ make_call (Scene        *scene,
   UsockOperation *operation;
 
   *call = (Call) { scene, name };
+  g_ptr_array_add (scene->calls, call);
   operation = usock_operation_new (scene->source, done_cb, done_cb, call);
   usock_operation_set_cancellable (operation, cancellable, G_CALLBACK (g_object_get_type));
   return operation;
@@ -53,6 +55,7 @@ static void
 scene_start (Scene *scene)
 {
   *scene = (Scene) { .source = g_object_new (G_TYPE_OBJECT, NULL), .log = g_string_new (NULL) };
+  scene->calls = g_ptr_array_new_with_free_func (g_free);
   usock_pending_init (&scene->pending);
 }
 
@@ -61,6 +64,7 @@ scene_stop (Scene *scene)
 {
   usock_pending_clear (&scene->pending);
   g_string_free (scene->log, TRUE);
+  g_ptr_array_unref (scene->calls);
   g_assert_finalize_object (scene->source);
 }
 

@@ -74,7 +74,7 @@ def wait_for_socket(path, matches):
         with contextlib.suppress(OSError), open('/proc/net/unix', 'rb') as table:
             for line in table:
                 words = line.split()
-                if words[-1] == os.fsencode(path) and matches(words):
+                if words and words[-1] == os.fsencode(path) and matches(words):
                     return
         time.sleep(0.005)
     raise AssertionError(f'nobody is on {path}')

@@ -456,10 +456,10 @@ if uvloop:
 
 if events:
     class OnGLib(AsyncioCase):
-        """PyGObject's own loop, which needs no guest."""
+        """PyGObject's own loop of the main context, which needs no guest."""
 
         def new_loop(self):
-            return events.GLibEventLoopPolicy().new_event_loop()
+            return events.GLibEventLoopPolicy().get_event_loop()
 
     class TestOnGLib(OnGLib, TestAsyncio):
         pass
