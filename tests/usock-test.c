@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PATIENCE (10 * G_USEC_PER_SEC)
+#define PATIENCE (30 * G_USEC_PER_SEC)
 
 gint64
 usock_test_deadline (void)
