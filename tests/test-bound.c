@@ -401,6 +401,70 @@ test_stolen (UsockTest     *test,
   close (listener);
 }
 
+static void
+assert_still_known (UsockChannel *channel,
+                    const char   *own,
+                    const char   *path)
+{
+  UsockSocket *socket = USOCK_SOCKET (channel);
+  GSocketAddress *server = usock_socket_get_remote_address (socket);
+  g_autoptr (GCredentials) peer = NULL;
+
+  g_assert_cmpint (usock_socket_get_state (socket), ==, USOCK_STATE_CLOSED);
+  usock_test_no_error (peer = usock_socket_get_peer_credentials (socket, &error));
+  g_assert_cmpuint (g_credentials_get_unix_user (peer, NULL), ==, getuid ());
+  g_assert_cmpint (g_credentials_get_unix_pid (peer, NULL), ==, getpid ());
+  assert_local_path (channel, own);
+  g_assert_cmpstr (g_unix_socket_address_get_path (G_UNIX_SOCKET_ADDRESS (server)), ==, path);
+  g_assert_cmpuint (usock_channel_get_bytes_written (channel), ==, 5);
+  g_assert_cmpuint (usock_channel_get_messages_written (channel), ==, 1);
+}
+
+/* Of one that was closed, and of one that its peer has reset. */
+static void
+try_closed (UsockTest  *test,
+            const Kind *kind,
+            gboolean    reset)
+{
+  g_autofree char *path = usock_test_path (test, "server");
+  g_autofree char *own = usock_test_path (test, "client");
+  g_autoptr (UsockChannel) channel = kind->new ();
+  int listener = raw_listen (kind, path);
+  Witness witness;
+  int peer;
+
+  witness_init (&witness);
+  witness_watch (&witness, channel, "data error close");
+  usock_test_no_error (kind->bind_to_path (channel, own, &error));
+  usock_test_no_error (usock_channel_connect_to_path (channel, path, &error));
+  usock_test_no_error (usock_channel_send_text (channel, "hello", &error));
+  peer = accept_from (listener, own);
+  usock_test_wait_until (usock_channel_get_bytes_written (channel) == 5);
+  if (reset)
+    close (peer);
+  else
+    usock_socket_close (USOCK_SOCKET (channel));
+  witness_expect (&witness, (reset ? "error:broken-pipe close" : "close"));
+  assert_still_known (channel, own, path);
+  g_assert_cmpint (usock_socket_get_had_error (USOCK_SOCKET (channel)), ==, reset);
+  g_assert_cmpint (usock_socket_get_error_number (USOCK_SOCKET (channel)), ==,
+                   reset ? ECONNRESET : 0);
+  g_assert_cmpint (usock_socket_get_error_call (USOCK_SOCKET (channel)) != NULL, ==, reset);
+  if (!reset)
+    close (peer);
+  close (listener);
+  unlink (path);
+  witness_clear (&witness);
+}
+
+static void
+test_closed (UsockTest     *test,
+             gconstpointer  unused)
+{
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (kinds); i++)
+    try_closed (test, &kinds[i / 2], i % 2 == 1);
+}
+
 /* Only those of this machine have such names. */
 static void
 test_not_by_tcp (UsockTest     *test,
@@ -430,6 +494,7 @@ main (int    argc,
   usock_test_add ("/usock/bound/dropped", test_dropped);
   usock_test_add ("/usock/bound/forked", test_forked);
   usock_test_add ("/usock/bound/stolen", test_stolen);
+  usock_test_add ("/usock/bound/closed", test_closed);
   usock_test_add ("/usock/bound/not-by-tcp", test_not_by_tcp);
 
   return g_test_run ();
