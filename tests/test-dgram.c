@@ -1100,8 +1100,9 @@ send_done (GObject      *object,
 
   call->outcome->n_done++;
   g_string_append_c (call->outcome->order, call->name);
-  if (call->by_text ? !usock_dgram_send_to_finish (USOCK_DGRAM (object), result, &error)
-                    : !usock_dgram_send_message_to_finish (USOCK_DGRAM (object), result, &error))
+  if (call->by_text
+          ? !usock_dgram_send_message_to_text_finish (USOCK_DGRAM (object), result, &error)
+          : !usock_dgram_send_message_to_finish (USOCK_DGRAM (object), result, &error))
     g_string_append_printf (call->outcome->order, "(%d)", error->code);
 }
 
@@ -1119,7 +1120,8 @@ send_async (Peer         *peer,
 
   *call = (Call) { outcome, text[0], text[0] % 2 == 0 };
   if (call->by_text)
-    usock_dgram_send_to_async (peer->socket, message, destination, cancellable, send_done, call);
+    usock_dgram_send_message_to_text_async (peer->socket, message, destination, cancellable,
+                                            send_done, call);
   else
     usock_dgram_send_message_to_async (peer->socket, message, address, cancellable, send_done,
                                        call);
@@ -1198,8 +1200,8 @@ test_async_errors (UsockTest     *self,
       Call *call = g_new (Call, 1);
 
       *call = (Call) { &outcome, 'b', TRUE };
-      usock_dgram_send_to_async (sender->socket, message, cases[i].destination, NULL, send_done,
-                                 call);
+      usock_dgram_send_message_to_text_async (sender->socket, message, cases[i].destination, NULL,
+                                              send_done, call);
       g_assert_cmpuint (outcome.n_done, ==, 0);
       usock_test_wait_until (outcome.n_done == 1);
       g_assert_cmpstr (outcome.order->str, ==, expected);
@@ -2041,7 +2043,8 @@ test_long_paths (UsockTest     *self,
   peer_send_numbers (connected, NULL, n + 1, n);
   usock_test_wait_until (receiver->texts->len == 2 * n + 1);
   assert_numbers (receiver->texts, 2 * n + 1);
-  usock_dgram_send_to_async (unconnected->socket, message, escaped, NULL, send_done, call);
+  usock_dgram_send_message_to_text_async (unconnected->socket, message, escaped, NULL, send_done,
+                                          call);
   usock_test_wait_until (receiver->texts->len == 2 * n + 2);
   usock_test_wait_until (outcome.n_done == 1);
   g_assert_cmpstr (outcome.order->str, ==, "b");

@@ -177,7 +177,7 @@ test_truncated (UsockTest *test, gconstpointer data)
       assert_text (message, "0123");
       g_assert_cmpuint (usock_message_get_full_length (message), ==, 10);
       g_assert_cmpint (usock_message_get_flags (message), ==, USOCK_MESSAGE_FLAGS_TRUNCATED);
-      g_assert_cmpint (usock_message_get_msg_flags (message) & USOCK_MSG_TRUNC, !=, 0);
+      g_assert_cmpint (usock_message_get_received_flags (message) & USOCK_MSG_TRUNC, !=, 0);
 
       g_assert_null (usock_handle_receive (second, 4, 0, LONG, &failure));
       g_assert_error (failure, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE);
@@ -442,7 +442,7 @@ test_out_of_band (UsockTest *test, gconstpointer data)
   g_assert_cmpuint (ready[0], ==, USOCK_POLL_PRI);
   urgent = receive (second, 10, USOCK_MSG_OOB);
   assert_text (urgent, "!");
-  g_assert_cmpint (usock_message_get_msg_flags (urgent) & USOCK_MSG_OOB, !=, 0);
+  g_assert_cmpint (usock_message_get_received_flags (urgent) & USOCK_MSG_OOB, !=, 0);
   plain = receive (second, 10, 0);
   assert_text (plain, "plain");
 }
@@ -472,7 +472,7 @@ test_flags (UsockTest *test, gconstpointer data)
     g_assert_true (usock_message_get_sender_address (received)
                    == usock_message_get_sender_address (received));
   }
-  g_assert_cmpint (usock_message_get_msg_flags (received), ==, 0);
+  g_assert_cmpint (usock_message_get_received_flags (received), ==, 0);
   g_assert_true (g_str_has_prefix (usock_message_get_sender (received), "127.0.0.1:"));
 
   make_pair (SOCK_SEQPACKET, &one, &other);
@@ -551,7 +551,7 @@ test_error_queue (UsockTest *test, gconstpointer data)
                        == 4);
   message = receive (handle, 100, USOCK_MSG_ERRQUEUE);
   assert_text (message, "lost");
-  g_assert_cmpint (usock_message_get_msg_flags (message) & USOCK_MSG_ERRQUEUE, !=, 0);
+  g_assert_cmpint (usock_message_get_received_flags (message) & USOCK_MSG_ERRQUEUE, !=, 0);
   value = usock_message_lookup_control (message, IPPROTO_IP, IP_RECVERR);
   g_variant_get (value, "(uyyyuu&s)", &errnum, NULL, NULL, NULL, NULL, NULL, &offender);
   g_assert_cmpuint (errnum, ==, ECONNREFUSED);

@@ -479,7 +479,7 @@ test_wrong_hosts (UsockTest     *test,
       g_assert_false (usock_server_listen_on_host (scene.server, wrong[i].host, wrong[i].port, 0,
                                                    &failure));
       assert_error_code (failure, wrong[i].code);
-      g_assert_cmpint (usock_server_new_reuse_port_fd (wrong[i].host, wrong[i].port, &failure), ==,
+      g_assert_cmpint (usock_server_open_reuse_port_fd (wrong[i].host, wrong[i].port, &failure), ==,
                        -1);
       assert_error_code (failure, wrong[i].code);
     }
@@ -607,21 +607,21 @@ test_reuse_port_fd (UsockTest     *test,
   int fd, other;
 
   scene_start (&scene);
-  fd = usock_server_new_reuse_port_fd ("127.0.0.1", 0, &failure);
+  fd = usock_server_open_reuse_port_fd ("127.0.0.1", 0, &failure);
   g_assert_no_error (failure);
   usock_test_no_error (usock_server_listen_on_fd (scene.server, fd, 0, &error));
   g_assert_cmpint (usock_socket_get_family (USOCK_SOCKET (scene.server)), ==,
                    G_SOCKET_FAMILY_IPV4);
   assert_reachable (&scene, "127.0.0.1", TRUE);
-  other = usock_server_new_reuse_port_fd ("127.0.0.1", scene_port (&scene), &failure);
+  other = usock_server_open_reuse_port_fd ("127.0.0.1", scene_port (&scene), &failure);
   g_assert_no_error (failure);
   close (other);
   usock_io_fault_add (USOCK_IO_SOCKET, EAFNOSUPPORT, 1, 0);
-  other = usock_server_new_reuse_port_fd (NULL, scene_port (&scene), &failure);
+  other = usock_server_open_reuse_port_fd (NULL, scene_port (&scene), &failure);
   g_assert_no_error (failure);
   close (other);
   usock_io_fault_add (USOCK_IO_SOCKET, EMFILE, 1, 0);
-  g_assert_cmpint (usock_server_new_reuse_port_fd (NULL, 0, &failure), ==, -1);
+  g_assert_cmpint (usock_server_open_reuse_port_fd (NULL, 0, &failure), ==, -1);
   assert_error_code (failure, G_IO_ERROR_TOO_MANY_OPEN_FILES);
   scene_stop (&scene);
 }
@@ -746,7 +746,7 @@ test_two_processes (UsockTest     *test,
   const guint n_each = 20;
   guint n_first = 0, n_second = 0;
   GError *failure = NULL;
-  int fd = usock_server_new_reuse_port_fd ("127.0.0.1", 0, &failure);
+  int fd = usock_server_open_reuse_port_fd ("127.0.0.1", 0, &failure);
   g_autoptr (GSocketAddress) address = usock_io_get_local_address (fd);
   guint port = g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (address));
   pid_t children[2];

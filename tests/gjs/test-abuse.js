@@ -28,7 +28,7 @@ const API = JSON.parse(new TextDecoder().decode(GLib.file_get_contents(API_PATH)
 // Memory is the binding's business.
 const LEFT_OUT = ['ref', 'unref', 'run_until_closed', 'poll'];
 const TAKES_FD = ['new_from_fd', 'new_from_bound_fd', 'append_fd_owned', 'listen_on_fd'];
-const GIVES_FD = ['take_fd', 'dup_pidfd', 'dup_peer_pidfd', 'new_reuse_port_fd'];
+const GIVES_FD = ['take_fd', 'dup_pidfd', 'dup_peer_pidfd', 'open_reuse_port_fd'];
 
 // The mistakes of a program of which there is no error to tell; test_abuse.py has the reasons.
 const MISUSE = ['usock_operation_propagate', 'usock_packet_address_new',

@@ -83,11 +83,11 @@ testSocket('from an address', async fixture => {
 });
 
 testSocket('a shared port', async fixture => {
-    const fd = Usock.Server.new_reuse_port_fd('127.0.0.1', 0);
+    const fd = Usock.Server.open_reuse_port_fd('127.0.0.1', 0);
     const server = fixture.keep(Usock.Server.new(Gio.SocketType.STREAM));
     server.listen_on_fd(fd, 0);
-    closeFd(Usock.Server.new_reuse_port_fd('127.0.0.1', server.local_address.port));
-    throws(() => Usock.Server.new_reuse_port_fd('192.0.2.1', 0), Code, Code.FAILED);
+    closeFd(Usock.Server.open_reuse_port_fd('127.0.0.1', server.local_address.port));
+    throws(() => Usock.Server.open_reuse_port_fd('192.0.2.1', 0), Code, Code.FAILED);
 });
 
 testSocket('a server that starts later', async fixture => {

@@ -241,7 +241,7 @@ class Batch:
         self.keep(callable_.name.split()[-1], result)
 
     def keep(self, name, result):
-        if name in ('take_fd', 'dup_pidfd', 'dup_peer_pidfd', 'new_reuse_port_fd'):
+        if name in ('take_fd', 'dup_pidfd', 'dup_peer_pidfd', 'open_reuse_port_fd'):
             if result is not None and result > 2:
                 os.close(result)
         elif name == 'steal_fd' and result:

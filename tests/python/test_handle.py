@@ -218,7 +218,7 @@ class TestMessages(HandleCase):
         message = second.recvmsg(4)
         self.assertEqual((message.data, message.get_full_length()), (b'0123', 10))
         self.assertTrue(message.get_flags() & Usock.MessageFlags.TRUNCATED)
-        self.assertTrue(message.get_msg_flags() & Flags.TRUNC)
+        self.assertTrue(message.get_received_flags() & Flags.TRUNC)
         self.fails(Code.MESSAGE_TOO_LARGE, second.receive, 4)
 
     def test_timeouts(self):

@@ -125,11 +125,11 @@ class TestFailures(TcpCase):
 class TestServers(TcpCase):
     def test_shared_port(self):
         server = self.keep(Usock.Server.new(Gio.SocketType.STREAM))
-        server.listen_on_fd(Usock.Server.new_reuse_port_fd('127.0.0.1', 0), 0)
+        server.listen_on_fd(Usock.Server.open_reuse_port_fd('127.0.0.1', 0), 0)
         port = server.get_local_address().get_port()
-        os.close(Usock.Server.new_reuse_port_fd('127.0.0.1', port))
+        os.close(Usock.Server.open_reuse_port_fd('127.0.0.1', port))
         with self.raises(Code.FAILED):
-            Usock.Server.new_reuse_port_fd('192.0.2.1', 0)
+            Usock.Server.open_reuse_port_fd('192.0.2.1', 0)
 
     def test_later(self):
         for kind, socket_type in ((Usock.Stream, Gio.SocketType.STREAM),

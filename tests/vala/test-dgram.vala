@@ -73,7 +73,8 @@ async void send_and_receive () throws Error {
     yield sender.send_message_to_async (new Usock.Message.from_text ("by name"), address, null);
     message = yield receiver.receive_async (null);
     assert_cmpstr (message.get_sender (), CompareOperator.EQ, name_of ("sender"));
-    yield sender.send_to_async (new Usock.Message.from_text ("by text"), name_of ("receiver"), null);
+    yield sender.send_message_to_text_async (new Usock.Message.from_text ("by text"),
+                                             name_of ("receiver"), null);
     message = yield receiver.receive_async (null);
     assert_cmpstr (message.dup_text (), CompareOperator.EQ, "by text");
     string[] everybody = { name_of ("receiver"), name_of ("nobody") };

@@ -209,7 +209,7 @@ dgram_send_async (UsockDgram      *self,
 }
 
 /**
- * usock_dgram_send_to_async:
+ * usock_dgram_send_message_to_text_async:
  * @self: a socket
  * @message: (transfer none): one message
  * @destination: whom to send to, as in [method@Usock.Dgram.send_to]
@@ -224,12 +224,12 @@ dgram_send_async (UsockDgram      *self,
  * Since: 1.0
  */
 void
-usock_dgram_send_to_async (UsockDgram          *self,
-                           UsockMessage        *message,
-                           const char          *destination,
-                           GCancellable        *cancellable,
-                           GAsyncReadyCallback  callback,
-                           gpointer             user_data)
+usock_dgram_send_message_to_text_async (UsockDgram          *self,
+                                        UsockMessage        *message,
+                                        const char          *destination,
+                                        GCancellable        *cancellable,
+                                        GAsyncReadyCallback  callback,
+                                        gpointer             user_data)
 {
   UsockOperation *operation;
   GError *error = NULL;
@@ -239,23 +239,24 @@ usock_dgram_send_to_async (UsockDgram          *self,
   g_return_if_fail (message != NULL);
   g_return_if_fail (destination != NULL);
 
-  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_dgram_send_to_async, callback,
-                                 user_data))
+  if (!usock_socket_check_async (USOCK_SOCKET (self), usock_dgram_send_message_to_text_async,
+                                 callback, user_data))
     return;
 
-  operation = usock_channel_new_operation (USOCK_CHANNEL (self), usock_dgram_send_to_async,
-                                           cancellable, callback, user_data);
+  operation = usock_channel_new_operation (USOCK_CHANNEL (self),
+                                           usock_dgram_send_message_to_text_async, cancellable,
+                                           callback, user_data);
   route = dgram_route_for_text (self, destination, &error);
   dgram_send_async (self, route, message, operation, error);
 }
 
 /**
- * usock_dgram_send_to_finish:
+ * usock_dgram_send_message_to_text_finish:
  * @self: a socket
  * @result: what the callback was given
  * @error: return location for an error
  *
- * Ends [method@Usock.Dgram.send_to_async]. The errors are those of
+ * Ends [method@Usock.Dgram.send_message_to_text_async]. The errors are those of
  * [method@Usock.Dgram.send_to], and `G_IO_ERROR_CANCELLED`.
  *
  * Returns: whether the message was sent
@@ -263,13 +264,14 @@ usock_dgram_send_to_async (UsockDgram          *self,
  * Since: 1.0
  */
 gboolean
-usock_dgram_send_to_finish (UsockDgram    *self,
-                            GAsyncResult  *result,
-                            GError       **error)
+usock_dgram_send_message_to_text_finish (UsockDgram    *self,
+                                         GAsyncResult  *result,
+                                         GError       **error)
 {
   g_return_val_if_fail (USOCK_IS_DGRAM (self), FALSE);
 
-  return usock_operation_propagate (result, self, usock_dgram_send_to_async, NULL, error);
+  return usock_operation_propagate (result, self, usock_dgram_send_message_to_text_async, NULL,
+                                    error);
 }
 
 /**
@@ -281,7 +283,7 @@ usock_dgram_send_to_finish (UsockDgram    *self,
  * @callback: (scope async): what to call when it is done
  * @user_data: data for @callback
  *
- * Sends one message as [method@Usock.Dgram.send_to_async] does.
+ * Sends one message as [method@Usock.Dgram.send_message_to_text_async] does.
  *
  * Since: 1.0
  */

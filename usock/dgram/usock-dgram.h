@@ -51,14 +51,16 @@ gboolean    usock_dgram_send_to                 (UsockDgram           *self,
                                                  const char           *destination,
                                                  GError              **error);
 USOCK_AVAILABLE_IN_1_0
-void        usock_dgram_send_to_async           (UsockDgram           *self,
+void        usock_dgram_send_message_to_text_async
+                                                (UsockDgram           *self,
                                                  UsockMessage         *message,
                                                  const char           *destination,
                                                  GCancellable         *cancellable,
                                                  GAsyncReadyCallback   callback,
                                                  gpointer              user_data);
 USOCK_AVAILABLE_IN_1_0
-gboolean    usock_dgram_send_to_finish          (UsockDgram           *self,
+gboolean    usock_dgram_send_message_to_text_finish
+                                                (UsockDgram           *self,
                                                  GAsyncResult         *result,
                                                  GError              **error);
 USOCK_AVAILABLE_IN_1_0

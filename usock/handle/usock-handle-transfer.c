@@ -570,7 +570,7 @@ usock_handle_receive (UsockHandle    *self,
  * Receives a message, or bytes of a stream, with all that came along, see
  * recvmsg(2). The real length of a message that was longer is told by
  * [method@Usock.Message.get_full_length], and the flags of the system by
- * [method@Usock.Message.get_msg_flags].
+ * [method@Usock.Message.get_received_flags].
  *
  * With `USOCK_MSG_PEEK` the message stays where it is, and nothing comes along
  * but its sender and, on `SOCK_SEQPACKET`, its time: a peek never makes

@@ -511,7 +511,7 @@ usock_message_get_flags (UsockMessage *self)
 }
 
 /**
- * usock_message_get_msg_flags:
+ * usock_message_get_received_flags:
  * @self: a received message
  *
  * Gets what the system told about the message in its own flags, `USOCK_MSG_EOR`
@@ -522,7 +522,7 @@ usock_message_get_flags (UsockMessage *self)
  * Since: 1.0
  */
 UsockMsgFlags
-usock_message_get_msg_flags (UsockMessage *self)
+usock_message_get_received_flags (UsockMessage *self)
 {
   g_return_val_if_fail (self != NULL, USOCK_MSG_NONE);
 

@@ -72,7 +72,7 @@ gsize              usock_message_get_full_length (UsockMessage   *self);
 USOCK_AVAILABLE_IN_1_0
 UsockMessageFlags  usock_message_get_flags       (UsockMessage   *self);
 USOCK_AVAILABLE_IN_1_0
-UsockMsgFlags      usock_message_get_msg_flags   (UsockMessage   *self);
+UsockMsgFlags      usock_message_get_received_flags (UsockMessage   *self);
 USOCK_AVAILABLE_IN_1_0
 gint64             usock_message_get_timestamp   (UsockMessage   *self);
 USOCK_AVAILABLE_IN_1_0

@@ -939,8 +939,12 @@ function patchDatagrams(Usock) {
     const {prototype} = Usock.Dgram;
     const {bind_to_path, send_to, send_message_to_all} = prototype;
     const what = 'Could not send to';
-    const sendTo = promisify(prototype, 'send_to');
+    const sendTo = promisify(prototype, 'send_message_to_text');
     promisify(prototype, 'send_message_to');
+    const {send_message_to_text_async} = prototype;
+    prototype.send_message_to_text_async = function (message, destination, ...rest) {
+        return send_message_to_text_async.call(this, message, checkText(destination, what), ...rest);
+    };
 
     prototype.bind_to_path = function (path) {
         return bind_to_path.call(this, asPath(path, 'Could not bind to'));
@@ -1198,9 +1202,9 @@ function patchServer(Usock) {
         return set_group.call(this, group === null ? null : checkText(group, 'Could not set the group'));
     };
     const {listen_on_host} = prototype;
-    const {new_reuse_port_fd} = Usock.Server;
-    Usock.Server.new_reuse_port_fd = (host, port) =>
-        new_reuse_port_fd.call(Usock.Server, asHost(host), port);
+    const {open_reuse_port_fd} = Usock.Server;
+    Usock.Server.open_reuse_port_fd = (host, port) =>
+        open_reuse_port_fd.call(Usock.Server, asHost(host), port);
     prototype.listen_on_host = function (host, port, backlog = 0) {
         return listen_on_host.call(this, asHost(host), port, backlog);
     };

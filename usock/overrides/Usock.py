@@ -1927,7 +1927,7 @@ class Dgram(_raw('Dgram')):
         destination = _as_destination(destination)
         if isinstance(destination, Gio.SocketAddress):
             return self.send_message_to_async(message, destination, cancellable, timeout=timeout)
-        return self._send_to_async(message, destination, cancellable, timeout=timeout)
+        return self.send_message_to_text_async(message, destination, cancellable, timeout=timeout)
 
     def send_message_to_all(self, message, destinations):
         """Returns how many accepted it, which raises only if none did."""
@@ -1936,7 +1936,8 @@ class Dgram(_raw('Dgram')):
                             for text in map(_as_destination,
                                             _listed(destinations, 'destinations'))])
 
-    _send_to_async = _awaitable('send_to', _same, _same, of=Usock.Dgram)
+    send_message_to_text_async = _awaitable('send_message_to_text', _same,
+                                            lambda text: _refuse_nul(text, SEND), of=Usock.Dgram)
     send_message_to_async = _awaitable('send_message_to', _same, _same, of=Usock.Dgram)
 
 

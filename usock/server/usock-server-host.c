@@ -190,7 +190,7 @@ host_open (const UsockName *name)
 }
 
 /**
- * usock_server_new_reuse_port_fd:
+ * usock_server_open_reuse_port_fd:
  * @host: (nullable): a host name, or an IPv4 or IPv6 address; %NULL for all interfaces
  * @port: the port; 0 to have the system pick one
  * @error: return location for an error
@@ -210,9 +210,9 @@ host_open (const UsockName *name)
  * Since: 1.0
  */
 gint
-usock_server_new_reuse_port_fd (const char  *host,
-                                guint        port,
-                                GError     **error)
+usock_server_open_reuse_port_fd (const char  *host,
+                                 guint        port,
+                                 GError     **error)
 {
   g_autoptr (GPtrArray) addresses = usock_server_find_addresses (host, port, FALSE, error);
 

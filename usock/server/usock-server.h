@@ -54,7 +54,7 @@ gboolean     usock_server_listen_on_host       (UsockServer     *self,
                                                 gint             backlog,
                                                 GError         **error);
 USOCK_AVAILABLE_IN_1_0
-gint         usock_server_new_reuse_port_fd    (const char      *host,
+gint         usock_server_open_reuse_port_fd   (const char      *host,
                                                 guint            port,
                                                 GError         **error);
 USOCK_AVAILABLE_IN_1_0
