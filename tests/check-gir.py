@@ -76,6 +76,25 @@ def check_class(classes, name):
             yield f'{name}.new() can fail, which `new {name}()` can not'
 
 
+def arguments(callable_):
+    found = [parameter for parameter in callable_.iter(f'{CORE}parameter')
+             if parameter.get('direction') != 'out']
+    return [(parameter.get('name'), [type_.get('name') for type_ in parameter.iter(f'{CORE}type')])
+            for parameter in found]
+
+
+def check_pairs(class_):
+    """Scanners find out by themselves what belongs together, if the names say so."""
+    methods = named(class_, f'{CORE}method')
+    for name in [name for name in methods if name.endswith('_async')]:
+        stem = name.removesuffix('_async')
+        if f'{stem}_finish' not in methods:
+            yield f'{name}() has no {stem}_finish()'
+        # Behind those of the call come the cancellable, the callback, and its data.
+        if stem in methods and arguments(methods[name])[:-3] != arguments(methods[stem]):
+            yield f'{name}() takes other arguments than {stem}()'
+
+
 def check_callable(callable_):
     name = callable_.get(f'{C}identifier') or callable_.get('name')
     if callable_.get('introspectable') == '0':
@@ -91,6 +110,7 @@ def main():
     namespace = ElementTree.parse(sys.argv[1]).find(f'{CORE}namespace')
     classes = {c.get('name'): c for c in namespace.iter(f'{CORE}class')}
     problems = [p for name in classes for p in check_class(classes, name)]
+    problems += [p for class_ in classes.values() for p in check_pairs(class_)]
     for tag in (f'{CORE}method', f'{CORE}function', f'{CORE}constructor', f'{GLIB}signal'):
         problems += [p for callable_ in namespace.iter(tag) for p in check_callable(callable_)]
     for tag in (f'{CORE}method', f'{CORE}constructor', f'{CORE}property', f'{GLIB}signal',
