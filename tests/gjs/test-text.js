@@ -13,8 +13,8 @@ import {testSocket} from './fixture.js';
 
 const API = JSON.parse(new TextDecoder().decode(GLib.file_get_contents(ARGV[0])[1]));
 const NO_TEXTS = [undefined, 5, true, {}, Symbol('text'), ['text']];
-const LEAVES = {Channel: 'Seqpacket', Dgram: 'Dgram', Handle: 'Handle', Server: 'Server',
-    Stream: 'Stream'};
+const LEAVES = {Channel: 'Seqpacket', Dgram: 'Dgram', Handle: 'Handle', Seqpacket: 'Seqpacket',
+    Server: 'Server', Stream: 'Stream'};
 
 async function refuses(what, call) {
     let problem = 'nothing';

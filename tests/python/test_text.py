@@ -16,7 +16,7 @@ with open(sys.argv.pop(), encoding='utf-8') as file:
     API = json.load(file)
 NO_TEXTS = [None, 5, True, {}, object(), ['text']]
 LEAVES = {'Channel': Usock.Seqpacket, 'Dgram': Usock.Dgram, 'Handle': Usock.Handle,
-          'Server': Usock.Server, 'Stream': Usock.Stream}
+          'Seqpacket': Usock.Seqpacket, 'Server': Usock.Server, 'Stream': Usock.Stream}
 STAND_INS = {'Message': lambda: Usock.Message(b'x'), '[guint8]': lambda: b'x',
              'Gio.SocketFamily': lambda: Gio.SocketFamily.INVALID}
 
