@@ -248,6 +248,7 @@ test_another_pid_namespace (UsockTest     *test,
 }
 
 static const char *program;
+static gboolean has_mounts_of_its_own;
 
 /* The system is asked only once. */
 static void
@@ -258,7 +259,7 @@ run_anew (const char *path)
 
   if (child == 0)
     {
-      dup2 (open ("/dev/null", O_WRONLY), STDOUT_FILENO);
+      dup2 (open ("/dev/null", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
       g_setenv ("USOCK_TEST_OVERFLOW_ID", "1", TRUE);
       execl (program, program, "-p", path, NULL);
       _exit (1);
@@ -288,8 +289,7 @@ test_overflow_id (UsockTest     *test,
     }
 
   usock_test_no_error (g_file_set_contents (file, "61001\n", -1, &error));
-  if (unshare (CLONE_NEWNS) == -1
-      || mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1
+  if (!has_mounts_of_its_own
       || mount (file, "/proc/sys/kernel/overflowuid", NULL, MS_BIND, NULL) == -1)
     {
       g_test_message ("no mount namespace can be made here");
@@ -916,6 +916,10 @@ main (int   argc,
       char *argv[])
 {
   program = argv[0];
+  /* Before anything is opened whose path would change with it. */
+  has_mounts_of_its_own = g_getenv ("USOCK_TEST_OVERFLOW_ID") != NULL
+                          && unshare (CLONE_NEWNS) == 0
+                          && mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
   g_test_init (&argc, &argv, NULL);
 
 #define add(name, function) usock_test_add ("/usock/server/policy/" name, function)
