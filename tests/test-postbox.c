@@ -49,6 +49,21 @@ test_order (UsockTest *test, gconstpointer data)
   usock_postbox_close (&box);
 }
 
+/* What is there can still be taken. */
+static void
+test_shut (UsockTest *test, gconstpointer data)
+{
+  UsockPostbox box = { .limit = 10000 };
+
+  g_assert_cmpint (put (&box, "1"), ==, USOCK_POST_TAKEN);
+  usock_postbox_shut (&box);
+  g_assert_cmpint (put (&box, "2"), ==, USOCK_POST_CLOSED);
+  g_assert_cmpuint (usock_postbox_get_length (&box), ==, 1);
+  assert_taken (&box, G_MAXUINT64, "1");
+  assert_taken (&box, G_MAXUINT64, NULL);
+  usock_postbox_close (&box);
+}
+
 /* Up to the limit, and when it is empty, any one. */
 static void
 test_limit (UsockTest *test, gconstpointer data)
@@ -124,6 +139,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 
   usock_test_add ("/usock/postbox/order", test_order);
+  usock_test_add ("/usock/postbox/shut", test_shut);
   usock_test_add ("/usock/postbox/limit", test_limit);
   usock_test_add ("/usock/postbox/close", test_close);
   usock_test_add ("/usock/postbox/fds", test_fds);

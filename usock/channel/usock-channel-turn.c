@@ -185,6 +185,7 @@ usock_channel_closing (UsockSocket *socket)
 
   USOCK_CHANNEL_GET_CLASS (self)->stop_connecting (self);
   self->outlet.n_corks = 0;
+  usock_postbox_shut (&self->postbox);
   if (!socket->fate.is_final && !socket->given_away)
     usock_channel_take_posts (self, TRUE);
   usock_postbox_close (&self->postbox);

@@ -507,19 +507,20 @@ channel_take_post (UsockChannel *self,
   usock_message_unref (message);
 }
 
-/* Some of what was posted joins what waits, as far as the limit lets it, or @all of it before our
- * side ends; from then on it is like what was sent and had to wait. */
+/* Some of what was posted joins what waits, as far as the limit lets it, or @all of it that is there
+ * by now; from then on it is like what was sent and had to wait. */
 void
 usock_channel_take_posts (UsockChannel *self,
                           gboolean      all)
 {
   UsockSocket *socket = usock_channel_socket (self);
+  guint most = all ? usock_postbox_get_length (&self->postbox) : TURN_POSTS;
 
   if (usock_postbox_is_empty (&self->postbox) || self->ending
       || socket->state == USOCK_STATE_CLOSED)
     return;
 
-  for (guint n = 0; all || n < TURN_POSTS; n++)
+  for (guint n = 0; n < most; n++)
     {
       guint64 room = all ? G_MAXUINT64 : channel_get_room (self);
       UsockMessage *message = usock_postbox_take (&self->postbox, room);
@@ -556,6 +557,7 @@ usock_channel_begin_end (UsockChannel *self)
   if (self->ending || socket->state == USOCK_STATE_NEW || socket->state == USOCK_STATE_CLOSED)
     return;
 
+  usock_postbox_shut (&self->postbox);
   usock_channel_take_posts (self, TRUE);
   if (self->outlet.n_queued > 0)
     usock_channel_flush (self, FALSE);

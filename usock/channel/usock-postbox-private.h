@@ -35,12 +35,19 @@ UsockMessage *usock_postbox_take      (UsockPostbox *self,
                                        guint64       room);
 void          usock_postbox_set_limit (UsockPostbox *self,
                                        guint64       limit);
+void          usock_postbox_shut      (UsockPostbox *self);
 void          usock_postbox_close     (UsockPostbox *self);
+
+static inline guint
+usock_postbox_get_length (UsockPostbox *self)
+{
+  return g_atomic_int_get (&self->n);
+}
 
 static inline gboolean
 usock_postbox_is_empty (UsockPostbox *self)
 {
-  return g_atomic_int_get (&self->n) == 0;
+  return usock_postbox_get_length (self) == 0;
 }
 
 G_END_DECLS

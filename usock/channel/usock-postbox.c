@@ -97,6 +97,15 @@ usock_postbox_set_limit (UsockPostbox *self,
   g_mutex_unlock (&boxes_lock);
 }
 
+/* Nothing more is put in, so that who takes what is there comes to an end, however fast others post. */
+void
+usock_postbox_shut (UsockPostbox *self)
+{
+  postbox_lock ();
+  self->closed = TRUE;
+  g_mutex_unlock (&boxes_lock);
+}
+
 /* Messages are released without the lock: that may run foreign code. */
 void
 usock_postbox_close (UsockPostbox *self)
