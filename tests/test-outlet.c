@@ -29,7 +29,7 @@ blocked_cb (UsockOutlet *outlet,
 {
   Scene *scene = outlet->owner;
 
-  route->blocked = TRUE;
+  usock_outlet_set_blocked (outlet, route, TRUE);
   scene->n_blocked++;
 }
 
@@ -283,8 +283,11 @@ test_limits (UsockTest *test, gconstpointer data)
   g_assert_false (usock_outlet_owes_drain (&scene.outlet));
   flush (&scene);
   g_assert_true (usock_outlet_owes_drain (&scene.outlet));
-  scene.outlet.route->blocked = TRUE;
+  usock_outlet_set_blocked (&scene.outlet, scene.outlet.route, TRUE);
+  usock_outlet_set_blocked (&scene.outlet, scene.outlet.route, TRUE);
   g_assert_false (usock_outlet_owes_drain (&scene.outlet));
+  usock_outlet_set_blocked (&scene.outlet, scene.outlet.route, FALSE);
+  g_assert_true (usock_outlet_owes_drain (&scene.outlet));
 
   /* The mark, which counts at most up to the limit. */
   scene.outlet.needs_drain = FALSE;
@@ -348,11 +351,76 @@ test_blocked (UsockTest *test, gconstpointer data)
   g_assert_false (route->blocked);
 
   /* With nothing left, the time only lets new messages through. */
-  route->blocked = TRUE;
+  usock_outlet_set_blocked (&scene.outlet, route, TRUE);
   route->retry_at = 1000;
   usock_outlet_flush (&scene.outlet, 1000, FALSE);
   g_assert_false (route->blocked);
+  g_assert_cmpuint (scene.outlet.n_blocked, ==, 0);
   scene_stop (&scene);
+}
+
+/* Where there are many routes a flush goes to those that are active only, unless it is forced; who
+ * is active is told by what begins to wait. */
+static UsockRoute others[3];
+static GPtrArray *active;
+static guint n_changed;
+
+static void
+each_of_many (UsockOutlet *outlet, UsockRouteFunc func, gpointer user_data)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    func (outlet, &others[i], user_data);
+}
+
+static void
+each_active_of_many (UsockOutlet *outlet, UsockRouteFunc func, gpointer user_data)
+{
+  for (guint i = 0; i < active->len; i++)
+    func (outlet, active->pdata[i], user_data);
+}
+
+static void
+changed_cb (UsockOutlet *outlet, UsockRoute *route)
+{
+  n_changed++;
+  g_ptr_array_add (active, route);
+}
+
+static const UsockOutletFuncs many = {
+  .each_route = each_of_many,
+  .each_active = each_active_of_many,
+  .changed = changed_cb,
+  .fits = usock_outlet_packet_fits,
+  .give = usock_outlet_give_packets,
+  .repair = usock_outlet_repair_packet,
+  .blocked = blocked_cb,
+  .failed = failed_cb,
+  .lost = lost_cb,
+};
+
+static void
+test_many_routes (UsockTest *test, gconstpointer data)
+{
+  Scene scene;
+
+  active = g_ptr_array_new ();
+  n_changed = 0;
+  scene_start (&scene, &many, SOCK_SEQPACKET);
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    for (guint j = 0; j < 2; j++)
+      usock_outlet_enqueue (&scene.outlet, &others[i], usock_message_new (NULL, 0), NULL);
+  g_assert_cmpuint (n_changed, ==, G_N_ELEMENTS (others));
+
+  g_ptr_array_remove_index (active, 1);
+  usock_outlet_flush (&scene.outlet, 0, FALSE);
+  g_assert_cmpuint (others[0].queue.length + others[2].queue.length, ==, 0);
+  g_assert_cmpuint (others[1].queue.length, ==, 2);
+  usock_outlet_flush (&scene.outlet, 0, TRUE);
+  g_assert_cmpuint (scene.outlet.n_queued, ==, 0);
+  scene_stop (&scene);
+  g_ptr_array_unref (active);
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    usock_queue_clear (&others[i].queue);
 }
 
 static void
@@ -490,6 +558,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/outlet/limits", test_limits);
   usock_test_add ("/usock/outlet/may-send-now", test_may_send_now);
   usock_test_add ("/usock/outlet/blocked", test_blocked);
+  usock_test_add ("/usock/outlet/many-routes", test_many_routes);
   usock_test_add ("/usock/outlet/marks", test_marks);
   usock_test_add ("/usock/outlet/failure", test_failure);
   usock_test_add ("/usock/outlet/drop-messages", test_drop_messages);

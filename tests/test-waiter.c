@@ -5,12 +5,13 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "usock-dgram-private.h"
 #include "usock-waiter-private.h"
-#include <usock/usock.h>
 
 typedef struct
 {
@@ -22,6 +23,8 @@ typedef struct
   struct sockaddr_un address;
   UsockWaiter *waiter;
   guint n_ready;
+  guint n_used;
+  guint n_late;
 } Scene;
 
 static int
@@ -61,9 +64,16 @@ scene_stop (Scene *scene)
 
 /* The waiter is the caller's to arm again. */
 static void
-ready (gpointer data)
+ready (gpointer          data,
+       UsockWaiterReason reason)
 {
   Scene *scene = data;
+
+  if (reason == USOCK_WAITER_CLOCK)
+    {
+      scene->n_late++;
+      return;
+    }
 
   scene->n_ready++;
   usock_waiter_arm (scene->waiter, FALSE);
@@ -72,8 +82,10 @@ ready (gpointer data)
 static void
 scene_wait (Scene *scene)
 {
-  scene->waiter = usock_waiter_new (scene->reactor, scene->name, ready, scene);
-  g_assert_nonnull (scene->waiter);
+  scene->waiter = usock_waiter_new (scene->reactor, &scene->n_used, ready, scene);
+  g_assert_true (usock_waiter_watch (scene->waiter, scene->name));
+  g_assert_true (usock_waiter_watch (scene->waiter, scene->name));
+  g_assert_cmpuint (scene->n_used, ==, 1);
   usock_waiter_arm (scene->waiter, TRUE);
 }
 
@@ -216,11 +228,15 @@ test_receiver_goes (UsockTest     *self,
   close (g_steal_fd (&scene.receiver));
   usock_test_wait_until (scene.n_ready == 1);
   g_assert_cmpuint (count_turns (50), ==, 0);
-  g_clear_pointer (&scene.waiter, usock_waiter_free);
+  g_assert_cmpint (usock_waiter_probe (scene.name), ==, -ECONNREFUSED);
+  usock_waiter_unwatch (scene.waiter);
+  g_assert_cmpuint (scene.n_used, ==, 0);
 
-  g_assert_null (usock_waiter_new (scene.reactor, scene.name, ready, &scene));
+  g_assert_false (usock_waiter_watch (scene.waiter, scene.name));
   unlink (scene.path);
-  g_assert_null (usock_waiter_new (scene.reactor, scene.name, ready, &scene));
+  g_assert_false (usock_waiter_watch (scene.waiter, scene.name));
+  g_assert_cmpint (usock_waiter_probe (scene.name), ==, -ENOENT);
+  g_assert_cmpuint (scene.n_used, ==, 0);
   scene_stop (&scene);
 }
 
@@ -239,12 +255,79 @@ test_faults (UsockTest     *self,
   Scene scene;
 
   scene_start (&scene, self);
+  scene.waiter = usock_waiter_new (scene.reactor, &scene.n_used, ready, &scene);
   for (guint i = 0; i < G_N_ELEMENTS (faults); i++)
     {
       usock_io_fault_add (faults[i].call, faults[i].errnum, 1, 0);
-      g_assert_null (usock_waiter_new (scene.reactor, scene.name, ready, &scene));
+      g_assert_false (usock_waiter_watch (scene.waiter, scene.name));
+      usock_io_fault_add (faults[i].call, faults[i].errnum, 1, 0);
+      g_assert_cmpint (usock_waiter_probe (scene.name), ==, -faults[i].errnum);
     }
   usock_io_fault_clear ();
+  g_assert_cmpuint (scene.n_used, ==, 0);
+  scene_stop (&scene);
+}
+
+/* A sender has a share of the descriptors, and so have all together; the others have the clock. */
+static void
+test_share (UsockTest     *self,
+            gconstpointer  data)
+{
+  UsockWaiter *waiters[USOCK_WAITER_SHARE + 1];
+  guint n_others = 0;
+  UsockWaiter *other;
+  struct rlimit before, few;
+  Scene scene;
+
+  scene_start (&scene, self);
+  other = usock_waiter_new (scene.reactor, &n_others, ready, &scene);
+  for (guint i = 0; i < G_N_ELEMENTS (waiters); i++)
+    {
+      waiters[i] = usock_waiter_new (scene.reactor, &scene.n_used, ready, &scene);
+      g_assert_cmpint (usock_waiter_watch (waiters[i], scene.name), ==, i < USOCK_WAITER_SHARE);
+    }
+  g_assert_cmpuint (scene.n_used, ==, USOCK_WAITER_SHARE);
+
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
+  few = before;
+  few.rlim_cur = USOCK_WAITER_SHARE * 16;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &few));
+  g_assert_false (usock_waiter_watch (other, scene.name));
+  usock_waiter_unwatch (waiters[0]);
+  g_assert_true (usock_waiter_watch (other, scene.name));
+  g_assert_false (usock_waiter_watch (waiters[0], scene.name));
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
+  g_assert_true (usock_waiter_watch (waiters[0], scene.name));
+
+  usock_waiter_free (other);
+  for (guint i = 0; i < G_N_ELEMENTS (waiters); i++)
+    usock_waiter_free (waiters[i]);
+  g_assert_cmpuint (scene.n_used + n_others, ==, 0);
+  scene_stop (&scene);
+}
+
+/* Only ever closer, and once. */
+static void
+test_clock (UsockTest     *self,
+            gconstpointer  data)
+{
+  gint64 now = g_get_monotonic_time ();
+  Scene scene;
+
+  scene_start (&scene, self);
+  scene_fill (&scene);
+  scene_wait (&scene);
+  usock_waiter_set_clock (scene.waiter, now + 1000);
+  usock_waiter_set_clock (scene.waiter, now + 100 * G_USEC_PER_SEC);
+  usock_test_wait_until (scene.n_late == 1);
+  g_assert_cmpint (g_get_monotonic_time (), >=, now + 1000);
+  g_assert_cmpuint (count_turns (20), ==, 0);
+  g_assert_cmpuint (scene.n_ready, ==, 0);
+
+  g_assert_cmpint (usock_waiter_probe (scene.name), ==, 0);
+  scene_take (&scene);
+  g_assert_cmpint (usock_waiter_probe (scene.name), ==, 1);
+  usock_test_wait_until (scene.n_ready == 1);
   scene_stop (&scene);
 }
 
@@ -408,6 +491,110 @@ test_dgram_without_queue (UsockTest     *self,
   check_without_queue (self, USOCK_IO_SEND, ETOOMANYREFS);
 }
 
+#define CROWD 40
+
+static void
+crowd_start (Scene       *crowd,
+             UsockTest   *test,
+             UsockDgram  *dgram,
+             gboolean     queues)
+{
+  for (guint i = 0; i < CROWD; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("receiver-%u", i);
+
+      crowd[i] = (Scene) { .path = usock_test_path (test, name) };
+      crowd[i].address.sun_family = AF_UNIX;
+      g_strlcpy (crowd[i].address.sun_path, crowd[i].path, sizeof crowd[i].address.sun_path);
+      crowd[i].receiver = bind_receiver (&crowd[i]);
+      crowd[i].sender = socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+      scene_fill (&crowd[i]);
+      scene_drain (&crowd[i]);
+      scene_fill (&crowd[i]);
+      for (guint j = 0; j < 3; j++)
+        {
+          g_autoptr (GError) error = NULL;
+
+          g_assert_cmpint (dgram_send (dgram, &crowd[i], &error), ==, queues);
+          g_assert_true (queues || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK));
+        }
+    }
+}
+
+static guint
+crowd_drain (Scene *crowd)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < CROWD; i++)
+    n += scene_drain (&crowd[i]);
+  return n;
+}
+
+static void
+crowd_stop (Scene *crowd)
+{
+  for (guint i = 0; i < CROWD; i++)
+    {
+      close (crowd[i].receiver);
+      close (crowd[i].sender);
+      unlink (crowd[i].path);
+      g_free (crowd[i].path);
+    }
+}
+
+/* However many do not read, few descriptors wait for them, turns do not look at them, and each gets
+ * all that is his when he reads after all. */
+static void
+check_crowd (UsockTest *self,
+             gboolean   queues)
+{
+  Count counted = { 0 };
+  UsockDgram *dgram = dgram_new (&counted);
+  Scene crowd[CROWD];
+  guint n = 0, filled;
+
+  if (!queues)
+    usock_channel_set_queue_limit (USOCK_CHANNEL (dgram), 0);
+  crowd_start (crowd, self, dgram, queues);
+  usock_test_wait_until (counted.congestions == CROWD);
+  g_assert_cmpuint (dgram->n_waiters, ==, USOCK_WAITER_SHARE);
+  usock_test_wait_until (dgram->active.length == 0);
+  g_assert_cmpuint (counted.writables, ==, 0);
+  /* Most look once or twice a second, and together. */
+  count_turns (400);
+  g_assert_cmpuint (count_turns (200), <, 2 * CROWD);
+  g_assert_cmpuint (counted.writables, ==, 0);
+
+  filled = crowd_drain (crowd);
+  while (counted.writables < CROWD)
+    {
+      usock_test_iterate (usock_test_deadline (), "room");
+      n += crowd_drain (crowd);
+    }
+  g_assert_cmpuint (filled, >, 0);
+  g_assert_cmpuint (n + crowd_drain (crowd), ==, queues ? 3 * CROWD : 0);
+  g_assert_cmpuint (counted.congestions, ==, CROWD);
+  g_assert_cmpuint (counted.failures, ==, 0);
+  g_assert_cmpuint (dgram->n_waiters, ==, 0);
+  dgram_close (dgram, &counted);
+  crowd_stop (crowd);
+}
+
+static void
+test_dgram_crowd (UsockTest     *self,
+                  gconstpointer  data)
+{
+  check_crowd (self, TRUE);
+}
+
+static void
+test_dgram_crowd_without_queue (UsockTest     *self,
+                                gconstpointer  data)
+{
+  check_crowd (self, FALSE);
+}
+
 /* What comes back without an event is tried again, and nothing is lost. */
 static void
 test_dgram_send_faults (UsockTest     *self,
@@ -544,9 +731,13 @@ main (int    argc,
   usock_test_add ("/usock/waiter/many", test_many);
   usock_test_add ("/usock/waiter/receiver-goes", test_receiver_goes);
   usock_test_add ("/usock/waiter/faults", test_faults);
+  usock_test_add ("/usock/waiter/share", test_share);
+  usock_test_add ("/usock/waiter/clock", test_clock);
   usock_test_add ("/usock/waiter/context-goes", test_context_goes);
   usock_test_add ("/usock/waiter/dgram/without-waiter", test_dgram_without_waiter);
   usock_test_add ("/usock/waiter/dgram/without-queue", test_dgram_without_queue);
+  usock_test_add ("/usock/waiter/dgram/crowd", test_dgram_crowd);
+  usock_test_add ("/usock/waiter/dgram/crowd/without-queue", test_dgram_crowd_without_queue);
   usock_test_add ("/usock/waiter/dgram/send-faults", test_dgram_send_faults);
   usock_test_add ("/usock/waiter/dgram/lost-by-the-clock", test_dgram_lost_by_the_clock);
   usock_test_add ("/usock/waiter/dgram/receive-faults", test_dgram_receive_faults);

@@ -39,6 +39,10 @@ UsockName *usock_name_new_for_service (const char            *name,
 UsockName *usock_name_new_for_own_service (const char        *name,
                                            GError           **error);
 void       usock_name_free            (UsockName             *self);
+guint      usock_name_hash            (gconstpointer          self);
+gboolean   usock_name_equal           (gconstpointer          self,
+                                       gconstpointer          other);
+gboolean   usock_name_has_text        (const UsockName       *self);
 void       usock_name_map_to_ipv6     (UsockName             *self);
 
 GSocketAddress *usock_name_to_address (const UsockName       *self);

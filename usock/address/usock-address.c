@@ -357,6 +357,56 @@ usock_name_free (UsockName *self)
   g_free (self);
 }
 
+/* For tables in which names stand for whom they reach, however they were written. */
+guint
+usock_name_hash (gconstpointer self)
+{
+  const UsockName *name = self;
+  const guint8 *bytes = (const guint8 *) &name->native;
+  guint hash = 5381;
+
+  if (name->path != NULL)
+    return g_str_hash (name->path);
+
+  for (socklen_t i = 0; i < name->length; i++)
+    hash = hash * 33 + bytes[i];
+  return hash;
+}
+
+gboolean
+usock_name_equal (gconstpointer self,
+                  gconstpointer other)
+{
+  const UsockName *name = self;
+  const UsockName *second = other;
+
+  if (name->path != NULL || second->path != NULL)
+    return g_strcmp0 (name->path, second->path) == 0;
+
+  return name->length == second->length
+         && memcmp (&name->native, &second->native, name->length) == 0;
+}
+
+/* Whether usock_name_to_text() has an answer: the family has texts, and it names somebody. */
+gboolean
+usock_name_has_text (const UsockName *self)
+{
+  if (self->path != NULL)
+    return TRUE;
+
+  switch (self->native.any.sa_family)
+    {
+    case AF_UNIX:
+      return self->length > NATIVE_PATH_OFFSET;
+    case AF_INET:
+    case AF_INET6:
+    case AF_PACKET:
+      return TRUE;
+    default:
+      return FALSE;
+    }
+}
+
 /* From an IPv4 address to the one by which IPv6 sockets know it. Label and text stay as they are. */
 void
 usock_name_map_to_ipv6 (UsockName *self)

@@ -25,23 +25,23 @@ usock_channel_note_activity (UsockChannel *self)
     }
 }
 
-static void
-channel_route_deadline (UsockOutlet *outlet,
-                        UsockRoute  *route,
-                        gpointer     user_data)
+/* When something has to be done about what waits on a route; G_MAXINT64 for never. */
+gint64
+usock_channel_get_route_deadline (UsockChannel     *self,
+                                  const UsockRoute *route)
 {
-  UsockChannel *self = outlet->owner;
-  gint64 *next = user_data;
+  gint64 next = G_MAXINT64;
 
   if (route->retry_at > 0 && (route->blocked || route->queue.length > 0))
-    *next = MIN (*next, route->retry_at);
-  if (route->queue.length == 0 || outlet->n_corks > 0)
-    return;
+    next = MIN (next, route->retry_at);
+  if (route->queue.length == 0 || self->outlet.n_corks > 0)
+    return next;
 
   if (usock_channel_is_connection (self))
-    *next = MIN (*next, g_get_monotonic_time () + BLOCKED_RETRY);
+    next = MIN (next, g_get_monotonic_time () + BLOCKED_RETRY);
   if (self->send_timeout > 0)
-    *next = MIN (*next, route->stalled_since + self->send_timeout * G_GINT64_CONSTANT (1000));
+    next = MIN (next, route->stalled_since + self->send_timeout * G_GINT64_CONSTANT (1000));
+  return next;
 }
 
 static gint64
@@ -54,8 +54,8 @@ channel_next_deadline (UsockChannel *self)
     next = MIN (next, self->approach.next);
   if (self->idle_timeout > 0 && !self->idle_told && connected)
     next = MIN (next, self->last_activity + self->idle_timeout * G_GINT64_CONSTANT (1000));
-  if (connected)
-    usock_outlet_each_route (&self->outlet, channel_route_deadline, &next);
+  if (connected && usock_channel_is_connection (self))
+    next = MIN (next, usock_channel_get_route_deadline (self, self->outlet.route));
   if (self->read_retry_at > 0)
     next = MIN (next, self->read_retry_at);
   if (self->close_due > 0)
@@ -64,8 +64,9 @@ channel_next_deadline (UsockChannel *self)
   return next;
 }
 
-/* Only ever moves the deadline closer. One that comes too early finds nothing to do, which costs
- * less than moving it whenever there is activity. */
+/* Where there are many routes, each has a clock of its own. Only ever moves the deadline closer. One
+ * that comes too early finds nothing to do, which costs less than moving it whenever there is
+ * activity. */
 void
 usock_channel_schedule (UsockChannel *self)
 {

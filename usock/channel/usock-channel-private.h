@@ -197,6 +197,8 @@ gboolean usock_channel_has_handler       (UsockChannel        *self,
 
 /* usock-channel-life.c */
 void     usock_channel_note_activity     (UsockChannel        *self);
+gint64   usock_channel_get_route_deadline (UsockChannel       *self,
+                                          const UsockRoute    *route);
 void     usock_channel_schedule          (UsockChannel        *self);
 void     usock_channel_derive_state      (UsockChannel        *self);
 UsockOperation *

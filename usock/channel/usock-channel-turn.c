@@ -61,7 +61,7 @@ static void
 channel_check_stall (UsockChannel *self)
 {
   if (self->send_timeout > 0 && self->outlet.n_queued > 0 && usock_channel_is_connected (self))
-    usock_outlet_each_route (&self->outlet, channel_check_route_stall, self);
+    usock_outlet_each_active (&self->outlet, channel_check_route_stall, self);
 }
 
 static void
@@ -100,7 +100,7 @@ channel_write (UsockChannel *self,
 
   if (ready & USOCK_READY_OUT)
     {
-      outlet->route->blocked = FALSE;
+      usock_outlet_set_blocked (outlet, outlet->route, FALSE);
       usock_watch_want_writable (&usock_channel_socket (self)->watch, FALSE);
     }
   if (outlet->n_queued > 0 || outlet->route->blocked)

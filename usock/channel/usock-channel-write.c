@@ -29,7 +29,7 @@ usock_channel_wait_for_room (UsockOutlet *outlet,
 {
   UsockChannel *self = outlet->owner;
 
-  route->blocked = TRUE;
+  usock_outlet_set_blocked (outlet, route, TRUE);
   if (errnum == EAGAIN)
     usock_watch_want_writable (&usock_channel_socket (self)->watch, TRUE);
   else

@@ -763,6 +763,14 @@ usock_channel_get_send_timeout (UsockChannel *self)
   return self->send_timeout;
 }
 
+static void
+channel_note_change (UsockOutlet *outlet,
+                     UsockRoute  *route,
+                     gpointer     user_data)
+{
+  usock_outlet_note_change (outlet, route);
+}
+
 /**
  * usock_channel_set_send_timeout: (set-property send-timeout)
  * @self: a channel
@@ -784,7 +792,10 @@ usock_channel_set_send_timeout (UsockChannel *self,
 
   self->send_timeout = send_timeout;
   if (usock_channel_is_connected (self))
-    usock_channel_schedule (self);
+    {
+      usock_outlet_each_route (&self->outlet, channel_note_change, NULL);
+      usock_channel_schedule (self);
+    }
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_SEND_TIMEOUT]);
 }
 

@@ -201,7 +201,7 @@ outlet_flush_route (UsockOutlet *self,
   if (progress)
     route->stalled_since = g_get_monotonic_time ();
   if (route->queue.length == 0 && (progress || failed))
-    route->blocked = FALSE;
+    usock_outlet_set_blocked (self, route, FALSE);
 }
 
 typedef struct
@@ -228,7 +228,7 @@ outlet_flush_due (UsockOutlet *self,
   else if (head == NULL && retry)
     {
       route->retry_at = 0;
-      route->blocked = FALSE;
+      usock_outlet_set_blocked (self, route, FALSE);
     }
 }
 
@@ -240,6 +240,11 @@ usock_outlet_flush (UsockOutlet *self,
 {
   Flush flush = { now, force };
 
-  if (self->n_corks == 0)
+  if (self->n_corks > 0)
+    return;
+
+  if (force)
     usock_outlet_each_route (self, outlet_flush_due, &flush);
+  else
+    usock_outlet_each_active (self, outlet_flush_due, &flush);
 }

@@ -41,6 +41,10 @@ typedef struct
 {
   /* Each route that there is; NULL where there is only one. */
   void (*each_route) (UsockOutlet *self, UsockRouteFunc func, gpointer user_data);
+  /* Of those, the ones on which something may have to be done now; others may join them meanwhile. */
+  void (*each_active) (UsockOutlet *self, UsockRouteFunc func, gpointer user_data);
+  /* Something begins to wait on the route, or waits no more; NULL where there is only one. */
+  void (*changed) (UsockOutlet *self, UsockRoute *route);
   /* Whether the kernel would ever take a message of that length, for which there may be more room to
    * be made; NULL where any length leaves in parts. */
   gboolean (*fits) (UsockOutlet *self, gsize length);
@@ -77,6 +81,7 @@ struct _UsockOutlet
   UsockRoute own_route;
   UsockRoute *route; /* to the other end */
   guint n_queued;
+  guint n_blocked; /* routes */
   guint64 queued_cost;
   guint64 high_water_mark;
   guint64 queue_limit;
@@ -102,6 +107,14 @@ void     usock_outlet_clear         (UsockOutlet            *self);
 void     usock_outlet_each_route    (UsockOutlet            *self,
                                      UsockRouteFunc          func,
                                      gpointer                user_data);
+void     usock_outlet_each_active   (UsockOutlet            *self,
+                                     UsockRouteFunc          func,
+                                     gpointer                user_data);
+void     usock_outlet_set_blocked   (UsockOutlet            *self,
+                                     UsockRoute             *route,
+                                     gboolean                blocked);
+void     usock_outlet_note_change   (UsockOutlet            *self,
+                                     UsockRoute             *route);
 gboolean usock_outlet_may_send_now  (UsockOutlet            *self,
                                      UsockRoute             *route);
 gboolean usock_outlet_has_room      (UsockOutlet            *self,

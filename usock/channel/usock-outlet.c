@@ -61,6 +61,39 @@ usock_outlet_each_route (UsockOutlet    *self,
     func (self, self->route, user_data);
 }
 
+/* A turn costs what there is to do in it, however many others do not keep up. */
+void
+usock_outlet_each_active (UsockOutlet    *self,
+                          UsockRouteFunc  func,
+                          gpointer        user_data)
+{
+  if (self->funcs->each_active != NULL)
+    self->funcs->each_active (self, func, user_data);
+  else
+    func (self, self->route, user_data);
+}
+
+/* Who is blocked is not asked again before something tells of room. */
+void
+usock_outlet_set_blocked (UsockOutlet *self,
+                          UsockRoute  *route,
+                          gboolean     blocked)
+{
+  if (route->blocked == blocked)
+    return;
+
+  route->blocked = blocked;
+  self->n_blocked += blocked ? 1 : -1;
+}
+
+void
+usock_outlet_note_change (UsockOutlet *self,
+                          UsockRoute  *route)
+{
+  if (self->funcs->changed != NULL)
+    self->funcs->changed (self, route);
+}
+
 gboolean
 usock_outlet_may_send_now (UsockOutlet *self,
                            UsockRoute  *route)
@@ -107,6 +140,8 @@ usock_outlet_enqueue (UsockOutlet    *self,
   self->queued_cost += route->queue.cost - cost;
   if (self->queued_cost > MIN (self->high_water_mark, self->queue_limit))
     self->needs_drain = TRUE;
+  if (route->queue.length == 1)
+    usock_outlet_note_change (self, route);
 }
 
 static void
@@ -312,7 +347,11 @@ outlet_sweep_route (UsockOutlet *self,
                     UsockRoute  *route,
                     gpointer     user_data)
 {
+  guint before = route->queue.length;
+
   usock_queue_filter (&route->queue, outlet_remove_cancelled, self);
+  if (route->queue.length != before)
+    usock_outlet_note_change (self, route);
 }
 
 /* Settles what was cancelled. */
@@ -340,23 +379,9 @@ usock_outlet_take_settled (UsockOutlet  *self,
   return TRUE;
 }
 
-static void
-outlet_note_blocked (UsockOutlet *self,
-                     UsockRoute  *route,
-                     gpointer     blocked)
-{
-  *(gboolean *) blocked |= route->blocked;
-}
-
 /* Not while anybody is full: a program that sent again would be refused again, for ever. */
 gboolean
 usock_outlet_owes_drain (UsockOutlet *self)
 {
-  gboolean blocked = FALSE;
-
-  if (!self->needs_drain || self->n_queued > 0)
-    return FALSE;
-
-  usock_outlet_each_route (self, outlet_note_blocked, &blocked);
-  return !blocked;
+  return self->needs_drain && self->n_queued == 0 && self->n_blocked == 0;
 }

@@ -110,9 +110,7 @@ dgram_check_target (UsockDgram       *self,
                     const UsockName  *target,
                     GError          **error)
 {
-  g_autofree char *text = usock_name_to_text (target);
-
-  if (text != NULL)
+  if (usock_name_has_text (target))
     return TRUE;
 
   usock_error_set_errno (error,

@@ -21,7 +21,8 @@ dgram_lost (UsockOutlet  *outlet,
       return;
     }
 
-  usock_dgram_note_failure (self, ((UsockDgramRoute *) base)->text, g_error_copy (error));
+  usock_dgram_note_failure (self, usock_dgram_route_get_text ((UsockDgramRoute *) base),
+                            g_error_copy (error));
 }
 
 /* Of one message: the socket has others to send, and stays open. */
@@ -97,6 +98,8 @@ dgram_fits (UsockOutlet *outlet,
 
 const UsockOutletFuncs usock_dgram_outlet = {
   .each_route = usock_dgram_each_route,
+  .each_active = usock_dgram_each_active,
+  .changed = usock_dgram_changed,
   .fits = dgram_fits,
   .give = usock_outlet_give_packets,
   .protect = dgram_protect,

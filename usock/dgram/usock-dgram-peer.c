@@ -5,25 +5,37 @@
 
 #include "usock-dgram-private.h"
 
-/* Takes @destination over. The route is the socket's. What is sent to the peer by its name keeps
- * its place among what is sent without. */
+/* A message is about to be sent on it. */
+void
+usock_dgram_use_route (UsockDgram      *self,
+                       UsockDgramRoute *route)
+{
+  if (self->recent == route)
+    return;
+
+  if (route != self->peer && (self->connected || self->recent != NULL))
+    usock_dgram_scatter (self);
+  if (route->idle_link.data != NULL)
+    usock_dgram_rest_route (route);
+  usock_dgram_forget_recent (self);
+  self->recent = usock_dgram_ref_route (route);
+}
+
+/* Takes @destination over, for which the socket is open. The route is the socket's. What is sent to
+ * the peer by its name keeps its place among what is sent without. */
 UsockDgramRoute *
 usock_dgram_find_route (UsockDgram *self,
                         UsockName  *destination)
 {
-  UsockDgramRoute *route = usock_dgram_get_route (self, destination);
+  const UsockName *target = USOCK_CHANNEL (self)->approach.target;
+  UsockDgramRoute *route = self->peer;
 
-  if (g_strcmp0 (route->text, self->peer->text) == 0)
-    {
-      usock_dgram_unref_route (route);
-      route = usock_dgram_ref_route (self->peer);
-    }
-  else if (self->connected
-           || (self->recent != NULL && !g_str_equal (self->recent->text, route->text)))
-    usock_dgram_scatter (self);
+  if (target != NULL && usock_name_equal (destination, target))
+    usock_name_free (destination);
+  else
+    route = usock_dgram_get_route (self, destination);
 
-  usock_dgram_forget_recent (self);
-  self->recent = route;
+  usock_dgram_use_route (self, route);
   return route;
 }
 
@@ -39,10 +51,11 @@ route_hand_over (UsockDgramRoute *from,
   to->announced |= from->announced;
   if (to->congested && to->base.queue.length == 0)
     {
-      to->base.blocked = TRUE;
+      usock_outlet_set_blocked (&USOCK_CHANNEL (from->dgram)->outlet, &to->base, TRUE);
       usock_dgram_wait (to);
     }
   usock_dgram_reset_route (from);
+  usock_outlet_note_change (&USOCK_CHANNEL (to->dgram)->outlet, &to->base);
 }
 
 /* Who has no name cannot be reached any more. */
@@ -70,14 +83,13 @@ dgram_leave_peer (UsockDgram *self)
     dgram_abandon_peer (self);
   else if (peer->base.queue.length > 0 || peer->congested)
     {
-      UsockDgramRoute *route = usock_dgram_get_route (self, g_steal_pointer (&channel->approach.target));
+      UsockName *target = g_steal_pointer (&channel->approach.target);
 
-      usock_dgram_keep_route (self, route);
-      route_hand_over (peer, route);
-      usock_dgram_unref_route (route);
+      route_hand_over (peer, usock_dgram_get_route (self, target));
     }
 
   usock_dgram_reset_route (peer);
+  usock_dgram_spell_route (peer, NULL);
   g_clear_pointer (&channel->approach.target, usock_name_free);
   g_clear_pointer (&peer->text, g_free);
 }
@@ -97,12 +109,11 @@ usock_dgram_change_peer (UsockDgram *self,
 
   USOCK_CHANNEL (self)->approach.target = target;
   self->connected = TRUE;
-  self->peer->text = usock_name_to_text (target);
-  same = g_hash_table_lookup (self->routes, self->peer->text);
+  same = g_hash_table_lookup (self->routes, target);
   if (same != NULL)
     {
       route_hand_over (same, self->peer);
-      g_hash_table_remove (self->routes, self->peer->text);
+      usock_dgram_remove_route (same);
     }
   usock_watch_wake (&USOCK_SOCKET (self)->watch);
 }

@@ -18,16 +18,23 @@ G_BEGIN_DECLS
  * receivers who do not keep up (-congestion.c); the routes (-route.c); and the signals
  * (-signal.c). */
 
-/* To one destination, while it is congested or has messages. */
+/* To one destination. It is idle, and may be forgotten, unless it is congested or has messages. */
 typedef struct
 {
   UsockRoute base;
   UsockDgram *dgram;
   grefcount ref_count;
-  char *text; /* the destination; NULL for the peer of a pair */
+  char *text;     /* as signals call it; NULL until one does, and for the peer of a pair */
+  char *spelling; /* what the program wrote and always means this one; NULL for none */
+
+  /* Where data is NULL it is not in that list. */
+  GList idle_link;
+  GList active_link;
+  GList own_link;
 
   UsockWaiter *waiter;
   gboolean waits_for_own; /* the send buffer that is full is ours */
+  gboolean has_own_room;  /* it is its turn to use what was free of that */
   gboolean woken;         /* told of room, and still to find out whether it was first */
   gboolean unwatched;     /* nothing will tell of room */
   gboolean may_move;      /* somebody else may have the path by now */
@@ -41,10 +48,14 @@ struct _UsockDgram
 {
   UsockChannel parent_instance;
 
-  GHashTable *routes;      /* text → UsockDgramRoute that is congested or has messages */
+  GHashTable *routes;      /* UsockName → UsockDgramRoute, but for the peer's */
+  GHashTable *spellings;   /* text → UsockDgramRoute, the peer's too */
   UsockDgramRoute *peer;   /* channel->route */
   UsockDgramRoute *recent; /* where the last message went */
-  char *recent_text;       /* as the program wrote it */
+  GQueue idle;             /* the one that was used last comes last */
+  GQueue active;           /* to be looked at in this turn or the next */
+  GQueue own;              /* who wait for our own send buffer, in turn */
+  guint n_waiters;         /* that have a descriptor */
   GQueue failures;
 
   guint own_delay;
@@ -93,6 +104,8 @@ gboolean         usock_dgram_connect          (UsockChannel    *channel,
                                                GError         **error);
 
 /* usock-dgram-peer.c */
+void             usock_dgram_use_route        (UsockDgram      *self,
+                                               UsockDgramRoute *route);
 UsockDgramRoute *usock_dgram_find_route       (UsockDgram      *self,
                                                UsockName       *destination);
 void             usock_dgram_change_peer      (UsockDgram      *self,
@@ -105,6 +118,11 @@ void             usock_dgram_blocked          (UsockOutlet     *outlet,
                                                UsockRoute      *base,
                                                int              errnum,
                                                gboolean         progress);
+void             usock_dgram_changed          (UsockOutlet     *outlet,
+                                               UsockRoute      *base);
+void             usock_dgram_each_active      (UsockOutlet     *outlet,
+                                               UsockRouteFunc   func,
+                                               gpointer         user_data);
 void             usock_dgram_scatter          (UsockDgram      *self);
 gboolean         usock_dgram_expand           (UsockDgram      *self);
 void             usock_dgram_reset_route      (UsockDgramRoute *route);
@@ -119,10 +137,16 @@ UsockDgramRoute *usock_dgram_get_route        (UsockDgram      *self,
                                                UsockName       *destination);
 UsockDgramRoute *usock_dgram_ref_route        (UsockDgramRoute *route);
 void             usock_dgram_unref_route      (UsockDgramRoute *route);
-void             usock_dgram_keep_route       (UsockDgram      *self,
-                                               UsockDgramRoute *route);
+const UsockName *usock_dgram_route_get_name   (UsockDgramRoute *route);
+const char      *usock_dgram_route_get_text   (UsockDgramRoute *route);
+void             usock_dgram_spell_route      (UsockDgramRoute *route,
+                                               const char      *spelling);
+void             usock_dgram_keep_route       (UsockDgramRoute *route);
+void             usock_dgram_rest_route       (UsockDgramRoute *route);
+void             usock_dgram_remove_route     (UsockDgramRoute *route);
+void             usock_dgram_touch_route      (UsockDgramRoute *route);
+UsockDgramRoute *usock_dgram_pop_active       (UsockDgram      *self);
 void             usock_dgram_forget_recent    (UsockDgram      *self);
-GPtrArray       *usock_dgram_list_routes      (UsockDgram      *self);
 void             usock_dgram_each_route       (UsockOutlet     *outlet,
                                                UsockRouteFunc   func,
                                                gpointer         user_data);

@@ -5,6 +5,7 @@
 
 #include "usock-dgram-private.h"
 
+/* No foreign code runs before the route has the message, or it is refused. */
 static gboolean
 dgram_send_on (UsockDgram       *self,
                UsockDgramRoute  *route,
@@ -14,40 +15,47 @@ dgram_send_on (UsockDgram       *self,
                UsockOperation   *operation,
                GError          **error)
 {
-  gboolean sent;
-
-  if (route != self->peer && !usock_dgram_open (self, route->base.destination, error))
-    return FALSE;
-
-  usock_dgram_ref_route (route);
-  sent = usock_channel_send_on (USOCK_CHANNEL (self), &route->base, message, data, length,
+  return usock_channel_send_on (USOCK_CHANNEL (self), &route->base, message, data, length,
                                 operation, error);
-  usock_dgram_unref_route (route);
-  return sent;
 }
 
-/* Most programs send to the same destination again and again. */
+/* Takes @name over, or NULL. */
+static UsockDgramRoute *
+dgram_route_for_name (UsockDgram  *self,
+                      UsockName   *name,
+                      GError     **error)
+{
+  g_autoptr (UsockName) owned = name;
+
+  if (name == NULL || !usock_dgram_open (self, name, error))
+    return NULL;
+
+  return usock_dgram_find_route (self, g_steal_pointer (&owned));
+}
+
+/* Most programs send to the same few again and again. */
 static UsockDgramRoute *
 dgram_route_for_text (UsockDgram  *self,
                       const char  *text,
                       GError     **error)
 {
-  UsockName *name;
-  UsockDgramRoute *route;
-  gboolean fixed;
+  UsockDgramRoute *route = self->recent;
 
-  if (self->recent != NULL && g_strcmp0 (self->recent_text, text) == 0)
-    return self->recent;
+  if (route != NULL && g_strcmp0 (route->spelling, text) == 0)
+    return route;
 
-  name = usock_name_new_for_text (text, error);
-  if (name == NULL)
-    return NULL;
+  route = g_hash_table_lookup (self->spellings, text);
+  if (route != NULL)
+    {
+      usock_dgram_use_route (self, route);
+      return route;
+    }
 
+  route = dgram_route_for_name (self, usock_name_new_for_text (text, error), error);
   /* A relative path may be another one next time. */
-  fixed = text[0] == '/' || text[0] == '@' || usock_dgram_family_of (name) != AF_UNIX;
-  route = usock_dgram_find_route (self, name);
-  if (fixed)
-    self->recent_text = g_strdup (text);
+  if (route != NULL
+      && (text[0] == '/' || text[0] == '@' || USOCK_SOCKET (self)->family != AF_UNIX))
+    usock_dgram_spell_route (route, text);
   return route;
 }
 
@@ -98,20 +106,18 @@ dgram_route_for_address (UsockDgram      *self,
                          GError         **error)
 {
   g_autoptr (UsockName) name = usock_name_new_for_address (address, error);
-  g_autofree char *text = NULL;
 
   if (name == NULL)
     return NULL;
 
-  text = usock_name_to_text (name);
-  if (text == NULL)
+  if (!usock_name_has_text (name))
     {
       g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                            _("Could not send: the destination has no name"));
       return NULL;
     }
 
-  return usock_dgram_find_route (self, g_steal_pointer (&name));
+  return dgram_route_for_name (self, g_steal_pointer (&name), error);
 }
 
 /**

@@ -347,7 +347,6 @@ dgram_adopt_names (UsockDgram *self)
   if (USOCK_CHANNEL (self)->approach.target == NULL)
     return;
   usock_socket_set_label (socket, text);
-  self->peer->text = g_steal_pointer (&text);
 }
 
 /**
