@@ -1715,6 +1715,166 @@ test_unread_pair (UsockTest     *self,
   peer_free (first);
 }
 
+/* Sends from a handler, in the middle of what a turn has read: the rest of that comes before what the
+ * send finds. */
+typedef struct
+{
+  Peer *peer;
+  Peer *other;
+  GPtrArray *unheard;
+  guint sent;
+} Chatter;
+
+#define CHATTER_MESSAGES 2000
+
+static void
+chatter_fill (Chatter *self)
+{
+  while (self->sent < CHATTER_MESSAGES)
+    {
+      g_autofree char *text = g_strdup_printf ("%u", self->sent);
+      int fd = usock_socket_get_fd (USOCK_SOCKET (self->other->socket));
+
+      if (send (fd, text, strlen (text), MSG_DONTWAIT) == -1)
+        break;
+      self->sent++;
+    }
+}
+
+static void
+chatter_datagram (Chatter    *self,
+                  GByteArray *bytes,
+                  const char *sender)
+{
+  chatter_fill (self);
+  raw_drain (usock_socket_get_fd (USOCK_SOCKET (self->other->socket)), self->unheard);
+  peer_send_or_fail (self->peer, "in between");
+}
+
+static Chatter
+chatter_start (void)
+{
+  Chatter chatter = { .unheard = g_ptr_array_new_with_free_func (g_free) };
+  UsockDgram *one, *other;
+
+  usock_test_no_error (usock_dgram_new_pair (&one, &other, &error));
+  chatter.peer = peer_wrap (one);
+  chatter.other = peer_wrap (other);
+  return chatter;
+}
+
+static void
+chatter_stop (Chatter *self)
+{
+  peer_free (self->peer);
+  peer_free (self->other);
+  g_ptr_array_unref (self->unheard);
+}
+
+static void
+test_stow_order (UsockTest     *self,
+                 gconstpointer  data)
+{
+  Chatter chatter = chatter_start ();
+
+  peer_listen (chatter.peer);
+  g_signal_connect_swapped (chatter.peer->socket, "datagram", G_CALLBACK (chatter_datagram),
+                            &chatter);
+  chatter_fill (&chatter);
+  usock_test_wait_until (chatter.peer->texts->len == CHATTER_MESSAGES);
+  assert_numbers (chatter.peer->texts, CHATTER_MESSAGES);
+  g_signal_handlers_disconnect_by_data (chatter.peer->socket, &chatter);
+  chatter_stop (&chatter);
+}
+
+/* Who only sends does not keep everything that comes; and who listens later gets what was kept, and
+ * then what the kernel has, in order. */
+static void
+test_stow_limit (UsockTest     *self,
+                 gconstpointer  data)
+{
+  Chatter chatter = chatter_start ();
+  UsockChannel *channel = USOCK_CHANNEL (chatter.peer->socket);
+  guint64 before = 0;
+
+  for (guint i = 0; i < CHATTER_MESSAGES; i++)
+    {
+      guint64 now;
+
+      chatter_fill (&chatter);
+      peer_send_or_fail (chatter.peer, "log");
+      raw_drain (usock_socket_get_fd (USOCK_SOCKET (chatter.other->socket)), chatter.unheard);
+      now = usock_channel_get_messages_read (channel);
+      g_assert_cmpuint (now - before, <=, 1024);
+      before = now;
+    }
+  g_assert_cmpuint (chatter.sent, ==, CHATTER_MESSAGES);
+  g_assert_cmpuint (before, ==, CHATTER_MESSAGES);
+
+  /* A thousand bytes each, and more than a megabyte of them. */
+  for (guint i = 0; i < 5000; i++)
+    {
+      static const char block[1000];
+
+      send (usock_socket_get_fd (USOCK_SOCKET (chatter.other->socket)), block, sizeof block,
+            MSG_DONTWAIT);
+      peer_send_or_fail (chatter.peer, "log");
+      raw_drain (usock_socket_get_fd (USOCK_SOCKET (chatter.other->socket)), chatter.unheard);
+    }
+  g_assert_cmpuint (usock_channel_get_messages_read (channel), <, CHATTER_MESSAGES + 1200);
+  g_assert_cmpuint (usock_channel_get_messages_read (channel), >, CHATTER_MESSAGES + 100);
+
+  peer_listen (chatter.peer);
+  usock_test_wait_until (chatter.peer->texts->len
+                         >= usock_channel_get_messages_read (channel));
+  g_ptr_array_set_size (chatter.peer->texts, CHATTER_MESSAGES);
+  assert_numbers (chatter.peer->texts, CHATTER_MESSAGES);
+  chatter_stop (&chatter);
+}
+
+typedef struct
+{
+  int fd;
+  gint over; /* atomic */
+} Flood;
+
+static gpointer
+flood (gpointer data)
+{
+  Flood *self = data;
+
+  while (!g_atomic_int_get (&self->over))
+    send (self->fd, "x", 1, MSG_DONTWAIT);
+  return NULL;
+}
+
+/* A flood does not keep the sender. */
+
+static void
+test_stow_flood (UsockTest     *self,
+                 gconstpointer  data)
+{
+  Chatter chatter = chatter_start ();
+  UsockChannel *channel = USOCK_CHANNEL (chatter.peer->socket);
+  Flood flooding = { usock_socket_get_fd (USOCK_SOCKET (chatter.other->socket)), FALSE };
+  GThread *thread = g_thread_new ("flood", flood, &flooding);
+  guint64 before = 0;
+
+  for (guint i = 0; i < 100; i++)
+    {
+      guint64 now;
+
+      peer_send_or_fail (chatter.peer, "log");
+      now = usock_channel_get_messages_read (channel);
+      g_assert_cmpuint (now - before, <=, 512 + 64);
+      before = now;
+      raw_drain (flooding.fd, chatter.unheard);
+    }
+  g_atomic_int_set (&flooding.over, TRUE);
+  g_thread_join (thread);
+  chatter_stop (&chatter);
+}
+
 /* The kernel names a socket that asks for credentials, and who has a name receives. */
 static void
 test_unread_named_by_kernel (UsockTest     *self,
@@ -3018,6 +3178,9 @@ main (int    argc,
   usock_test_add ("/usock/dgram/unread", test_unread);
   usock_test_add ("/usock/dgram/unread/many", test_unread_many);
   usock_test_add ("/usock/dgram/unread/pair", test_unread_pair);
+  usock_test_add ("/usock/dgram/stow/order", test_stow_order);
+  usock_test_add ("/usock/dgram/stow/limit", test_stow_limit);
+  usock_test_add ("/usock/dgram/stow/flood", test_stow_flood);
   usock_test_add ("/usock/dgram/unread/named-by-kernel", test_unread_named_by_kernel);
   usock_test_add ("/usock/dgram/stale-reset", test_stale_reset);
   usock_test_add ("/usock/dgram/retarget", test_retarget);
