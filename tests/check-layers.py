@@ -50,7 +50,7 @@ ROOMS = {
         'channel-signals inlet-take outlet-give pending', 'inlet outlet-write',
         'outlet eagerness postbox',
     ],
-    'dgram': ['dgram dgram-bind dgram-send', 'dgram-open', 'dgram-outlet', 'dgram-peer',
+    'dgram': ['dgram dgram-bind dgram-send', 'dgram-lookup', 'dgram-open', 'dgram-outlet', 'dgram-peer',
               'dgram-congestion', 'dgram-route', 'dgram-signal'],
     'handle': ['handle-connect handle-transfer', 'handle'],
     'seqpacket': ['seqpacket'],

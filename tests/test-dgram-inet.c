@@ -368,6 +368,394 @@ test_forget_inet_peer (UsockTest     *test,
   close (stranger);
 }
 
+/* Who is connected to a port where nobody is. */
+static UsockDgram *
+dgram_new_refused (Witness *witness,
+                   int     *port)
+{
+  guint16 number;
+  int nobody = raw_new_inet (&number);
+  g_autofree char *text = g_strdup_printf ("127.0.0.1:%u", number);
+  g_autoptr (GSocketAddress) address = usock_address_parse (text, NULL);
+  UsockDgram *self = usock_dgram_new ();
+
+  close (nobody);
+  witness_init (witness);
+  witness_watch (witness, self, "send-failed error close");
+  usock_test_no_error (usock_channel_connect_to_address (USOCK_CHANNEL (self), address, &error));
+  *port = number;
+  return self;
+}
+
+static int
+raw_new_at_port (int port)
+{
+  struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons (port) };
+  int fd = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+  name.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  g_assert_no_errno (bind (fd, (struct sockaddr *) &name, sizeof name));
+  return fd;
+}
+
+static void
+note_refusal (UsockDgram *self,
+              const char *destination,
+              GError     *error,
+              char      **noted)
+{
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED);
+  g_free (*noted);
+  *noted = g_strdup (destination);
+}
+
+/* Without another call: nobody listens, and nothing is sent any more. */
+static void
+test_refused (UsockTest     *test,
+              gconstpointer  data)
+{
+  g_autofree char *noted = NULL;
+  g_autofree char *expected = NULL;
+  Witness witness;
+  int port;
+  UsockDgram *dgram = dgram_new_refused (&witness, &port);
+
+  g_signal_connect (dgram, "send-failed", G_CALLBACK (note_refusal), &noted);
+  usock_test_no_error (usock_channel_send_text (USOCK_CHANNEL (dgram), "nobody", &error));
+  witness_expect (&witness, "send-failed");
+  expected = g_strdup_printf ("127.0.0.1:%d", port);
+  g_assert_cmpstr (noted, ==, expected);
+  usock_test_no_error (usock_channel_send_text (USOCK_CHANNEL (dgram), "nobody", &error));
+  witness_expect (&witness, "send-failed");
+  g_assert_cmpint (usock_socket_get_state (USOCK_SOCKET (dgram)), ==, USOCK_STATE_OPEN);
+  dgram_free (dgram, &witness);
+}
+
+/* The kernel says it in place of what it was asked for next; that leaves all the same. */
+static void
+test_refused_between (UsockTest     *test,
+                      gconstpointer  data)
+{
+  static const char *const texts[] = { "0", "1", "2", "3", "4", "5" };
+  UsockMessage *messages[G_N_ELEMENTS (texts)];
+  Witness witness;
+  int port, receiver;
+  UsockDgram *dgram = dgram_new_refused (&witness, &port);
+  UsockChannel *channel = USOCK_CHANNEL (dgram);
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      usock_test_no_error (usock_channel_send_text (channel, "nobody", &error));
+      messages[i] = usock_message_new_from_text (texts[i]);
+    }
+  g_assert_cmpuint (usock_channel_send_messages (channel, messages, 3, NULL), ==, 3);
+  receiver = raw_new_at_port (port);
+  usock_test_no_error (usock_channel_send_text (channel, "first", &error));
+  g_assert_cmpuint (usock_channel_send_messages (channel, messages, G_N_ELEMENTS (texts), NULL),
+                    ==, G_N_ELEMENTS (texts));
+  raw_expect (receiver, "first");
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      raw_expect (receiver, texts[i]);
+      usock_message_unref (messages[i]);
+    }
+  witness_expect (&witness, "send-failed");
+  dgram_free (dgram, &witness);
+  close (receiver);
+}
+
+/* What came before is there, and so is what comes afterwards. */
+static void
+test_refused_receiver (UsockTest     *test,
+                       gconstpointer  data)
+{
+  Witness witness;
+  int port;
+  UsockDgram *dgram = dgram_new_refused (&witness, &port);
+  UsockChannel *channel = USOCK_CHANNEL (dgram);
+  int peer = raw_new_at_port (port);
+
+  raw_send_to_port (peer, "before", dgram_get_port (dgram));
+  close (peer);
+  usock_test_no_error (usock_channel_send_text (channel, "nobody", &error));
+  witness_watch (&witness, dgram, "data");
+  usock_test_wait_until (witness.n_words == 2);
+  peer = raw_new_at_port (port);
+  raw_send_to_port (peer, "after", dgram_get_port (dgram));
+  usock_test_wait_until (witness.n_words == 3);
+  g_assert_nonnull (strstr (witness.words->str, "data:before"));
+  g_assert_nonnull (strstr (witness.words->str, "send-failed"));
+  g_assert_true (g_str_has_suffix (witness.words->str, "data:after"));
+  dgram_free (dgram, &witness);
+  close (peer);
+}
+
+/* A resolver that answers when the test says so. */
+
+typedef struct
+{
+  GResolver parent_instance;
+} LateResolver;
+
+typedef struct
+{
+  GResolverClass parent_class;
+} LateResolverClass;
+
+static GQueue questions = G_QUEUE_INIT; /* of GTask */
+
+static GType late_resolver_get_type (void);
+
+G_DEFINE_TYPE (LateResolver, late_resolver, G_TYPE_RESOLVER)
+
+static gboolean
+late_resolver_drop (GCancellable *cancellable,
+                    gpointer      user_data)
+{
+  GTask *task = user_data;
+
+  g_queue_remove (&questions, task);
+  g_task_return_error_if_cancelled (task);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+late_resolver_ask (GResolver           *resolver,
+                   const char          *host,
+                   GCancellable        *cancellable,
+                   GAsyncReadyCallback  callback,
+                   gpointer             user_data)
+{
+  GTask *task = g_task_new (resolver, cancellable, callback, user_data);
+  g_autoptr (GSource) source = g_cancellable_source_new (cancellable);
+
+  g_task_set_task_data (task, g_strdup (host), g_free);
+  g_queue_push_tail (&questions, task);
+  g_source_set_callback (source, (GSourceFunc) (GCallback) late_resolver_drop, task,
+                         g_object_unref);
+  g_source_attach (source, g_main_context_get_thread_default ());
+  g_object_set_data_full (G_OBJECT (task), "source", g_steal_pointer (&source),
+                          (GDestroyNotify) g_source_unref);
+}
+
+static void
+late_resolver_ask_flags (GResolver                *resolver,
+                         const char               *host,
+                         GResolverNameLookupFlags  flags,
+                         GCancellable             *cancellable,
+                         GAsyncReadyCallback       callback,
+                         gpointer                  user_data)
+{
+  late_resolver_ask (resolver, host, cancellable, callback, user_data);
+}
+
+static GList *
+late_resolver_finish (GResolver     *resolver,
+                      GAsyncResult  *result,
+                      GError       **error)
+{
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+static void
+late_resolver_class_init (LateResolverClass *class)
+{
+  G_RESOLVER_CLASS (class)->lookup_by_name_async = late_resolver_ask;
+  G_RESOLVER_CLASS (class)->lookup_by_name_finish = late_resolver_finish;
+  G_RESOLVER_CLASS (class)->lookup_by_name_with_flags_async = late_resolver_ask_flags;
+  G_RESOLVER_CLASS (class)->lookup_by_name_with_flags_finish = late_resolver_finish;
+}
+
+static void
+late_resolver_init (LateResolver *self)
+{
+}
+
+static void
+free_addresses (gpointer addresses)
+{
+  g_resolver_free_addresses (addresses);
+}
+
+/* To the oldest question, for that host; NULL for none that there is. */
+static void
+late_resolver_answer (const char *host,
+                      const char *first,
+                      const char *second)
+{
+  GTask *task = g_queue_pop_head (&questions);
+  GList *addresses = NULL;
+
+  g_assert_nonnull (task);
+  g_assert_cmpstr (g_task_get_task_data (task), ==, host);
+  if (second != NULL)
+    addresses = g_list_prepend (addresses, g_inet_address_new_from_string (second));
+  if (first != NULL)
+    addresses = g_list_prepend (addresses, g_inet_address_new_from_string (first));
+  if (addresses != NULL)
+    g_task_return_pointer (task, addresses, free_addresses);
+  else
+    g_task_return_new_error (task, G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND, "no such host");
+  g_source_destroy (g_object_get_data (G_OBJECT (task), "source"));
+}
+
+static GResolver *
+late_resolver_use (void)
+{
+  GResolver *before = g_resolver_get_default ();
+  g_autoptr (GResolver) resolver = g_object_new (late_resolver_get_type (), NULL);
+
+  g_resolver_set_default (resolver);
+  return before;
+}
+
+static void
+late_resolver_stop (GResolver *before)
+{
+  g_assert_cmpuint (questions.length, ==, 0);
+  g_resolver_set_default (before);
+  g_object_unref (before);
+}
+
+static void
+send_to_host (UsockDgram   *self,
+              Witness      *witness,
+              const char   *text,
+              const char   *host,
+              int           port,
+              GCancellable *cancellable)
+{
+  g_autoptr (UsockMessage) message = usock_message_new_from_text (text);
+  g_autofree char *destination = g_strdup_printf ("%s:%d", host, port);
+
+  usock_dgram_send_message_to_text_async (self, message, destination, cancellable, witness_done,
+                             witness_call (witness, text,
+                                           (WitnessFinish) (GCallback) usock_dgram_send_message_to_text_finish));
+}
+
+/* Those to the same name stay in order, and ask once; each other name asks for itself. */
+static void
+test_host (UsockTest     *test,
+           gconstpointer  data)
+{
+  GResolver *before = late_resolver_use ();
+  g_autoptr (GError) wrong = NULL;
+  Witness witness;
+  UsockDgram *dgram = dgram_new (&witness);
+  guint16 port;
+  int receiver = raw_new_inet (&port);
+  g_autofree char *text = g_strdup_printf ("one.example:%u", port);
+
+  send_to_host (dgram, &witness, "1", "one.example", port, NULL);
+  send_to_host (dgram, &witness, "2", "none.example", port, NULL);
+  send_to_host (dgram, &witness, "3", "one.example", port, NULL);
+  g_assert_cmpuint (questions.length, ==, 2);
+  late_resolver_answer ("one.example", "127.0.0.1", NULL);
+  witness_expect (&witness, "1:ok 3:ok");
+  raw_expect (receiver, "1");
+  raw_expect (receiver, "3");
+  late_resolver_answer ("none.example", NULL, NULL);
+  witness_expect (&witness, "2:host-not-found");
+
+  g_assert_false (usock_dgram_send_to (dgram, (const guint8 *) "x", 1, text, &wrong));
+  assert_error_code (wrong, G_IO_ERROR_INVALID_ARGUMENT);
+  send_to_host (dgram, &witness, "4", "127.0.0.1", port, NULL);
+  witness_expect (&witness, "4:ok");
+  raw_expect (receiver, "4");
+
+  /* The socket has a family by now, which the first address has not. */
+  send_to_host (dgram, &witness, "5", "two.example", port, NULL);
+  late_resolver_answer ("two.example", "2001:db8::1", "127.0.0.1");
+  witness_expect (&witness, "5:ok");
+  raw_expect (receiver, "5");
+  dgram_free (dgram, &witness);
+  close (receiver);
+  late_resolver_stop (before);
+}
+
+/* Who is cancelled leaves at once, and the others get an answer all the same. */
+static void
+test_host_cancelled (UsockTest     *test,
+                     gconstpointer  data)
+{
+  GResolver *before = late_resolver_use ();
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GCancellable) alone = g_cancellable_new ();
+  Witness witness;
+  UsockDgram *dgram = dgram_new (&witness);
+  guint16 port;
+  int receiver = raw_new_inet (&port);
+
+  send_to_host (dgram, &witness, "1", "one.example", port, cancellable);
+  send_to_host (dgram, &witness, "2", "one.example", port, alone);
+  send_to_host (dgram, &witness, "3", "one.example", port, cancellable);
+  send_to_host (dgram, &witness, "4", "other.example", port, cancellable);
+  g_cancellable_cancel (cancellable);
+  usock_test_wait_until (witness.n_words == 3);
+  g_assert_nonnull (strstr (witness.words->str, "1:cancelled 3:cancelled"));
+  g_assert_nonnull (strstr (witness.words->str, "4:cancelled"));
+  witness_assert (&witness, witness.words->str);
+  late_resolver_answer ("one.example", "127.0.0.1", NULL);
+  witness_expect (&witness, "2:ok");
+  raw_expect (receiver, "2");
+
+  send_to_host (dgram, &witness, "5", "one.example", port, cancellable);
+  witness_expect (&witness, "5:cancelled");
+  dgram_free (dgram, &witness);
+  close (receiver);
+  late_resolver_stop (before);
+}
+
+static void
+test_host_closed (UsockTest     *test,
+                  gconstpointer  data)
+{
+  GResolver *before = late_resolver_use ();
+  Witness witness;
+  UsockDgram *dgram = dgram_new_bound (&witness, "127.0.0.1:0");
+
+  send_to_host (dgram, &witness, "1", "one.example", 1, NULL);
+  send_to_host (dgram, &witness, "2", "one.example", 1, NULL);
+  send_to_host (dgram, &witness, "3", "other.example", 1, NULL);
+  usock_socket_close (USOCK_SOCKET (dgram));
+  usock_test_wait_until (witness.n_closed == 1);
+  g_assert_cmpuint (witness.n_words, ==, 4);
+  g_assert_nonnull (strstr (witness.words->str, "1:closed 2:closed"));
+  g_assert_nonnull (strstr (witness.words->str, "3:closed"));
+  g_assert_true (g_str_has_suffix (witness.words->str, " close"));
+  usock_test_wait_until (questions.length == 0);
+  send_to_host (dgram, &witness, "4", "one.example", 1, NULL);
+  usock_test_wait_until (witness.n_words == 5);
+  scene_settle ();
+  g_assert_finalize_object (G_OBJECT (dgram));
+  witness_clear (&witness);
+  late_resolver_stop (before);
+}
+
+/* One that was never opened, and nobody has any more, and one of this machine. */
+static void
+test_host_elsewhere (UsockTest     *test,
+                     gconstpointer  data)
+{
+  GResolver *before = late_resolver_use ();
+  g_autofree char *path = usock_test_path (test, "own");
+  Witness witness;
+  UsockDgram *dgram = dgram_new (&witness);
+
+  usock_test_no_error (usock_dgram_bind_to_path (dgram, path, &error));
+  send_to_host (dgram, &witness, "1", "one.example", 1, NULL);
+  witness_expect (&witness, "1:invalid-argument");
+  dgram_free (dgram, &witness);
+
+  dgram = dgram_new (&witness);
+  send_to_host (dgram, &witness, "2", "one.example", 1, NULL);
+  g_object_unref (dgram);
+  late_resolver_answer ("one.example", NULL, NULL);
+  witness_expect (&witness, "2:host-not-found");
+  witness_clear (&witness);
+  late_resolver_stop (before);
+}
+
 static void
 set_early (gpointer    socket,
            int         level,
@@ -514,7 +902,12 @@ int
 main (int    argc,
       char **argv)
 {
+  GTask *task;
+
   g_test_init (&argc, &argv, NULL);
+  /* The first keeps a descriptor for good. */
+  task = g_task_new (NULL, NULL, NULL, NULL);
+  g_object_unref (task);
 
   usock_test_add ("/usock/dgram/unknown-family", test_unknown_family);
   usock_test_add ("/usock/dgram/unknown-family/adopted", test_unknown_family_adopted);
@@ -525,6 +918,13 @@ main (int    argc,
   usock_test_add ("/usock/dgram/forget-peer/full", test_forget_full_peer);
   usock_test_add ("/usock/dgram/forget-peer/pair", test_forget_pair);
   usock_test_add ("/usock/dgram/forget-peer/inet", test_forget_inet_peer);
+  usock_test_add ("/usock/dgram/refused", test_refused);
+  usock_test_add ("/usock/dgram/refused/between", test_refused_between);
+  usock_test_add ("/usock/dgram/refused/receiver", test_refused_receiver);
+  usock_test_add ("/usock/dgram/host", test_host);
+  usock_test_add ("/usock/dgram/host/cancelled", test_host_cancelled);
+  usock_test_add ("/usock/dgram/host/closed", test_host_closed);
+  usock_test_add ("/usock/dgram/host/elsewhere", test_host_elsewhere);
   usock_test_add ("/usock/dgram/early-options", test_early_options);
   usock_test_add ("/usock/dgram/early-options/ipv6-only", test_early_ipv6_only);
   usock_test_add ("/usock/dgram/early-options/refused", test_early_option_refused);

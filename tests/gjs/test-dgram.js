@@ -101,6 +101,30 @@ testSocket('every kind of destination', async fixture => {
     }
 });
 
+testSocket('the name of a host', async fixture => {
+    const receiver = dgram(fixture, Gio.InetSocketAddress.new_from_string('127.0.0.1', 0));
+    const sender = dgram(fixture, Gio.InetSocketAddress.new_from_string('127.0.0.1', 0));
+    const place = `localhost:${receiver.local_address.port}`;
+    await sender.send_to_async('awaited', place);
+    equal((await receiver.receive()).text, 'awaited');
+    throws(() => sender.send_to('x', place), Code, Code.INVALID_ARGUMENT);
+});
+
+testSocket('a refusal of the network', async fixture => {
+    const receiver = dgram(fixture, Gio.InetSocketAddress.new_from_string('127.0.0.1', 0));
+    const address = receiver.local_address;
+    receiver.close();
+    const sender = dgram(fixture);
+    sender.connect_to_address(address);
+    const told = new Promise(resolve => sender.connect('send-failed',
+        (_sender, destination, error) => resolve([destination, error])));
+    sender.send('x');
+    const [destination, error] = await told;
+    equal(destination, Usock.address_to_string(address));
+    ok(error.matches(Code, Code.CONNECTION_REFUSED));
+    equal(sender.state, Usock.State.OPEN);
+});
+
 testSocket('a path longer than an address', async fixture => {
     const directory = `${fixture.directory}/${'d'.repeat(200)}`;
     GLib.mkdir_with_parents(directory, 0o700);

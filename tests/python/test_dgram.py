@@ -407,6 +407,32 @@ class TestFamilies(DgramCase):
         client.send_to('hello', f'127.0.0.1:{port}')
         self.assertEqual(Usock.run(client.receive()).text, 'hello')
 
+    def test_the_name_of_a_host(self):
+        receiver = self.dgram(self.address('127.0.0.1'))
+        place = f'localhost:{receiver.get_local_address().get_port()}'
+        sender = self.dgram(self.address('127.0.0.1'))
+        sender.send_to('waits', place)
+        for wait in (Usock.run, asyncio.run):
+            async def send():
+                return await sender.send_to_async('asks', place, timeout=10_000)
+            self.assertTrue(wait(send()))
+        self.assertEqual([Usock.run(receiver.receive()).text for _ in range(3)],
+                         ['waits', 'asks', 'asks'])
+
+    def test_a_refusal_of_the_network(self):
+        nobody = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        nobody.bind(('127.0.0.1', 0))
+        port = nobody.getsockname()[1]
+        nobody.close()
+        dgram = self.dgram()
+        log = Log(dgram, 'send-failed', 'error', 'close')
+        dgram.connect_to_address(Gio.InetSocketAddress.new_from_string('127.0.0.1', port))
+        dgram.send('x')
+        log.wait('send-failed')
+        self.assertEqual(log[0][1], f'127.0.0.1:{port}')
+        self.is_error(log[0][2], Code.CONNECTION_REFUSED)
+        self.assertEqual(dgram.props.state, Usock.State.OPEN)
+
     def test_parting_from_a_peer(self):
         peer = self.dgram(self.name())
         stranger = self.foreign()

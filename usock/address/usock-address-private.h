@@ -31,6 +31,8 @@ UsockName *usock_name_new_for_path    (const char            *path,
                                        GError               **error);
 UsockName *usock_name_new_for_text    (const char            *text,
                                        GError               **error);
+char      *usock_text_get_host        (const char            *text,
+                                       guint16               *port);
 UsockName *usock_name_new_for_address (GSocketAddress        *address,
                                        GError               **error);
 /* usock-address-service.c */

@@ -278,6 +278,26 @@ usock_name_new_for_path (const char  *path,
   return name_new_abstract (path, name->str, name->len, error);
 }
 
+/* A host that has to be looked up, and the port there; NULL where the text is anything else. */
+char *
+usock_text_get_host (const char *text,
+                     guint16    *port)
+{
+  guint64 number;
+  const char *colon = text[0] != '@' && text[0] != '[' ? text_find_port (text, &number) : NULL;
+  g_autofree char *host = NULL;
+
+  if (colon == NULL || memchr (text, ':', colon - text) != NULL)
+    return NULL;
+
+  host = g_strndup (text, colon - text);
+  if (g_hostname_is_ip_address (host))
+    return NULL;
+
+  *port = (guint16) number;
+  return g_steal_pointer (&host);
+}
+
 UsockName *
 usock_name_new_for_text (const char  *text,
                          GError     **error)

@@ -24,5 +24,7 @@ void        usock_error_set_errno (GError     **error,
                                    int          errnum,
                                    const char  *format,
                                    ...) G_GNUC_PRINTF (3, 4);
+GError     *usock_error_new_lookup (const char   *tried,
+                                    const GError *cause);
 
 G_END_DECLS

@@ -107,3 +107,21 @@ usock_error_set_errno (GError    **error,
   g_set_error (error, G_IO_ERROR, usock_error_code (errnum), _("%s: %s"), tried,
                error_reason (errnum));
 }
+
+/* What resolvers say is of a domain of its own. */
+GError *
+usock_error_new_lookup (const char   *tried,
+                        const GError *cause)
+{
+  int code = G_IO_ERROR_FAILED;
+
+  if (g_error_matches (cause, G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND))
+    code = G_IO_ERROR_HOST_NOT_FOUND;
+  else if (g_error_matches (cause, G_RESOLVER_ERROR, G_RESOLVER_ERROR_TEMPORARY_FAILURE))
+    code = G_IO_ERROR_NETWORK_UNREACHABLE;
+  else if (cause->domain == G_IO_ERROR)
+    code = cause->code;
+
+  /* Translators: what was tried, then why it failed */
+  return g_error_new (G_IO_ERROR, code, _("%s: %s"), tried, cause->message);
+}

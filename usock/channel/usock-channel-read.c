@@ -11,8 +11,6 @@
 #define TURN_MESSAGES 256
 #define TURN_BYTES (1024 * 1024)
 
-/* With more descriptors than this still to be closed no more are taken in. */
-
 /* What a sender may find in its way and put into the inbox, at the most and in one go. */
 #define STOW_BYTES (1024 * 1024)
 #define STOW_MESSAGES 512
@@ -77,6 +75,8 @@ channel_receive_failed (UsockChannel *self,
   if (inlet->funcs->forgives != NULL && inlet->funcs->forgives (errnum))
     {
       usock_socket_record (usock_channel_socket (self), USOCK_IO_RECEIVE, errnum);
+      if (self->outlet.funcs->told != NULL)
+        self->outlet.funcs->told (&self->outlet, errnum);
       /* A security module could say some of these again and again. */
       if (errnum != ECONNRESET && errnum != ECONNREFUSED)
         usock_channel_read_later (self, RETRY_DELAY);

@@ -416,7 +416,7 @@ usock_channel_send_some (UsockChannel   *self,
     return 0;
 
   if (usock_outlet_may_send_now (outlet, outlet->route))
-    n = usock_outlet_gather (messages, n_messages, outgoing, iov);
+    n = usock_outlet_gather (outlet, messages, n_messages, outgoing, iov);
   if (n > 1)
     {
       accepted = channel_send_together (self, messages, outgoing, n, &reason);

@@ -56,7 +56,7 @@ outlet_give_batch (UsockOutlet *self,
   while (n < USOCK_IO_BATCH_MAX && (item = usock_queue_peek (&route->queue, n)) != NULL
          && item->message != NULL)
     messages[n++] = item->message;
-  n = usock_outlet_gather (messages, n, outgoing, iov);
+  n = usock_outlet_gather (self, messages, n, outgoing, iov);
   if (n < 2)
     return 0;
 

@@ -55,6 +55,9 @@ typedef struct
   void (*protect) (UsockOutlet *self, UsockRoute *route);
   /* The kernel refused a message. TRUE if it should be asked once more; may change the result. */
   gboolean (*repair) (UsockOutlet *self, UsockRoute *route, gsize length, gssize *result);
+  /* The kernel has told of an error that was none of what it was asked for, but of something that
+   * left earlier; NULL where it does not. */
+  void (*told) (UsockOutlet *self, int errnum);
   /* The kernel takes no more on the route for now: -EAGAIN, or what no event follows. */
   void (*blocked) (UsockOutlet *self, UsockRoute *route, int errnum, gboolean progress);
   /* The kernel will never take the head of the route, which is to be dropped. */
@@ -89,6 +92,7 @@ struct _UsockOutlet
   gboolean needs_drain;
   gboolean is_open; /* connected: what leaves may leave */
   gboolean was_cut; /* the last batch did not leave as a whole */
+  gboolean singly;  /* no batches, in which an answer of the kernel could get lost */
   GArray *settled;  /* of UsockSettled; NULL for none */
   guint n_taken;    /* of those */
 
@@ -165,7 +169,8 @@ gssize   usock_outlet_write         (UsockOutlet            *self,
                                      UsockMessage           *message,
                                      gconstpointer           data,
                                      gsize                   length);
-guint    usock_outlet_gather        (UsockMessage          **messages,
+guint    usock_outlet_gather        (UsockOutlet            *self,
+                                     UsockMessage          **messages,
                                      gsize                   n_messages,
                                      UsockIoOutgoing        *outgoing,
                                      struct iovec           *iov);

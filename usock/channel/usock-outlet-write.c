@@ -96,6 +96,28 @@ outlet_recall_reset (UsockOutlet *self,
   return result == -EPIPE && was_cut ? -ECONNRESET : result;
 }
 
+/* What was refused, and then taken, was not what the refusal was of. */
+static gssize
+outlet_repair (UsockOutlet   *self,
+               UsockRoute    *route,
+               UsockMessage  *message,
+               gconstpointer  data,
+               gsize          length,
+               gssize         result)
+{
+  gssize refusal = result;
+
+  if (!self->funcs->repair (self, route, length, &result))
+    return result;
+
+  result = outlet_write_once (self, route, message, data, length);
+  if (result < 0)
+    self->funcs->repair (self, route, length, &result);
+  else if (self->funcs->told != NULL)
+    self->funcs->told (self, (int) -refusal);
+  return result;
+}
+
 /* @message may be NULL, for plain bytes: nothing is allocated for what leaves at once. */
 gssize
 usock_outlet_write (UsockOutlet   *self,
@@ -109,27 +131,24 @@ usock_outlet_write (UsockOutlet   *self,
   if (self->funcs->protect != NULL)
     self->funcs->protect (self, route);
   result = outlet_write_once (self, route, message, data, length);
-  if (result < 0 && self->funcs->repair != NULL
-      && self->funcs->repair (self, route, length, &result))
-    {
-      result = outlet_write_once (self, route, message, data, length);
-      if (result < 0)
-        self->funcs->repair (self, route, length, &result);
-    }
+  if (result < 0 && self->funcs->repair != NULL)
+    result = outlet_repair (self, route, message, data, length, result);
 
   return self->was_cut ? outlet_recall_reset (self, result) : result;
 }
 
 /* How many of the messages can leave in one system call: those that are bytes only. */
 guint
-usock_outlet_gather (UsockMessage    **messages,
+usock_outlet_gather (UsockOutlet      *self,
+                     UsockMessage    **messages,
                      gsize             n_messages,
                      UsockIoOutgoing  *outgoing,
                      struct iovec     *iov)
 {
+  guint most = self->singly ? 1 : USOCK_IO_BATCH_MAX;
   guint n = 0, used = 0;
 
-  while (n < MIN (n_messages, USOCK_IO_BATCH_MAX))
+  while (n < MIN (n_messages, most))
     {
       UsockCredentials credentials;
       guint n_iov, n_controls;

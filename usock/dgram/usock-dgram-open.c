@@ -95,12 +95,29 @@ usock_dgram_open (UsockDgram  *self,
   return FALSE;
 }
 
-/* Whoever is connected, and can receive, may lose what came when a send fails. */
+/* Takes @name over, or NULL. The route to there. */
+UsockDgramRoute *
+usock_dgram_reach (UsockDgram  *self,
+                   UsockName   *name,
+                   GError     **error)
+{
+  g_autoptr (UsockName) owned = name;
+
+  if (name == NULL || !usock_dgram_open (self, name, error))
+    return NULL;
+
+  return usock_dgram_find_route (self, g_steal_pointer (&owned));
+}
+
+/* Whoever is connected, and can receive, may lose what came when a send fails. In the network, what
+ * became of an earlier message is told in place of a later one. */
 void
 usock_dgram_check_stows (UsockDgram *self)
 {
-  self->stows = USOCK_SOCKET (self)->family == AF_UNIX && self->connected
-                && (self->bound || self->paired);
+  gboolean local = USOCK_SOCKET (self)->family == AF_UNIX;
+
+  self->stows = local && self->connected && (self->bound || self->paired);
+  USOCK_CHANNEL (self)->outlet.singly = !local && self->connected;
 }
 
 /* A socket that was adopted may be of a family whose addresses have no text, by which routes are

@@ -88,6 +88,26 @@ dgram_repair (UsockOutlet *outlet,
   return dgram_find_peer_again (self);
 }
 
+/* In the network a receiver is not asked before something is sent to it. Who is connected is told
+ * later that it was refused: at the next call, and of several at once. */
+static void
+dgram_told (UsockOutlet *outlet,
+            int          errnum)
+{
+  UsockDgram *self = outlet->owner;
+  GError *error = NULL;
+
+  if (USOCK_SOCKET (self)->family == AF_UNIX || !self->connected
+      || usock_outlet_may_send_later (errnum) || self->told == errnum)
+    return;
+
+  self->told = errnum;
+  usock_socket_record (USOCK_SOCKET (self), USOCK_IO_SEND, errnum);
+  usock_error_set_errno (&error, errnum, _("Could not send to “%s”"),
+                         usock_channel_peer (USOCK_CHANNEL (self)));
+  usock_dgram_note_failure (self, usock_dgram_route_get_text (self->peer), error);
+}
+
 static gboolean
 dgram_fits (UsockOutlet *outlet,
             gsize        length)
@@ -104,6 +124,7 @@ const UsockOutletFuncs usock_dgram_outlet = {
   .give = usock_outlet_give_packets,
   .protect = dgram_protect,
   .repair = dgram_repair,
+  .told = dgram_told,
   .blocked = usock_dgram_blocked,
   .failed = dgram_failed,
   .lost = dgram_lost,

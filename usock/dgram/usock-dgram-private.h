@@ -13,7 +13,8 @@ G_BEGIN_DECLS
 /* usock-dgram: messages without a connection.
  *
  * From the top down, and no file calls one above it: the class (usock-dgram.c); what programs bind
- * (-bind.c) and send with (-send.c); having a descriptor and a peer (-open.c); what the outlet asks
+ * (-bind.c) and send with (-send.c); names of hosts (-lookup.c); having a descriptor and a peer
+ * (-open.c); what the outlet asks
  * (-outlet.c); which route a message takes, and what becomes of it with another peer (-peer.c);
  * receivers who do not keep up (-congestion.c); the routes (-route.c); and the signals
  * (-signal.c). */
@@ -57,6 +58,9 @@ struct _UsockDgram
   GQueue own;              /* who wait for our own send buffer, in turn */
   guint n_waiters;         /* that have a descriptor */
   GQueue failures;
+  int told; /* the last of them that the network has told of; 0 for none */
+
+  GHashTable *lookups; /* text → of a host that is looked up; NULL for none */
 
   guint own_delay;
   gint64 own_retry_at;
@@ -92,7 +96,23 @@ usock_dgram_family_of (const UsockName *name)
   return name->path != NULL ? AF_UNIX : name->native.any.sa_family;
 }
 
+/* usock-dgram-lookup.c */
+gboolean         usock_dgram_look_up          (UsockDgram      *self,
+                                               const char      *text,
+                                               UsockMessage    *message,
+                                               UsockOperation  *operation,
+                                               GCancellable    *cancellable);
+void             usock_dgram_stop_lookups     (UsockDgram      *self);
+void             usock_dgram_send_async       (UsockDgram      *self,
+                                               UsockDgramRoute *route,
+                                               UsockMessage    *message,
+                                               UsockOperation  *operation,
+                                               GError          *error);
+
 /* usock-dgram-open.c */
+UsockDgramRoute *usock_dgram_reach            (UsockDgram      *self,
+                                               UsockName       *name,
+                                               GError         **error);
 void             usock_dgram_apply_buffer_sizes (UsockDgram    *self);
 void             usock_dgram_check_stows      (UsockDgram      *self);
 gboolean         usock_dgram_open             (UsockDgram      *self,

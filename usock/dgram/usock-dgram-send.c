@@ -19,20 +19,6 @@ dgram_send_on (UsockDgram       *self,
                                 operation, error);
 }
 
-/* Takes @name over, or NULL. */
-static UsockDgramRoute *
-dgram_route_for_name (UsockDgram  *self,
-                      UsockName   *name,
-                      GError     **error)
-{
-  g_autoptr (UsockName) owned = name;
-
-  if (name == NULL || !usock_dgram_open (self, name, error))
-    return NULL;
-
-  return usock_dgram_find_route (self, g_steal_pointer (&owned));
-}
-
 /* Most programs send to the same few again and again. */
 static UsockDgramRoute *
 dgram_route_for_text (UsockDgram  *self,
@@ -51,7 +37,7 @@ dgram_route_for_text (UsockDgram  *self,
       return route;
     }
 
-  route = dgram_route_for_name (self, usock_name_new_for_text (text, error), error);
+  route = usock_dgram_reach (self, usock_name_new_for_text (text, error), error);
   /* A relative path may be another one next time. */
   if (route != NULL
       && (text[0] == '/' || text[0] == '@' || USOCK_SOCKET (self)->family != AF_UNIX))
@@ -71,8 +57,12 @@ dgram_route_for_text (UsockDgram  *self,
  * Sends one message, as [method@Usock.Channel.send] does. To each
  * destination messages arrive in order.
  *
+ * Names of hosts are not looked up here, for that may take long:
+ * [method@Usock.Dgram.send_message_to_text_async] does.
+ *
  * Fails with `G_IO_ERROR_NOT_FOUND` or `G_IO_ERROR_CONNECTION_REFUSED` if nobody
- * receives there, with `G_IO_ERROR_PERMISSION_DENIED` also if the receiver is
+ * receives there, with `G_IO_ERROR_INVALID_ARGUMENT` if @destination is no
+ * address, with `G_IO_ERROR_PERMISSION_DENIED` also if the receiver is
  * connected to somebody else, with `G_IO_ERROR_WOULD_BLOCK` if the queue is full,
  * with `G_IO_ERROR_MESSAGE_TOO_LARGE`, and with others of sendmsg(2).
  *
@@ -117,7 +107,7 @@ dgram_route_for_address (UsockDgram      *self,
       return NULL;
     }
 
-  return dgram_route_for_name (self, g_steal_pointer (&name), error);
+  return usock_dgram_reach (self, g_steal_pointer (&name), error);
 }
 
 /**
@@ -200,25 +190,12 @@ usock_dgram_send_message_to_all (UsockDgram          *self,
   return accepted;
 }
 
-/* Takes the operation over. Without a route there is an error. */
-static void
-dgram_send_async (UsockDgram      *self,
-                  UsockDgramRoute *route,
-                  UsockMessage    *message,
-                  UsockOperation  *operation,
-                  GError          *error)
-{
-  if (route == NULL
-      || !dgram_send_on (self, route, message, NULL, usock_message_get_length (message),
-                         operation, &error))
-    usock_channel_fail_operation (USOCK_CHANNEL (self), operation, error);
-}
-
 /**
  * usock_dgram_send_message_to_text_async:
  * @self: a socket
  * @message: (transfer none): one message
- * @destination: whom to send to, as in [method@Usock.Dgram.send_to]
+ * @destination: whom to send to, as in [method@Usock.Dgram.send_to], or the name of a host with a
+ *   port, `localhost:514` for one
  * @cancellable: (nullable): what may cancel the call
  * @callback: (scope async): what to call when it is done
  * @user_data: data for @callback
@@ -226,6 +203,10 @@ dgram_send_async (UsockDgram      *self,
  * Sends one message, and completes when it is in the receiver's queue. It
  * waits for its turn however full the queue is. A cancelled message was not
  * sent.
+ *
+ * The name of a host is looked up first, anew unless that is being done, and the
+ * message goes to the first of its addresses that it can go to. Messages to the
+ * same name stay in order.
  *
  * Since: 1.0
  */
@@ -252,8 +233,11 @@ usock_dgram_send_message_to_text_async (UsockDgram          *self,
   operation = usock_channel_new_operation (USOCK_CHANNEL (self),
                                            usock_dgram_send_message_to_text_async, cancellable,
                                            callback, user_data);
+  if (usock_dgram_look_up (self, destination, message, operation, cancellable))
+    return;
+
   route = dgram_route_for_text (self, destination, &error);
-  dgram_send_async (self, route, message, operation, error);
+  usock_dgram_send_async (self, route, message, operation, error);
 }
 
 /**
@@ -263,7 +247,8 @@ usock_dgram_send_message_to_text_async (UsockDgram          *self,
  * @error: return location for an error
  *
  * Ends [method@Usock.Dgram.send_message_to_text_async]. The errors are those of
- * [method@Usock.Dgram.send_to], and `G_IO_ERROR_CANCELLED`.
+ * [method@Usock.Dgram.send_to], and `G_IO_ERROR_CANCELLED`; of a host that is
+ * not found, `G_IO_ERROR_HOST_NOT_FOUND`.
  *
  * Returns: whether the message was sent
  *
@@ -317,7 +302,7 @@ usock_dgram_send_message_to_async (UsockDgram          *self,
                                            usock_dgram_send_message_to_async, cancellable,
                                            callback, user_data);
   route = dgram_route_for_address (self, destination, &error);
-  dgram_send_async (self, route, message, operation, error);
+  usock_dgram_send_async (self, route, message, operation, error);
 }
 
 /**

@@ -49,6 +49,7 @@ usock_dgram_emit_failures (UsockDgram *self)
 
   while ((failure = g_queue_pop_head (&self->failures)) != NULL)
     {
+      self->told = 0;
       g_signal_emit (self, usock_dgram_signals[USOCK_DGRAM_SIGNAL_SEND_FAILED], 0,
                      failure->destination, failure->error);
       failure_free (failure);
@@ -126,6 +127,10 @@ usock_dgram_install_signals (UsockChannelClass *channel_class)
    *
    * Emitted for each message that was queued, cannot be sent any more, and
    * was not sent by an asynchronous call. The socket stays open.
+   *
+   * A socket of the internet that is connected is also told when messages that
+   * have left reached nobody, with `G_IO_ERROR_CONNECTION_REFUSED` for one; once
+   * for several, as the network tells it. Who is not connected is not told.
    *
    * Since: 1.0
    */

@@ -95,6 +95,23 @@ usock_dgram_is_over (UsockChannel *channel)
   return channel->pending.closer != NULL && !usock_channel_is_wanted (channel);
 }
 
+/* What became of messages in the network is told once, by whatever call comes next; and where none
+ * does, by nothing but an event. */
+static void
+dgram_look_for_refusals (UsockDgram *self)
+{
+  UsockSocket *socket = USOCK_SOCKET (self);
+  int errnum;
+
+  if ((socket->watch.ready & USOCK_READY_HANGUP) == 0 || socket->family == AF_UNIX)
+    return;
+
+  socket->watch.ready &= ~USOCK_READY_HANGUP;
+  errnum = usock_io_take_error (socket->fd);
+  if (errnum != 0)
+    usock_dgram_outlet.told (&USOCK_CHANNEL (self)->outlet, errnum);
+}
+
 /* What was decided in the calls since the last turn, and in this one. */
 static void
 usock_dgram_dispatch (UsockSocket *socket)
@@ -109,6 +126,7 @@ usock_dgram_dispatch (UsockSocket *socket)
   if (socket->state == USOCK_STATE_CLOSED)
     return;
 
+  dgram_look_for_refusals (self);
   usock_dgram_retry (self);
   ((UsockSocketClass *) usock_dgram_parent_class)->dispatch (socket);
   usock_dgram_emit_failures (self);
@@ -138,6 +156,7 @@ usock_dgram_closing (UsockSocket *socket)
 static void
 usock_dgram_finish (UsockSocket *socket)
 {
+  usock_dgram_stop_lookups (USOCK_DGRAM (socket));
   ((UsockSocketClass *) usock_dgram_parent_class)->finish (socket);
   usock_dgram_emit_failures (USOCK_DGRAM (socket));
   usock_dgram_drop_routes (USOCK_DGRAM (socket));
@@ -146,6 +165,7 @@ usock_dgram_finish (UsockSocket *socket)
 static void
 usock_dgram_orphaned (UsockSocket *socket)
 {
+  usock_dgram_stop_lookups (USOCK_DGRAM (socket));
   ((UsockSocketClass *) usock_dgram_parent_class)->orphaned (socket);
   usock_dgram_drop_routes (USOCK_DGRAM (socket));
 }
@@ -157,6 +177,7 @@ usock_dgram_finalize (GObject *object)
 
   usock_dgram_free_routes (self);
   usock_dgram_forget_failures (self);
+  g_clear_pointer (&self->lookups, g_hash_table_unref);
 
   G_OBJECT_CLASS (usock_dgram_parent_class)->finalize (object);
 }

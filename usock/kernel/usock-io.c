@@ -299,6 +299,16 @@ usock_io_set_plain (int fd)
   usock_io_refuse_fds (fd, FALSE);
 }
 
+/* What the socket was told meanwhile, and would say at its next call; an errno, or 0. It says it
+ * once. */
+int
+usock_io_take_error (int fd)
+{
+  int errnum = 0;
+
+  return usock_io_get_option (fd, SOL_SOCKET, SO_ERROR, &errnum) == 0 ? errnum : 0;
+}
+
 /* Closing takes back what is on its way, and lets TCP tell the peer so. */
 int
 usock_io_set_abort (int fd)

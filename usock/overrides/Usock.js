@@ -977,14 +977,14 @@ function patchDatagrams(Usock) {
             told(options, 'offset', 'length', 'fds', 'timeout', 'cancellable');
         const message = asMessage(Usock, data, rest);
         const wait = {timeout, cancellable};
-        const {address, host, port} = destination instanceof Gio.File
+        if (destination instanceof Gio.SocketAddress) {
+            await this.send_message_to_async(message, destination, wait);
+            return;
+        }
+        const {host, port} = destination instanceof Gio.File
             ? {} : asPlace(Usock, destination, what);
-        if (host !== undefined) {
-            await this.send_message_to_async(message, await lookUp(this, host, port, wait), wait);
-        } else if (destination instanceof Gio.SocketAddress) {
-            await this.send_message_to_async(message, address, wait);
-        } else
-            await call(this, sendTo, [message, asDestination(destination, what)], wait);
+        const text = host !== undefined ? `${host}:${port}` : asDestination(destination, what);
+        await call(this, sendTo, [message, text], wait);
     };
     // Returns how many accepted it, and throws only if none did.
     prototype.send_message_to_all = function (message, destinations) {

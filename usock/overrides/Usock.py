@@ -351,7 +351,7 @@ def _as_address(where, what):
                           else f'\\x{byte:02x}' for byte in os.fsencode(place)))
 
 
-def _as_destination(where):
+def _as_destination(where, only_ipv4=False):
     """A text as the library reads it, or a Gio.SocketAddress."""
     if where is None:
         raise _Nameless('Could not answer: the sender has no name', 'g-io-error-quark',
@@ -360,7 +360,9 @@ def _as_destination(where):
         return where
     if isinstance(where, str):
         place = _as_place(where, SEND) if _HOST_AND_PORT.fullmatch(where) else None
-        return _look_up(*place) if isinstance(place, tuple) else _refuse_nul(where, SEND)
+        if isinstance(place, tuple):
+            return _look_up(*place, only_ipv4)
+        return _refuse_nul(where, SEND)
     path = _as_path(where, SEND).replace('\\', '\\\\')
     return path if '/' in path else f'./{path}'
 
@@ -1213,11 +1215,12 @@ def _in_thread(call):
     return value
 
 
-def _look_up(host, port):
-    address = _in_thread(Gio.NetworkAddress.new(host, port).enumerate().next)
-    if address is None:
-        raise _fail(_Code.NOT_FOUND, f'{CONNECT} “{host}:{port}”: it has no address')
-    return address
+def _look_up(host, port, only_ipv4=False):
+    found = Gio.NetworkAddress.new(host, port).enumerate()
+    while address := _in_thread(found.next):
+        if not only_ipv4 or address.get_family() == Gio.SocketFamily.IPV4:
+            return address
+    raise _fail(_Code.NOT_FOUND, f'{CONNECT} “{host}:{port}”: it has no address')
 
 
 def _unpack(value):
@@ -1907,7 +1910,7 @@ class Dgram(_raw('Dgram')):
 
     def send_to(self, data, destination, offset=0, length=None, fds=None):
         """Sends to a destination what send() takes."""
-        destination = _as_destination(destination)
+        destination = _as_destination(destination, self.get_family() == Usock.Family.INET)
         if isinstance(destination, Gio.SocketAddress):
             message = _as_message(data, offset, length, fds)
             return self.send_message_to(message, destination)
@@ -1924,7 +1927,11 @@ class Dgram(_raw('Dgram')):
                       timeout=None):
         """Sends like send_to(), but waits for room. Await it: then the receiver has the message."""
         message = _as_message(data, offset, length, fds)
-        destination = _as_destination(destination)
+        # A host is looked up by the library, which need not wait for it.
+        if isinstance(destination, str) and not destination.startswith(':'):
+            destination = _refuse_nul(destination, SEND)
+        else:
+            destination = _as_destination(destination)
         if isinstance(destination, Gio.SocketAddress):
             return self.send_message_to_async(message, destination, cancellable, timeout=timeout)
         return self.send_message_to_text_async(message, destination, cancellable, timeout=timeout)

@@ -241,24 +241,14 @@ stream_open (UsockStream  *self,
   return FALSE;
 }
 
-/* What resolvers say is of a domain of its own. */
 static GError *
 stream_new_lookup_error (UsockStream  *self,
                          const GError *cause)
 {
   g_autofree char *tried
       = g_strdup_printf (_("Could not connect to “%s”"), USOCK_SOCKET (self)->label);
-  int code = G_IO_ERROR_FAILED;
 
-  if (g_error_matches (cause, G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND))
-    code = G_IO_ERROR_HOST_NOT_FOUND;
-  else if (g_error_matches (cause, G_RESOLVER_ERROR, G_RESOLVER_ERROR_TEMPORARY_FAILURE))
-    code = G_IO_ERROR_NETWORK_UNREACHABLE;
-  else if (cause->domain == G_IO_ERROR)
-    code = cause->code;
-
-  /* Translators: what was tried, then why it failed */
-  return g_error_new (G_IO_ERROR, code, _("%s: %s"), tried, cause->message);
+  return usock_error_new_lookup (tried, cause);
 }
 
 /* Each address with its reason; NULL if there was but one. */
