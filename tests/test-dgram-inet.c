@@ -368,6 +368,39 @@ test_forget_inet_peer (UsockTest     *test,
   close (stranger);
 }
 
+static gboolean
+finish_send (UsockChannel  *channel,
+             GAsyncResult  *result,
+             GError       **error)
+{
+  return usock_dgram_send_message_to_text_finish (USOCK_DGRAM (channel), result, error);
+}
+
+/* Who has no name can send, and not be answered: which is an error like others, and not misuse. */
+static void
+test_unnamed_sender (UsockTest     *test,
+                     gconstpointer  data)
+{
+  g_autofree char *path = usock_test_path (test, "own");
+  int sender = socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  g_autoptr (UsockMessage) answer = usock_message_new_from_text ("answer");
+  g_autofree char *noted = NULL;
+  GError *wrong = NULL;
+  Witness witness;
+  UsockDgram *dgram = dgram_new (&witness);
+
+  usock_test_no_error (usock_dgram_bind_to_path (dgram, path, &error));
+  raw_send_to_path (sender, "anonymous", path);
+  witness_expect (&witness, "data:anonymous");
+  g_assert_false (usock_dgram_send_to (dgram, (const guint8 *) "x", 1, noted, &wrong));
+  assert_error_code (wrong, G_IO_ERROR_INVALID_ARGUMENT);
+  usock_dgram_send_message_to_text_async (dgram, answer, noted, NULL, witness_done,
+                                          witness_call (&witness, "answer", finish_send));
+  witness_expect (&witness, "answer:invalid-argument");
+  dgram_free (dgram, &witness);
+  close (sender);
+}
+
 /* Who is connected to a port where nobody is. */
 static UsockDgram *
 dgram_new_refused (Witness *witness,
@@ -629,8 +662,7 @@ send_to_host (UsockDgram   *self,
   g_autofree char *destination = g_strdup_printf ("%s:%d", host, port);
 
   usock_dgram_send_message_to_text_async (self, message, destination, cancellable, witness_done,
-                             witness_call (witness, text,
-                                           (WitnessFinish) (GCallback) usock_dgram_send_message_to_text_finish));
+                                          witness_call (witness, text, finish_send));
 }
 
 /* Those to the same name stay in order, and ask once; each other name asks for itself. */
@@ -808,6 +840,72 @@ test_early_options (UsockTest     *test,
     dgram_free (dgrams[i], &witnesses[i]);
 }
 
+/* A group is heard that was joined before there was a socket; who joins what is none is told so by
+ * bind. */
+static void
+test_early_membership (UsockTest     *test,
+                       gconstpointer  data)
+{
+  g_autoptr (GSocketAddress) any = usock_address_parse ("0.0.0.0:0", NULL);
+  g_autofree char *group = NULL;
+  GError *wrong = NULL;
+  Witness witness, other;
+  UsockDgram *dgram = dgram_new (&witness);
+  UsockDgram *sender = dgram_new (&other);
+
+  set_early (dgram, USOCK_SOL_IP, USOCK_IP_ADD_MEMBERSHIP,
+             g_variant_new ("(sss)", "127.0.0.1", "", "lo"));
+  g_assert_false (usock_dgram_bind_to_address (dgram, any, &wrong));
+  g_assert_nonnull (strstr (wrong->message, "IP_ADD_MEMBERSHIP"));
+  assert_error_code (wrong, G_IO_ERROR_INVALID_ARGUMENT);
+  dgram_free (dgram, &witness);
+
+  dgram = dgram_new (&witness);
+  set_early (dgram, USOCK_SOL_IP, USOCK_IP_ADD_MEMBERSHIP,
+             g_variant_new ("(sss)", "239.7.7.9", "", "lo"));
+  set_early (sender, USOCK_SOL_IP, USOCK_IP_MULTICAST_IF, g_variant_new_string ("127.0.0.1"));
+  usock_test_no_error (usock_dgram_bind_to_address (dgram, any, &error));
+  group = g_strdup_printf ("239.7.7.9:%u", dgram_get_port (dgram));
+  usock_test_no_error (usock_dgram_send_to (sender, (const guint8 *) "heard", 5, group, &error));
+  witness_expect (&witness, "data:heard");
+  dgram_free (dgram, &witness);
+  dgram_free (sender, &other);
+}
+
+/* To an address that is nobody's, which nothing but the option lets; and a mark, if we may. */
+static void
+test_early_freebind (UsockTest     *test,
+                     gconstpointer  data)
+{
+  g_autoptr (GSocketAddress) foreign = usock_address_parse ("192.0.2.7:0", NULL);
+  GError *wrong = NULL;
+  Witness witness;
+  UsockDgram *dgram = dgram_new (&witness);
+
+  g_assert_false (usock_dgram_bind_to_address (dgram, foreign, &wrong));
+  assert_error_code (wrong, G_IO_ERROR_FAILED);
+  set_early (dgram, USOCK_SOL_IP, USOCK_IP_FREEBIND, g_variant_new_boolean (TRUE));
+  usock_test_no_error (usock_dgram_bind_to_address (dgram, foreign, &error));
+  dgram_free (dgram, &witness);
+
+  dgram = dgram_new (&witness);
+  set_early (dgram, USOCK_SOL_SOCKET, USOCK_SO_MARK, g_variant_new_uint32 (7));
+  set_early (dgram, USOCK_SOL_IP, USOCK_IP_FREEBIND, g_variant_new_boolean (TRUE));
+  if (usock_dgram_bind_to_address (dgram, foreign, &wrong))
+    {
+      g_autoptr (GVariant) mark
+          = usock_socket_get_option (USOCK_SOCKET (dgram), USOCK_SOL_SOCKET, USOCK_SO_MARK, NULL);
+
+      g_assert_cmpuint (g_variant_get_uint32 (mark), ==, 7);
+    }
+  else
+    {
+      g_assert_nonnull (strstr (wrong->message, "SO_MARK"));
+      assert_error_code (wrong, G_IO_ERROR_PERMISSION_DENIED);
+    }
+  dgram_free (dgram, &witness);
+}
+
 static void
 test_early_ipv6_only (UsockTest     *test,
                       gconstpointer  data)
@@ -918,6 +1016,7 @@ main (int    argc,
   usock_test_add ("/usock/dgram/forget-peer/full", test_forget_full_peer);
   usock_test_add ("/usock/dgram/forget-peer/pair", test_forget_pair);
   usock_test_add ("/usock/dgram/forget-peer/inet", test_forget_inet_peer);
+  usock_test_add ("/usock/dgram/unnamed-sender", test_unnamed_sender);
   usock_test_add ("/usock/dgram/refused", test_refused);
   usock_test_add ("/usock/dgram/refused/between", test_refused_between);
   usock_test_add ("/usock/dgram/refused/receiver", test_refused_receiver);
@@ -926,6 +1025,8 @@ main (int    argc,
   usock_test_add ("/usock/dgram/host/closed", test_host_closed);
   usock_test_add ("/usock/dgram/host/elsewhere", test_host_elsewhere);
   usock_test_add ("/usock/dgram/early-options", test_early_options);
+  usock_test_add ("/usock/dgram/early-options/membership", test_early_membership);
+  usock_test_add ("/usock/dgram/early-options/freebind", test_early_freebind);
   usock_test_add ("/usock/dgram/early-options/ipv6-only", test_early_ipv6_only);
   usock_test_add ("/usock/dgram/early-options/refused", test_early_option_refused);
   usock_test_add ("/usock/dgram/early-options/wrong", test_early_option_wrong);

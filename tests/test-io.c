@@ -978,7 +978,7 @@ test_sender (UsockTest *test, gconstpointer data)
   g_assert_cmpint (usock_io_bind (receiver, name), ==, 0);
   for (guint i = 0; i < G_N_ELEMENTS (senders); i++)
     {
-      g_autofree char *text = NULL;
+      char *text, *again;
       g_autofree char *expected = g_strdup (senders[i]);
       int sender = usock_io_socket (AF_UNIX, SOCK_DGRAM, 0);
 
@@ -998,10 +998,51 @@ test_sender (UsockTest *test, gconstpointer data)
       g_assert_cmpint (usock_io_receive (receiver, batch, 100, 8, TRUE), ==, 1);
       text = usock_io_batch_get_sender (batch, 0);
       g_assert_cmpstr (text, ==, expected);
+      again = usock_io_batch_get_sender (batch, 0);
+      g_assert_true (again == text);
+      g_clear_pointer (&text, g_ref_string_release);
+      g_clear_pointer (&again, g_ref_string_release);
       close (sender);
     }
   close (receiver);
   usock_io_batch_free (batch);
+}
+
+/* Many senders, each known by its own text, which outlives what the batch remembers. */
+static void
+test_many_senders (UsockTest *test, gconstpointer data)
+{
+  UsockIoBatch *batch = usock_io_batch_new (100);
+  g_autofree char *path = usock_test_path (test, "receiver");
+  g_autoptr (UsockName) name = name_new (path);
+  struct iovec iov = { (char *) "x", 1 };
+  UsockIoOutgoing outgoing = { .iov = &iov, .n_iov = 1, .destination = name };
+  int receiver = usock_io_socket (AF_UNIX, SOCK_DGRAM, 0);
+  char *texts[40];
+
+  g_assert_cmpint (usock_io_bind (receiver, name), ==, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_autofree char *own_path = g_strdup_printf ("@usock-test-%d-%u", getpid (), i);
+      g_autoptr (UsockName) own = name_new (own_path);
+      int sender = usock_io_socket (AF_UNIX, SOCK_DGRAM, 0);
+
+      g_assert_cmpint (usock_io_bind (sender, own), ==, 0);
+      g_assert_cmpint (usock_io_send (sender, &outgoing), ==, 1);
+      g_assert_cmpint (usock_io_receive (receiver, batch, 100, 8, TRUE), ==, 1);
+      texts[i] = usock_io_batch_get_sender (batch, 0);
+      close (sender);
+    }
+  usock_io_batch_free (batch);
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_autofree char *expected = g_strdup_printf ("@usock-test-%d-%u", getpid (), i);
+
+      g_assert_cmpstr (texts[i], ==, expected);
+      g_ref_string_release (texts[i]);
+    }
+  close (receiver);
 }
 
 static void
@@ -1364,6 +1405,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/io/peer-credentials", test_peer_credentials);
   usock_test_add ("/usock/io/addresses", test_addresses);
   usock_test_add ("/usock/io/sender", test_sender);
+  usock_test_add ("/usock/io/many-senders", test_many_senders);
   usock_test_add ("/usock/io/half-close", test_half_close);
   usock_test_add ("/usock/io/close-lingering", test_close_lingering);
   usock_test_add ("/usock/io/close-hidden-lingering", test_close_hidden_lingering);

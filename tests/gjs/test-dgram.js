@@ -125,6 +125,28 @@ testSocket('a refusal of the network', async fixture => {
     equal(sender.state, Usock.State.OPEN);
 });
 
+testSocket('a group that is joined before', async fixture => {
+    const any = port => Gio.InetSocketAddress.new_from_string('0.0.0.0', port);
+    const {IP, SOCKET} = Usock.Level;
+    const receivers = [dgram(fixture), dgram(fixture)];
+    let port = 0;
+    for (const receiver of receivers) {
+        receiver.set_option(SOCKET, Usock.SocketOption.REUSEADDR, true);
+        receiver.set_option(IP, Usock.IpOption.ADD_MEMBERSHIP, ['239.7.7.8', '', 'lo']);
+        receiver.bind(any(port));
+        ({port} = receiver.local_address);
+    }
+    const sender = dgram(fixture);
+    sender.set_option(IP, Usock.IpOption.MULTICAST_IF, '127.0.0.1');
+    sender.send_to('all', `239.7.7.8:${port}`);
+    for (const receiver of receivers)
+        equal((await receiver.receive()).text, 'all');
+
+    const wrong = dgram(fixture);
+    wrong.set_option(IP, Usock.IpOption.ADD_MEMBERSHIP, ['127.0.0.1', '', 'lo']);
+    throws(() => wrong.bind(any(0)), Code, Code.INVALID_ARGUMENT);
+});
+
 testSocket('a path longer than an address', async fixture => {
     const directory = `${fixture.directory}/${'d'.repeat(200)}`;
     GLib.mkdir_with_parents(directory, 0o700);

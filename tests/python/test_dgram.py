@@ -4,6 +4,7 @@
 """Datagrams as Python's own: sent anywhere, awaited, iterated, and answered."""
 
 import asyncio
+import contextlib
 import os
 import pathlib
 import socket
@@ -386,10 +387,32 @@ class TestFlow(DgramCase):
         self.assertEqual(sender.props.state, Usock.State.OPEN)
 
 
-class TestFamilies(DgramCase):
-    def address(self, host):
-        return Gio.InetSocketAddress.new_from_string(host, 0)
+class InetCase(DgramCase):
+    def address(self, host, port=0):
+        return Gio.InetSocketAddress.new_from_string(host, port)
 
+
+class TestHosts(InetCase):
+    def setUp(self):
+        # The resolver keeps a thread, and a descriptor for it.
+        with contextlib.suppress(GLib.Error):
+            Usock.run(Usock.Stream().open('localhost:1'))
+        super().setUp()
+
+    def test_the_name_of_a_host(self):
+        receiver = self.dgram(self.address('127.0.0.1'))
+        place = f'localhost:{receiver.get_local_address().get_port()}'
+        sender = self.dgram(self.address('127.0.0.1'))
+        sender.send_to('waits', place)
+        for wait in (Usock.run, asyncio.run):
+            async def send():
+                return await sender.send_to_async('asks', place, timeout=10_000)
+            self.assertTrue(wait(send()))
+        self.assertEqual([Usock.run(receiver.receive()).text for _ in range(3)],
+                         ['waits', 'asks', 'asks'])
+
+
+class TestFamilies(InetCase):
     def test_an_address_that_has_no_text(self):
         netlink = Usock.Handle(Usock.Family.NETLINK, Usock.SockType.DGRAM)
         address = netlink.get_local_address()
@@ -407,18 +430,6 @@ class TestFamilies(DgramCase):
         client.send_to('hello', f'127.0.0.1:{port}')
         self.assertEqual(Usock.run(client.receive()).text, 'hello')
 
-    def test_the_name_of_a_host(self):
-        receiver = self.dgram(self.address('127.0.0.1'))
-        place = f'localhost:{receiver.get_local_address().get_port()}'
-        sender = self.dgram(self.address('127.0.0.1'))
-        sender.send_to('waits', place)
-        for wait in (Usock.run, asyncio.run):
-            async def send():
-                return await sender.send_to_async('asks', place, timeout=10_000)
-            self.assertTrue(wait(send()))
-        self.assertEqual([Usock.run(receiver.receive()).text for _ in range(3)],
-                         ['waits', 'asks', 'asks'])
-
     def test_a_refusal_of_the_network(self):
         nobody = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         nobody.bind(('127.0.0.1', 0))
@@ -432,6 +443,27 @@ class TestFamilies(DgramCase):
         self.assertEqual(log[0][1], f'127.0.0.1:{port}')
         self.is_error(log[0][2], Code.CONNECTION_REFUSED)
         self.assertEqual(dgram.props.state, Usock.State.OPEN)
+
+    def test_a_group_that_is_joined_before(self):
+        level, name = Usock.Level.IP, Usock.IpOption
+        first = self.dgram()
+        second = self.dgram()
+        port = 0
+        for receiver in (first, second):
+            receiver.set_option(Usock.Level.SOCKET, Usock.SocketOption.REUSEADDR, True)
+            receiver.set_option(level, name.ADD_MEMBERSHIP, ('239.7.7.7', '', 'lo'))
+            receiver.bind(self.address('0.0.0.0', port))
+            port = receiver.get_local_address().get_port()
+        sender = self.dgram()
+        sender.set_option(level, name.MULTICAST_IF, '127.0.0.1')
+        sender.send_to('all', f'239.7.7.7:{port}')
+        for receiver in (first, second):
+            self.assertEqual(Usock.run(receiver.receive()).text, 'all')
+
+        wrong = self.dgram()
+        wrong.set_option(level, name.ADD_MEMBERSHIP, ('127.0.0.1', '', 'lo'))
+        with self.raises(Code.INVALID_ARGUMENT, 'IP_ADD_MEMBERSHIP'):
+            wrong.bind(self.address('0.0.0.0'))
 
     def test_parting_from_a_peer(self):
         peer = self.dgram(self.name())

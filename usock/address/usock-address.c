@@ -5,6 +5,7 @@
 
 #include "usock-address-private.h"
 
+#include <arpa/inet.h>
 #include <gio/gunixsocketaddress.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -498,13 +499,37 @@ usock_native_to_address (const struct sockaddr *native,
   return address_new_path (un->sun_path, path_length);
 }
 
+/* Most names need no escape, and are like no other kind of address. */
+static gboolean
+text_is_plain (const char *name,
+               gsize       length)
+{
+  for (gsize i = 0; i < length; i++)
+    if (name[i] < ' ' || name[i] > '~' || name[i] == '\\' || name[i] == ':')
+      return FALSE;
+
+  return TRUE;
+}
+
 static char *
 unix_to_text (const char *path,
               gsize       length,
               gboolean    abstract)
 {
-  GString *text = g_string_new (abstract ? "@" : NULL);
+  GString *text;
   guint64 port;
+
+  if (text_is_plain (path, length) && (abstract || path[0] != '@'))
+    {
+      char *plain = g_malloc (length + 2);
+
+      *plain = '@';
+      memcpy (plain + abstract, path, length);
+      plain[abstract + length] = '\0';
+      return plain;
+    }
+
+  text = g_string_new (abstract ? "@" : NULL);
 
   if (!abstract && path[0] == '@')
     {
@@ -550,6 +575,72 @@ inet_to_text (GInetSocketAddress *address)
   return g_strdup_printf ("[%s%%%u]:%u", host_text, scope, port);
 }
 
+static char *
+text_add_number (char  *end,
+                 guint  number)
+{
+  char digits[10];
+  guint n = 0;
+
+  do
+    digits[n++] = '0' + number % 10;
+  while ((number /= 10) > 0);
+
+  while (n > 0)
+    *end++ = digits[--n];
+  return end;
+}
+
+/* By hand, since it may be done for each message. */
+static char *
+ipv4_to_text (const guint8 *bytes,
+              guint16       port)
+{
+  char text[sizeof "255.255.255.255:65535"];
+  char *end = text;
+
+  for (guint i = 0; i < 4; i++)
+    {
+      end = text_add_number (end, bytes[i]);
+      *end++ = i < 3 ? '.' : ':';
+    }
+  end = text_add_number (end, g_ntohs (port));
+
+  return g_strndup (text, end - text);
+}
+
+/* What an IPv6 socket says of IPv4 is IPv4 again. */
+static char *
+ipv6_to_text (const struct sockaddr_in6 *native)
+{
+  char host[INET6_ADDRSTRLEN];
+
+  if (IN6_IS_ADDR_V4MAPPED (&native->sin6_addr))
+    return ipv4_to_text (&native->sin6_addr.s6_addr[12], native->sin6_port);
+
+  inet_ntop (AF_INET6, &native->sin6_addr, host, sizeof host);
+  if (native->sin6_scope_id == 0)
+    return g_strdup_printf ("[%s]:%u", host, g_ntohs (native->sin6_port));
+
+  return g_strdup_printf ("[%s%%%u]:%u", host, native->sin6_scope_id, g_ntohs (native->sin6_port));
+}
+
+static char *
+inet_native_to_text (const struct sockaddr *native,
+                     socklen_t              length)
+{
+  if (native->sa_family == AF_INET && length >= sizeof (struct sockaddr_in))
+    {
+      const struct sockaddr_in *in = (const struct sockaddr_in *) native;
+
+      return ipv4_to_text ((const guint8 *) &in->sin_addr, in->sin_port);
+    }
+  if (native->sa_family == AF_INET6 && length >= sizeof (struct sockaddr_in6))
+    return ipv6_to_text ((const struct sockaddr_in6 *) native);
+
+  return NULL;
+}
+
 char *
 usock_native_to_text (const struct sockaddr *native,
                       socklen_t              length)
@@ -572,6 +663,9 @@ usock_native_to_text (const struct sockaddr *native,
         return NULL;
       return unix_to_text (un->sun_path, path_length, FALSE);
     }
+
+  if (native->sa_family == AF_INET || native->sa_family == AF_INET6)
+    return inet_native_to_text (native, length);
 
   address = usock_native_to_address (native, length);
   return address != NULL ? usock_address_to_string (address) : NULL;

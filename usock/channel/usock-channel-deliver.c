@@ -149,15 +149,16 @@ channel_emit_datagram (UsockChannel  *self,
                        GByteArray    *array,
                        UsockIncoming *incoming)
 {
-  g_autofree char *sender
-      = incoming->message != NULL ? g_strdup (usock_message_get_sender (incoming->message))
-                                  : usock_io_batch_get_sender (incoming->batch, incoming->slot);
+  UsockMessage *message = incoming->message;
+  char *own = message == NULL ? usock_io_batch_get_sender (incoming->batch, incoming->slot) : NULL;
+  const char *sender = message != NULL ? usock_message_get_sender (message) : own;
 
   array->data = (guint8 *) incoming->data;
   array->len = incoming->length;
   g_signal_emit (self, USOCK_CHANNEL_GET_CLASS (self)->datagram_signal, 0, array, sender);
   array->data = NULL;
   array->len = 0;
+  g_clear_pointer (&own, g_ref_string_release);
 }
 
 /* Descriptors whose bytes somebody else took are nothing to those who get bytes. Only a stream cuts

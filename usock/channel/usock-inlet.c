@@ -163,14 +163,11 @@ inlet_equip_message (UsockInlet           *self,
                      const UsockIoControl *control)
 {
   UsockMessage *message = incoming->message;
-  g_autofree char *sender = NULL;
 
-  if (self->funcs->has_senders)
-    sender = usock_io_batch_get_sender (incoming->batch, incoming->slot);
   usock_message_receive_info (message, incoming_get_flags (incoming, control),
                               control->has_credentials ? &control->credentials : NULL,
-                              control->timestamp, sender);
-  if (sender != NULL)
+                              control->timestamp, NULL);
+  if (self->funcs->has_senders)
     usock_io_batch_sign (incoming->batch, incoming->slot, message);
   usock_message_receive_msg_flags (message,
                                    (UsockMsgFlags) control->msg_flags & ~USOCK_MSG_CMSG_CLOEXEC);

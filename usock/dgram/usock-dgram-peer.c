@@ -15,8 +15,7 @@ usock_dgram_use_route (UsockDgram      *self,
 
   if (route != self->peer && (self->connected || self->recent != NULL))
     usock_dgram_scatter (self);
-  if (route->idle_link.data != NULL)
-    usock_dgram_rest_route (route);
+  usock_dgram_refresh_route (route);
   usock_dgram_forget_recent (self);
   self->recent = usock_dgram_ref_route (route);
 }

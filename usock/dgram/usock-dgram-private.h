@@ -162,6 +162,7 @@ const char      *usock_dgram_route_get_text   (UsockDgramRoute *route);
 void             usock_dgram_spell_route      (UsockDgramRoute *route,
                                                const char      *spelling);
 void             usock_dgram_keep_route       (UsockDgramRoute *route);
+void             usock_dgram_refresh_route    (UsockDgramRoute *route);
 void             usock_dgram_rest_route       (UsockDgramRoute *route);
 void             usock_dgram_remove_route     (UsockDgramRoute *route);
 void             usock_dgram_touch_route      (UsockDgramRoute *route);

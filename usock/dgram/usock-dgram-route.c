@@ -118,6 +118,19 @@ usock_dgram_keep_route (UsockDgramRoute *route)
     g_hash_table_insert (self->routes, destination, usock_dgram_ref_route (route));
 }
 
+/* An idle one is used, and so is the last to go. */
+void
+usock_dgram_refresh_route (UsockDgramRoute *route)
+{
+  GQueue *idle = &route->dgram->idle;
+
+  if (route->idle_link.data == NULL || idle->tail == &route->idle_link)
+    return;
+
+  g_queue_unlink (idle, &route->idle_link);
+  g_queue_push_tail_link (idle, &route->idle_link);
+}
+
 /* It has nothing to do. The oldest of its like go. */
 void
 usock_dgram_rest_route (UsockDgramRoute *route)

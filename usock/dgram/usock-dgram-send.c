@@ -27,6 +27,13 @@ dgram_route_for_text (UsockDgram  *self,
 {
   UsockDgramRoute *route = self->recent;
 
+  if (text == NULL)
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                           _("Could not send: the destination has no name"));
+      return NULL;
+    }
+
   if (route != NULL && g_strcmp0 (route->spelling, text) == 0)
     return route;
 
@@ -50,8 +57,9 @@ dgram_route_for_text (UsockDgram  *self,
  * @self: a socket
  * @data: (array length=length) (element-type guint8) (nullable): the bytes of one message
  * @length: how many bytes there are; 0 sends an empty message
- * @destination: whom to send to, as [func@Usock.address_parse] reads it: a path of any length,
- *   `@name`, or an internet address with a port
+ * @destination: (nullable): whom to send to, as [func@Usock.address_parse] reads it: a path of any
+ *   length, `@name`, or an internet address with a port; %NULL, as a sender without a name is told,
+ *   is an error
  * @error: return location for an error
  *
  * Sends one message, as [method@Usock.Channel.send] does. To each
@@ -81,7 +89,6 @@ usock_dgram_send_to (UsockDgram    *self,
 
   g_return_val_if_fail (USOCK_IS_DGRAM (self), FALSE);
   g_return_val_if_fail (data != NULL || length == 0, FALSE);
-  g_return_val_if_fail (destination != NULL, FALSE);
 
   if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
     return FALSE;
@@ -194,8 +201,8 @@ usock_dgram_send_message_to_all (UsockDgram          *self,
  * usock_dgram_send_message_to_text_async:
  * @self: a socket
  * @message: (transfer none): one message
- * @destination: whom to send to, as in [method@Usock.Dgram.send_to], or the name of a host with a
- *   port, `localhost:514` for one
+ * @destination: (nullable): whom to send to, as in [method@Usock.Dgram.send_to], or the name of a
+ *   host with a port, `localhost:514` for one
  * @cancellable: (nullable): what may cancel the call
  * @callback: (scope async): what to call when it is done
  * @user_data: data for @callback
@@ -224,7 +231,6 @@ usock_dgram_send_message_to_text_async (UsockDgram          *self,
 
   g_return_if_fail (USOCK_IS_DGRAM (self));
   g_return_if_fail (message != NULL);
-  g_return_if_fail (destination != NULL);
 
   if (!usock_socket_check_async (USOCK_SOCKET (self), usock_dgram_send_message_to_text_async,
                                  callback, user_data))
@@ -233,7 +239,8 @@ usock_dgram_send_message_to_text_async (UsockDgram          *self,
   operation = usock_channel_new_operation (USOCK_CHANNEL (self),
                                            usock_dgram_send_message_to_text_async, cancellable,
                                            callback, user_data);
-  if (usock_dgram_look_up (self, destination, message, operation, cancellable))
+  if (destination != NULL
+      && usock_dgram_look_up (self, destination, message, operation, cancellable))
     return;
 
   route = dgram_route_for_text (self, destination, &error);

@@ -35,6 +35,10 @@
  * some who do not read would leave no room to others, up to twice
  * `net.core.wmem_max`, unless [property@Usock.Dgram:send-buffer-size] was set.
  *
+ * To learn that such a receiver has room costs a descriptor. A socket has 16 of
+ * them, and all together a sixteenth of what the process may open; whoever gets
+ * none is tried again by the clock.
+ *
  * To the peer messages go over the connection, also if they are sent to its
  * name, so that they keep their order.
  *
@@ -49,7 +53,8 @@
  *
  * The kernel empties the receive queue of a connected socket when a send
  * fails because its peer is gone. A connected socket that can receive
- * therefore reads everything before it sends, and delivers it later.
+ * therefore reads what is there before it sends, up to about a megabyte, and
+ * delivers it later.
  *
  * Since: 1.0
  */

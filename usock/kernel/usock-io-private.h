@@ -192,6 +192,7 @@ GSocketAddress  *usock_io_get_remote_address (int                   fd);
 
 gboolean         usock_io_peer_is_missing   (int                    fd);
 int              usock_io_take_error        (int                    fd);
+gboolean         usock_io_has_input         (int                    fd);
 GSocketConnection *
                  usock_io_new_connection    (int                    fd,
                                              GError               **error);

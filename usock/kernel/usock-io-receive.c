@@ -15,6 +15,16 @@
 
 #define PAGE 4096
 
+/* The text of an address, which is made once for those who send again and again. */
+typedef struct
+{
+  UsockIoNative name;
+  socklen_t length;
+  char *text; /* a GRefString; NULL if it has none */
+} KnownSender;
+
+#define N_KNOWN 8
+
 /* Memory for many messages at once. A slot is as large as the largest message may be, but costs
  * only the pages that were ever written: the mapping is not backed before. Each slot starts a few
  * cache lines further into its page than the one before; were they aligned alike, small messages
@@ -29,6 +39,7 @@ struct _UsockIoBatch
   struct mmsghdr headers[USOCK_IO_BATCH_MAX];
   struct iovec iov[USOCK_IO_BATCH_MAX];
   UsockIoNative names[USOCK_IO_BATCH_MAX];
+  KnownSender known[N_KNOWN];
   _Alignas (64) char controls[USOCK_IO_BATCH_MAX][USOCK_IO_CONTROL_SIZE];
 };
 
@@ -83,6 +94,8 @@ usock_io_batch_new (gsize slot_size)
 void
 usock_io_batch_free (UsockIoBatch *self)
 {
+  for (guint i = 0; i < N_KNOWN; i++)
+    g_clear_pointer (&self->known[i].text, g_ref_string_release);
   munmap (self->memory, self->mapped);
   free (self);
 }
@@ -187,23 +200,51 @@ usock_io_batch_get_control (UsockIoBatch   *self,
   usock_io_control_parse (&self->headers[index].msg_hdr, control);
 }
 
+static void
+known_learn (KnownSender         *self,
+             const UsockIoNative *name,
+             socklen_t            length)
+{
+  g_autofree char *text = usock_native_to_text (&name->any, length);
+
+  g_clear_pointer (&self->text, g_ref_string_release);
+  if (text != NULL)
+    self->text = g_ref_string_new (text);
+  memcpy (&self->name, name, length);
+  self->length = length;
+}
+
+/* A reference to a GRefString; NULL if nobody signed it. */
 char *
 usock_io_batch_get_sender (UsockIoBatch *self,
                            guint         index)
 {
-  return usock_native_to_text (&self->names[index].any,
-                               self->headers[index].msg_hdr.msg_namelen);
+  const UsockIoNative *name = &self->names[index];
+  socklen_t length = self->headers[index].msg_hdr.msg_namelen;
+  const guint8 *bytes = (const guint8 *) name;
+  KnownSender *known;
+
+  if (length <= sizeof (sa_family_t))
+    return NULL;
+
+  /* Ports and what paths end with differ there. */
+  known = &self->known[(bytes[3] + bytes[length - 2] + bytes[length - 1]) % N_KNOWN];
+  if (known->length != length || memcmp (&known->name, name, length) != 0)
+    known_learn (known, name, length);
+  return known->text != NULL ? g_ref_string_acquire (known->text) : NULL;
 }
 
-/* Has the message know its sender's address. */
+/* Has the message know its sender, if it was signed. */
 void
 usock_io_batch_sign (UsockIoBatch *self,
                      guint         index,
                      UsockMessage *message)
 {
-  usock_message_receive_sender (message, &self->names[index].any,
-                                self->headers[index].msg_hdr.msg_namelen,
-                                usock_native_to_address);
+  socklen_t length = self->headers[index].msg_hdr.msg_namelen;
+
+  if (length > sizeof (sa_family_t))
+    usock_message_receive_sender (message, &self->names[index].any, length,
+                                  usock_native_to_address, usock_native_to_text);
 }
 
 /* There is always room for descriptors: those that there is no room for, the kernel closes, and who
@@ -268,7 +309,7 @@ usock_io_incoming_sign (const UsockIoIncoming *incoming,
                         UsockMessage          *message)
 {
   usock_message_receive_sender (message, &incoming->name.any, incoming->name_length,
-                                usock_native_to_address);
+                                usock_native_to_address, usock_native_to_text);
 }
 
 /* Looks without taking. There is no room for anything that comes along, since peeking would install

@@ -309,6 +309,16 @@ usock_io_take_error (int fd)
   return usock_io_get_option (fd, SOL_SOCKET, SO_ERROR, &errnum) == 0 ? errnum : 0;
 }
 
+/* Whether there is something to read, or that cannot be told. */
+gboolean
+usock_io_has_input (int fd)
+{
+  struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+  FAULT (USOCK_IO_POLL);
+  return poll (&poll_fd, 1, 0) != 0;
+}
+
 /* Closing takes back what is on its way, and lets TCP tell the peer so. */
 int
 usock_io_set_abort (int fd)

@@ -13,6 +13,7 @@
 G_BEGIN_DECLS
 
 typedef GSocketAddress *(*UsockReadNative) (const struct sockaddr *native, socklen_t length);
+typedef char *(*UsockTellNative) (const struct sockaddr *native, socklen_t length);
 
 /* The kernel's struct ucred, without its header. */
 typedef struct
@@ -43,9 +44,10 @@ struct _UsockMessage
   GArray *controls; /* of UsockControl, but for those that have their own place here; or NULL */
   int pidfd;
   char *sender;
-  gpointer sender_native; /* of sender_length bytes, until somebody asks for the address */
+  gpointer sender_native; /* of sender_length bytes */
   socklen_t sender_length;
-  UsockReadNative read_native;
+  UsockReadNative read_native; /* NULL once somebody has asked for the address */
+  UsockTellNative tell_native; /* and for the text */
   GSocketAddress *sender_address;
   gint64 timestamp; /* in nanoseconds */
   gboolean has_time_record; /* the time is among the controls too */
@@ -83,7 +85,8 @@ void                    usock_message_receive_info     (UsockMessage           *
 void                    usock_message_receive_sender   (UsockMessage           *self,
                                                         const struct sockaddr  *native,
                                                         socklen_t               length,
-                                                        UsockReadNative         read_native);
+                                                        UsockReadNative         read_native,
+                                                        UsockTellNative         tell_native);
 void                    usock_message_receive_msg_flags (UsockMessage          *self,
                                                         UsockMsgFlags           msg_flags);
 void                    usock_message_receive_controls (UsockMessage           *self,

@@ -102,16 +102,18 @@ usock_message_new_assembled (GBytes *bytes)
   return self;
 }
 
-/* The address is made when somebody asks: few do. */
+/* Address and text are made when somebody asks: few do. */
 void
 usock_message_receive_sender (UsockMessage          *self,
                               const struct sockaddr *native,
                               socklen_t              length,
-                              UsockReadNative        read_native)
+                              UsockReadNative        read_native,
+                              UsockTellNative        tell_native)
 {
   self->sender_native = g_memdup2 (native, length);
   self->sender_length = length;
   self->read_native = read_native;
+  self->tell_native = tell_native;
 }
 
 void
@@ -565,6 +567,12 @@ usock_message_get_sender (UsockMessage *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
 
+  g_mutex_lock (&usock_message_lock);
+  if (self->tell_native != NULL && self->sender == NULL)
+    self->sender = self->tell_native (self->sender_native, self->sender_length);
+  self->tell_native = NULL;
+  g_mutex_unlock (&usock_message_lock);
+
   return self->sender;
 }
 
@@ -588,9 +596,9 @@ usock_message_get_sender_address (UsockMessage *self)
   g_return_val_if_fail (self != NULL, NULL);
 
   g_mutex_lock (&usock_message_lock);
-  if (self->sender_native != NULL)
+  if (self->read_native != NULL)
     self->sender_address = self->read_native (self->sender_native, self->sender_length);
-  g_clear_pointer (&self->sender_native, g_free);
+  self->read_native = NULL;
   g_mutex_unlock (&usock_message_lock);
 
   return self->sender_address;
