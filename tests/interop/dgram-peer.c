@@ -152,8 +152,8 @@ read_memory (UsockMessage *message)
   g_autoptr (GError) error = NULL;
   int fd = usock_message_take_fd (message, 0, &error);
   g_autofree char *name = g_strdup_printf ("/proc/self/fd/%d", fd);
-  char *content;
-  gsize length;
+  char *content = NULL;
+  gsize length = 0;
 
   if (fd < 0 || !g_file_get_contents (name, &content, &length, &error))
     fail (error->message, 0);

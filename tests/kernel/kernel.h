@@ -55,7 +55,7 @@ clear_fd (int *fd)
   *fd = -1;
 }
 
-#define autofd __attribute__ ((cleanup (clear_fd))) int
+#define autofd __attribute__ ((unused, cleanup (clear_fd))) int
 
 typedef struct
 {
@@ -70,7 +70,7 @@ clear_pair (Pair *pair)
   clear_fd (&pair->b);
 }
 
-#define autopair __attribute__ ((cleanup (clear_pair))) Pair
+#define autopair __attribute__ ((unused, cleanup (clear_pair))) Pair
 
 #define EVENTS_ALL (EPOLLIN | EPOLLOUT | EPOLLRDHUP)
 

@@ -54,7 +54,7 @@ usock_message_peek_controls (UsockMessage *self,
                              guint        *n_controls)
 {
   *n_controls = self->controls != NULL && !self->received ? self->controls->len : 0;
-  return *n_controls > 0 ? (const UsockControl *) self->controls->data : NULL;
+  return *n_controls > 0 ? (gconstpointer) self->controls->data : NULL;
 }
 
 static gboolean
