@@ -348,6 +348,25 @@ test_close (UsockTest *test, gconstpointer data)
   g_assert_cmpint (usock_message_get_fd_kind (message, 0), ==, USOCK_FD_KIND_OTHER);
 }
 
+/* A program that has closed its stdin gets descriptors of that number. */
+static void
+test_descriptor_zero (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new (NULL, 0);
+  int kept = dup (STDIN_FILENO);
+  g_autofree int *fds = NULL;
+  gsize n_fds;
+
+  close (STDIN_FILENO);
+  g_assert_cmpint (open_null (), ==, STDIN_FILENO);
+  usock_test_no_error (usock_message_append_fd_owned (message, STDIN_FILENO, &error));
+  fds = usock_message_take_fds (message, &n_fds);
+  g_assert_cmpuint (n_fds, ==, 1);
+  g_assert_cmpint (fds[0], ==, STDIN_FILENO);
+  dup2 (kept, STDIN_FILENO);
+  close (kept);
+}
+
 static guint n_closed; /* in other threads */
 
 static void
@@ -590,6 +609,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/message/take-twice", test_take_twice);
   usock_test_add ("/usock/message/take-all", test_take_all);
   usock_test_add ("/usock/message/close", test_close);
+  usock_test_add ("/usock/message/descriptor-zero", test_descriptor_zero);
   usock_test_add ("/usock/message/received-fds", test_received_fds);
   usock_test_add ("/usock/message/pins", test_pins);
   usock_test_add ("/usock/message/pinned-to-the-end", test_pinned_to_the_end);
