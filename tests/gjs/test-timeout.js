@@ -85,11 +85,12 @@ testSocket('who is cancelled is told so, and not that it is late', async fixture
 
 testSocket('what came while the program was busy came in time', async fixture => {
     const [first, second] = fixture.pair();
-    for (let i = 0; i < 20; i++) {
-        const waiting = second.receive({timeout: 5});
+    for (let i = 0; i < 4; i++) {
+        // Long enough for the turns, however busy the machine is.
+        const waiting = second.receive({timeout: 300});
         turns();
         const start = GLib.get_monotonic_time();
-        while (GLib.get_monotonic_time() < start + 10_000)
+        while (GLib.get_monotonic_time() < start + 310_000)
             first.state;
         first.send(`${i}`);
         equal((await waiting).text, `${i}`);

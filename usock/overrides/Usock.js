@@ -136,6 +136,180 @@ function asMessage(Usock, data, options) {
     return message;
 }
 
+// Numbers
+//
+// GJS makes a number of whatever it is given: 0 of a text, of an object, and of a name that there
+// is not, so that who wrote `allowed_users: 'same-user'` would let everybody in.
+
+const RANGES = {
+    int: [-0x80000000, 0x7fffffff],
+    count: [0, 0xffffffff],
+    size: [0, Number.MAX_SAFE_INTEGER],
+    mode: [0, 0o7777],
+    timeout: [-1, 0x7fffffff],
+};
+
+// What each method takes, in order, as a range and a name, with a question mark where it may be
+// left out.
+const NUMBERS = {
+    Socket: {get_option: 'int level, int name', set_option: 'int level, int name',
+        shutdown: 'int how', get_option_format: 'int level, int name'},
+    Channel: {close_gracefully_async: 'timeout timeout',
+        connect_when_available_async: ', timeout timeout'},
+    Stream: {connect_to_host: ', count port, ?int family',
+        connect_to_host_async: ', count port, int family',
+        receive_exactly_async: 'size n_bytes, ?count n_fds'},
+    Handle: {new_socket: 'int family, ?int type, ?int protocol',
+        create: 'int family, int type, int protocol', new_pair: 'int type', pair: '?int type',
+        new_connected: ', int type, timeout timeout', new_listening: ', int type, ?int backlog',
+        listen: '?int backlog', connect_to_address: ', timeout timeout',
+        connect_to_path: ', ?timeout timeout', recvmsg_segments: ', count flags, timeout timeout',
+        send_to: ', , count flags, timeout timeout'},
+    Server: {new: 'int socket_type', open_reuse_port_fd: ', count port', listen: ', ?int backlog',
+        listen_on_path: ', ?int backlog', listen_on_name: ', ?int backlog',
+        listen_on_fd: ', ?int backlog', listen_on_address: ', ?int backlog',
+        listen_on_host: ', count port, ?int backlog', close_gracefully_async: 'timeout timeout'},
+    Message: {append_control: 'int level, int type', append_control_value: 'int level, int type',
+        lookup_control: 'int level, int type', get_fd_kind: 'count index',
+        get_segment: 'count index', take_fd: 'count index'},
+    PacketAddress: {new: 'count interface_index, count protocol',
+        new_for_interface: ', count protocol'},
+};
+
+const PROPERTIES = {
+    Channel: {connect_timeout: 'count', high_water_mark: 'size', idle_timeout: 'count',
+        max_fds: 'count', max_held_fds: 'count', queue_limit: 'size', read_buffer_size: 'count',
+        send_timeout: 'count'},
+    Stream: {attempt_delay: 'count', keep_alive_delay: 'count'},
+    Dgram: {mode: 'mode', receive_buffer_size: 'int', send_buffer_size: 'int'},
+    Server: {allowed_users: 'int', high_water_mark: 'size', idle_timeout: 'count',
+        max_connections: 'count', max_connections_per_user: 'count', max_fds: 'count',
+        max_held_fds: 'count', mode: 'mode', queue_limit: 'size', read_buffer_size: 'count',
+        send_timeout: 'count', slow_readers: 'int', socket_type: 'int', unclaimed_timeout: 'count'},
+};
+
+function show(value) {
+    return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}
+
+function checkNumber(value, range, name) {
+    if (typeof value !== 'bigint' && !Number.isInteger(value))
+        throw new TypeError(`${name} is a whole number, which ${show(value)} is not`);
+    const [least, most] = RANGES[range];
+    if (value < least || value > most)
+        throw new RangeError(`${name} is from ${least} to ${most}, and ${value} is not`);
+    return value;
+}
+
+function parseNumbers(text) {
+    return text.split(',').map(part => {
+        const [, optional, range, name] = part.match(/^ ?(\??)(\w*) ?(\w*)$/);
+        return range === '' ? null : {optional: optional !== '', range, name};
+    });
+}
+
+// What is awaited tells of it in its promise.
+function checkNumbersOf(owner, name, text) {
+    const method = owner[name];
+    const numbers = parseNumbers(text);
+    const check = args => numbers.forEach((number, i) => {
+        if (number !== null && !(number.optional && args[i] === undefined))
+            checkNumber(args[i], number.range, number.name);
+    });
+    owner[name] = name.endsWith('_async') ? function (...args) {
+        try {
+            check(args);
+        } catch (error) {
+            if (args.some(arg => typeof arg === 'function'))
+                throw error;
+            return Promise.reject(error);
+        }
+        return method.apply(this, args);
+    } : function (...args) {
+        check(args);
+        return method.apply(this, args);
+    };
+}
+
+// A property has three names in GJS.
+function nameOf(property) {
+    return property.replace(/-/g, '_').replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
+}
+
+function defineProperty(prototype, name, check) {
+    const getter = prototype[`get_${name}`];
+    const setter = prototype[`set_${name}`];
+    if (setter === undefined)
+        return; // It is set in the making only.
+    prototype[`set_${name}`] = function (value) {
+        return setter.call(this, check(value, this));
+    };
+    const descriptor = {
+        get() {
+            return getter.call(this);
+        },
+        set(value) {
+            setter.call(this, check(value, this));
+        },
+        configurable: true,
+        enumerable: true,
+    };
+    const camel = name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
+    for (const each of [name, name.replaceAll('_', '-'), camel])
+        Object.defineProperty(prototype, each, descriptor);
+}
+
+function asChannelType(Usock, type, socketType = Gio.SocketType.SEQPACKET) {
+    const base = socketType === Gio.SocketType.STREAM ? Usock.Stream : Usock.Seqpacket;
+    const gtype = type?.$gtype ?? type;
+    try {
+        if (GObject.type_is_a(gtype, base))
+            return gtype;
+    } catch {
+        // It is no type at all.
+    }
+    throw new TypeError(`a channel_type of this server is ${base.$gtype.name} or a class of it, ` +
+        `which ${gtype?.name ?? show(type)} is not`);
+}
+
+// What an object is made with does not pass by its setters.
+function checkMaking(Usock, type) {
+    const rangesOf = each => each === Usock.Socket ? {}
+        : {...rangesOf(Object.getPrototypeOf(each)), ...PROPERTIES[each.$gtype.name.slice(5)]};
+    const ranges = rangesOf(type);
+    const {_init} = type.prototype;
+    type.prototype._init = function (properties, ...rest) {
+        const given = Object.entries(properties ?? {}).map(([key, value]) => [nameOf(key), value]);
+        for (const [name, value] of given) {
+            if (Object.hasOwn(ranges, name))
+                checkNumber(value, ranges[name], name);
+        }
+        const {channel_type, socket_type} = Object.fromEntries(given);
+        if (type === Usock.Server && channel_type !== undefined)
+            asChannelType(Usock, channel_type, socket_type);
+        return _init.call(this, properties, ...rest);
+    };
+}
+
+function patchNumbers(Usock) {
+    for (const [name, methods] of Object.entries(NUMBERS)) {
+        for (const [method, text] of Object.entries(methods)) {
+            checkNumbersOf(Object.hasOwn(Usock[name], method) ? Usock[name] : Usock[name].prototype,
+                method, text);
+        }
+    }
+    for (const [name, properties] of Object.entries(PROPERTIES)) {
+        for (const [property, range] of Object.entries(properties)) {
+            defineProperty(Usock[name].prototype, property,
+                value => checkNumber(value, range, property));
+        }
+    }
+    defineProperty(Usock.Server.prototype, 'channel_type',
+        (type, server) => asChannelType(Usock, type, server.socket_type));
+    [Usock.Seqpacket, Usock.Stream, Usock.Dgram, Usock.Server].forEach(
+        type => checkMaking(Usock, type));
+}
+
 function checkText(text, what) {
     // Of what is no text some versions of GJS make one, in an array even of null.
     if (typeof text !== 'string')
@@ -467,7 +641,22 @@ function iterate(next) {
     };
 }
 
+// GJS cuts what is larger than a byte.
+function asContent(data) {
+    return typeof data === 'string' || data instanceof Uint8Array ? data : asBytes(data);
+}
+
+function patchMessageMaking(Usock) {
+    const {Message} = Usock;
+    const make = Message.new;
+    Message.new = data => make(asContent(data));
+    Usock.Message = new Proxy(Message, {
+        construct: (_target, [data]) => make(asContent(data)),
+    });
+}
+
 function patchMessage(Usock) {
+    patchMessageMaking(Usock);
     Object.defineProperties(Usock.Message.prototype, {
         data: {
             get() {
@@ -514,6 +703,10 @@ function patchMessage(Usock) {
     };
     Usock.Message.prototype.append_fd_owned = function (fd) {
         return append_fd_owned.call(this, asOwnFd(fd));
+    };
+    const {append_bytes} = Usock.Message.prototype;
+    Usock.Message.prototype.append_bytes = function (data) {
+        return append_bytes.call(this, data instanceof GLib.Bytes ? data : asBytes(data));
     };
     const {append_control, append_control_value, lookup_control} = Usock.Message.prototype;
     // The value of the first such record, or null.
@@ -836,12 +1029,11 @@ function patchEnding(Usock) {
 
 // The time is the method's own: what has not left by then is thrown away.
 function patchClosing(prototype) {
-    const {close_gracefully_async} = prototype;
-    prototype.close_gracefully = function (timeout, options = undefined) {
-        if (typeof timeout !== 'object')
-            return close_gracefully_async.call(this, timeout, options);
+    prototype.close_gracefully = function (timeout = -1, options = undefined) {
+        if (typeof timeout !== 'object' || timeout === null)
+            return this.close_gracefully_async(timeout, options);
         const {timeout: time, cancellable} = asWait(timeout);
-        return close_gracefully_async.call(this, time, cancellable);
+        return this.close_gracefully_async(time, cancellable);
     };
 }
 
@@ -860,6 +1052,7 @@ function patchStreams(Usock) {
     };
     // Connects by TCP; resolves with the stream.
     prototype.open_host = async function (host, port, options = {}) {
+        checkNumber(port, 'count', 'port');
         const {family = Gio.SocketFamily.INVALID, ...rest} =
             told(options, 'family', 'timeout', 'cancellable');
         await this.connect_to_host_async(host, port, family, rest);
@@ -870,12 +1063,12 @@ function patchStreams(Usock) {
     const unreadText = (stream, text) => unread(stream, Usock.Message.new(text));
     const unreadUntil = (stream, message, delimiter) => unread(stream,
         message.get_flags() & Usock.MessageFlags.CUT_OFF
-            ? message : Usock.Message.new([...message.data, ...delimiter]));
+            ? message : Usock.Message.new(Uint8Array.of(...message.data, ...delimiter)));
     const methods = {
         receive_exactly: unread,
         receive_line: (stream, line, ending) => unreadText(stream, line + ending),
         receive_line_bytes: (stream, message, ending) => unread(stream,
-            Usock.Message.new([...message.data, ...asBytes(ending)])),
+            Usock.Message.new(Uint8Array.of(...message.data, ...asBytes(ending)))),
         receive_until: unreadUntil,
         receive_text: unreadText,
     };
@@ -1042,6 +1235,8 @@ function patchHandle(Usock) {
     // Returns a Uint8Array, which may be empty, or null at the end.
     prototype.receive = function (maxSize = 65536, options = {}) {
         const {flags = 0, timeout = -1} = told(options, 'flags', 'timeout');
+        checkNumber(maxSize, 'size', 'a size');
+        checkNumber(flags, 'count', 'flags');
         const bytes = receive.call(this, maxSize, flags, asTimeout(timeout))?.toArray() ?? null;
         kept(1, bytes?.length ?? 0);
         return bytes;
@@ -1049,9 +1244,12 @@ function patchHandle(Usock) {
     // Returns a Usock.Message, or null at the end. With an array of sizes, it has segments.
     prototype.recvmsg = function (sizes = 65536, options = {}) {
         const {flags = 0, timeout = -1} = told(options, 'flags', 'timeout');
-        return keptMessage(typeof sizes === 'number'
-            ? recvmsg.call(this, sizes, flags, asTimeout(timeout))
-            : this.recvmsg_segments([...sizes], flags, asTimeout(timeout)));
+        const list = Array.isArray(sizes) ? sizes : [sizes];
+        list.forEach(size => checkNumber(size, 'size', 'a size'));
+        checkNumber(flags, 'count', 'flags');
+        return keptMessage(list === sizes
+            ? this.recvmsg_segments(sizes, flags, asTimeout(timeout))
+            : recvmsg.call(this, sizes, flags, asTimeout(timeout)));
     };
     // Fills a Uint8Array or another view. Returns the message and how many bytes were written.
     prototype.recvmsg_into = function (view, options = {}) {
@@ -1090,8 +1288,12 @@ function patchHandleMaking(Usock) {
         const {type = Usock.SockType.STREAM, timeout = -1, cancellable = null} =
             told(options, 'type', 'timeout', 'cancellable');
         asWait({timeout, cancellable});
-        if (Array.isArray(where))
-            where = Gio.NetworkAddress.new(...where);
+        checkNumber(type, 'int', 'type');
+        if (Array.isArray(where)) {
+            const [host, port] = where;
+            where = Gio.NetworkAddress.new(checkText(host, 'Could not connect to'),
+                checkNumber(port, 'count', 'port'));
+        }
         const connectable = where instanceof Gio.NetworkAddress ||
             where instanceof Gio.NetworkService ? where : null;
         const {path, address, host, port} =
@@ -1107,6 +1309,8 @@ function patchHandleMaking(Usock) {
     // Makes a handle that listens, or receives datagrams, on a place.
     Usock.Handle.listening = (where, options = {}) => {
         const {type = Usock.SockType.STREAM, backlog = 0} = told(options, 'type', 'backlog');
+        checkNumber(type, 'int', 'type');
+        checkNumber(backlog, 'int', 'backlog');
         const {path, address} = asReachable(Usock, {fd: -1}, where, 'Could not listen on');
         if (path === undefined)
             return new_listening(address, type, backlog);
@@ -1147,6 +1351,7 @@ function patchHandleSending(Usock) {
         const message = asMessage(Usock, first, {fds});
         for (const part of rest)
             message.append_bytes(asBytes(part));
+        checkNumber(flags, 'count', 'flags');
         return sendmsg.call(this, message, asAddress(this, destination), flags, asTimeout(timeout));
     };
 }
@@ -1162,7 +1367,7 @@ function patchPoll(Usock) {
         // GJS crashes when it takes an array of objects back because something else is wrong.
         if (!parts.every(([socket]) => socket instanceof Usock.Socket))
             throw new TypeError('what is polled is a Usock.Socket, or an array that begins with one');
-        if (!parts.every(([, conditions]) => Number.isInteger(conditions)))
+        if (!parts.every(([, bits]) => Number.isInteger(bits) && bits >= 0 && bits <= 0xffff))
             throw new TypeError('what is polled for are Usock.PollFlags');
         asTimeout(timeout);
         if (cancellable !== null && !(cancellable instanceof Gio.Cancellable))
@@ -1290,6 +1495,7 @@ function _init() {
     patchHandle(Usock);
     patchPoll(Usock);
     patchServer(Usock);
+    patchNumbers(Usock);
 
     for (const type of [Usock.Seqpacket, Usock.Stream, Usock.Dgram, Usock.Handle]) {
         const {new_from_fd} = type;
