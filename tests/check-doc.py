@@ -4,11 +4,13 @@
 
 """What the chapters of the reference show is right: check-doc.py CC CHAPTER...
 
-C is compiled and Python parsed. A block that asserts something is run, and has to end."""
+C is compiled and Python parsed. A block that asserts something, which in JavaScript throws, is run and
+has to end."""
 
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +24,10 @@ PYTHON = """\
 import errno, gi, os
 gi.require_version('Usock', '1')
 from gi.repository import Gio, GLib, Usock
+"""
+JAVASCRIPT = """\
+import Gio from 'gi://Gio';
+import Usock from 'gi://Usock?version=1';
 """
 C_STATEMENTS = """\
 #include <usock/usock.h>
@@ -59,6 +65,15 @@ def check_python(source, chapter):
     return run
 
 
+def check_javascript(source):
+    run = 'throw ' in source and shutil.which('gjs') is not None
+    if run:
+        with open('program.js', 'w', encoding='utf-8') as file:
+            file.write(JAVASCRIPT + source)
+        subprocess.run(['gjs', '-m', 'program.js'], timeout=DEADLINE, check=True)
+    return run
+
+
 def main():
     compiler = shlex.split(sys.argv[1])
     chapters = [os.path.abspath(chapter) for chapter in sys.argv[2:]]
@@ -76,6 +91,8 @@ def main():
                     n_run += check_c(source, compiler, flags)
                 elif language == 'python':
                     n_run += check_python(source, chapter)
+                elif language == 'js':
+                    n_run += check_javascript(source)
     assert n_run > 0, 'nothing was run'
 
 
