@@ -41,7 +41,7 @@ ROOMS = {
                'option-value'],
     'path': ['activation path', 'path-take-over', 'path-lock', 'path-file'],
     'socket': ['poll socket-option socket-peer socket-steal', 'socket', 'connector waiter notify'],
-    'stream': ['stream', 'stream-connect stream-receive'],
+    'stream': ['stream', 'stream-connect stream-lines stream-receive'],
     'channel': [
         'channel', 'channel-connect channel-end channel-pass channel-post',
         'channel-send channel-receive channel-surrender', 'channel-turn',

@@ -1534,6 +1534,192 @@ test_flood_starves_nobody (UsockTest     *test,
   scene_stop (&scene);
 }
 
+/* What was read already is taken at once. */
+
+static void
+scene_unread (UsockChannel *channel,
+              const char   *words)
+{
+  g_auto (GStrv) texts = g_strsplit (words, " ", -1);
+  g_autoptr (GPtrArray) messages
+      = g_ptr_array_new_with_free_func ((GDestroyNotify) usock_message_unref);
+
+  for (guint i = 0; texts[i] != NULL; i++)
+    g_ptr_array_add (messages, usock_message_new_from_text (texts[i]));
+  usock_test_no_error (usock_channel_unread_messages (
+      channel, (UsockMessage **) messages->pdata, messages->len, &error));
+}
+
+static char *
+scene_take (UsockChannel *channel,
+            guint         max)
+{
+  gsize n = 99;
+  g_autofree UsockMessage **messages = usock_channel_take_messages (channel, max, &n);
+  GString *words = g_string_new (NULL);
+
+  g_assert_true (n == 0 || messages != NULL);
+  for (gsize i = 0; i < n; i++)
+    {
+      g_autofree char *text = usock_message_dup_text (messages[i], NULL);
+
+      g_string_append_printf (words, "%s%s", i > 0 ? " " : "", text);
+      usock_message_unref (messages[i]);
+    }
+  return g_string_free (words, FALSE);
+}
+
+#define assert_taken(channel, max, expected)                                                       \
+  G_STMT_START                                                                                     \
+  {                                                                                                \
+    g_autofree char *taken_ = scene_take (channel, max);                                           \
+    g_assert_cmpstr (taken_, ==, expected);                                                        \
+  }                                                                                                \
+  G_STMT_END
+
+static void
+test_take (UsockTest     *test,
+           gconstpointer  unused)
+{
+  Scene scene;
+
+  scene_start (&scene, test, "");
+  assert_taken (scene.channel, 0, "");
+  scene_unread (scene.channel, "one two three four five");
+  assert_taken (scene.channel, 2, "one two");
+  assert_taken (scene.channel, 0, "three four");
+  scene_unread (scene.channel, "three four");
+  assert_taken (scene.channel, 0, "three four");
+  assert_taken (scene.channel, 0, "five");
+  assert_taken (scene.channel, 0, "");
+  scene_stop (&scene);
+}
+
+static void
+test_take_what_was_read (UsockTest     *test,
+                         gconstpointer  unused)
+{
+  Scene scene;
+  guint next = 1;
+
+  scene_start (&scene, test, "");
+  scene_send_numbers (&scene, 1, 100);
+  while (next <= 100)
+    {
+      gsize n;
+      g_autofree UsockMessage **messages = usock_channel_take_messages (scene.channel, 0, &n);
+      g_autofree char *expected = g_strdup_printf ("receive:%u", next);
+
+      if (n == 0)
+        {
+          witness_receive (&scene.witness, scene.channel, "receive", NULL);
+          witness_expect (&scene.witness, expected);
+          g_string_truncate (scene.witness.words, 0);
+          scene.witness.n_words = 0;
+          next++;
+        }
+      for (gsize i = 0; i < n; i++, next++)
+        {
+          g_autofree char *text = usock_message_dup_text (messages[i], NULL);
+
+          g_assert_cmpuint (g_ascii_strtoull (text, NULL, 10), ==, next);
+          usock_message_unref (messages[i]);
+        }
+    }
+  scene_stop (&scene);
+}
+
+static void
+test_take_gives_way (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  Scene scene;
+
+  scene_start (&scene, test, "data");
+  usock_channel_pause (scene.channel);
+  scene_unread (scene.channel, "one two three");
+  assert_taken (scene.channel, 0, "");
+  usock_channel_resume (scene.channel);
+  assert_taken (scene.channel, 1, "one");
+  witness_receive (&scene.witness, scene.channel, "receive", NULL);
+  assert_taken (scene.channel, 0, "");
+  witness_expect (&scene.witness, "receive:two data:three");
+  scene_send (scene.peer, "four");
+  scene_unread (scene.channel, "two three");
+  witness_expect (&scene.witness, "data:two data:three data:four");
+  scene_stop (&scene);
+}
+
+static void
+test_take_holds_the_end (UsockTest     *test,
+                         gconstpointer  unused)
+{
+  Scene scene;
+
+  scene_start (&scene, test, "end error close");
+  scene_unread (scene.channel, "one two three");
+  scene_hang_up (&scene, test);
+  assert_taken (scene.channel, 0, "one two");
+  scene_settle ();
+  witness_assert (&scene.witness, "");
+  assert_taken (scene.channel, 0, "three");
+  witness_expect (&scene.witness, "end close");
+  scene_stop (&scene);
+}
+
+static void
+test_take_fds (UsockTest     *test,
+               gconstpointer  unused)
+{
+  g_autoptr (UsockMessage) message = usock_message_new ((const guint8 *) "x", 1);
+  g_autofree UsockMessage **taken = NULL;
+  UsockMessage *list[] = { message };
+  Scene scene;
+  gsize n;
+  int fd;
+
+  scene_start (&scene, test, "");
+  usock_test_no_error (usock_message_append_fd (message, STDIN_FILENO, &error));
+  usock_test_no_error (usock_channel_unread_messages (scene.channel, list, 1, &error));
+  taken = usock_channel_take_messages (scene.channel, 0, &n);
+  g_assert_cmpuint (n, ==, 1);
+  fd = usock_message_take_fd (taken[0], 0, NULL);
+  g_assert_cmpint (fd, >, STDERR_FILENO);
+  close (fd);
+  usock_message_unref (taken[0]);
+  scene_stop (&scene);
+}
+
+static void
+assert_no_way_back (UsockChannel *channel,
+                    GIOErrorEnum  code)
+{
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("x");
+  g_autoptr (GError) error = NULL;
+
+  assert_taken (channel, 0, "");
+  g_assert_false (usock_channel_unread_messages (channel, &message, 1, &error));
+  assert_error_code (error, code);
+}
+
+static void
+test_take_from_nothing (UsockTest     *test,
+                        gconstpointer  unused)
+{
+  g_autoptr (UsockSeqpacket) unconnected = usock_seqpacket_new ();
+  Scene scene;
+
+  assert_no_way_back (USOCK_CHANNEL (unconnected), G_IO_ERROR_NOT_CONNECTED);
+  scene_start (&scene, test, "end");
+  usock_channel_set_allow_half_open (scene.channel, TRUE);
+  shutdown (scene.peer, SHUT_WR);
+  witness_expect (&scene.witness, "end");
+  assert_no_way_back (scene.channel, G_IO_ERROR_CLOSED);
+  usock_socket_close (USOCK_SOCKET (scene.channel));
+  assert_no_way_back (scene.channel, G_IO_ERROR_CLOSED);
+  scene_stop (&scene);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -1601,6 +1787,12 @@ main (int   argc,
   add ("credentials", test_credentials);
   add ("no-credentials", test_no_credentials);
   add ("flood-starves-nobody", test_flood_starves_nobody);
+  add ("take", test_take);
+  add ("take-what-was-read", test_take_what_was_read);
+  add ("take-gives-way", test_take_gives_way);
+  add ("take-holds-the-end", test_take_holds_the_end);
+  add ("take-fds", test_take_fds);
+  add ("take-from-nothing", test_take_from_nothing);
 
   return g_test_run ();
 }

@@ -1183,6 +1183,81 @@ test_senders_of_parts (UsockTest     *test,
   stream_scene_stop (&scene);
 }
 
+static void
+take_lines (StreamScene *scene,
+            guint        max,
+            const char  *expected)
+{
+  gsize n = 99;
+  char **lines = usock_stream_take_lines (USOCK_STREAM (scene->channel), max, &n);
+  g_autoptr (GString) all = g_string_new (NULL);
+
+  for (gsize i = 0; i < n; i++)
+    {
+      g_string_append_printf (all, "%s|", lines[i]);
+      g_free (lines[i]);
+    }
+  g_free (lines);
+  g_assert_cmpstr (all->str, ==, expected);
+}
+
+static void
+test_take_lines (UsockTest     *test,
+                 gconstpointer  unused)
+{
+  StreamScene scene;
+
+  stream_scene_start_raw (&scene, "");
+  take_lines (&scene, 0, "");
+  unread (&scene, "one\ntwo\r\n\nfour\nrest");
+  take_lines (&scene, 2, "one\n|two\r\n|");
+  take_lines (&scene, 0, "\n|four\n|");
+  take_lines (&scene, 0, "");
+  unread (&scene, "one\ntwo\r\n\nfour\n");
+  stream_scene_line (&scene, "line", NULL);
+  take_lines (&scene, 0, "");
+  witness_expect (&scene.witness, "line:one");
+  take_lines (&scene, 0, "two\r\n|\n|four\n|");
+  stream_scene_line (&scene, "line", NULL);
+  scene_send (scene.peer, "\nlast\n");
+  witness_expect (&scene.witness, "line:rest");
+
+  /* If nothing is behind the last, it stays as long as there are others. */
+  unread (&scene, "five\nsix\n");
+  take_lines (&scene, 0, "five\n|six\n|");
+  take_lines (&scene, 0, "last\n|");
+  unread (&scene, "five\nsix\n");
+  take_lines (&scene, 0, "five\n|");
+  take_lines (&scene, 0, "six\n|");
+  stream_scene_stop (&scene);
+}
+
+static void
+test_take_no_lines (UsockTest     *test,
+                    gconstpointer  unused)
+{
+  g_autoptr (UsockMessage) with_fd = usock_message_new ((const guint8 *) "a\nb\n", 4);
+  StreamScene scene;
+
+  stream_scene_start_raw (&scene, "");
+  unread (&scene, "text\nno\xff" "text\nmore\nmore\n");
+  take_lines (&scene, 0, "text\n|");
+  take_lines (&scene, 0, "");
+  stream_scene_exactly (&scene, "bytes", 8, 0, NULL);
+  take_lines (&scene, 0, "");
+  witness_expect (&scene.witness, "bytes:no\xff" "text\n");
+  usock_channel_pause (scene.channel);
+  take_lines (&scene, 0, "");
+  usock_channel_resume (scene.channel);
+  take_lines (&scene, 0, "more\n|");
+  take_lines (&scene, 0, "more\n|");
+
+  usock_test_no_error (usock_message_append_fd (with_fd, STDIN_FILENO, &error));
+  usock_test_no_error (usock_stream_unread (USOCK_STREAM (scene.channel), with_fd, &error));
+  take_lines (&scene, 0, "");
+  stream_scene_stop (&scene);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -1224,6 +1299,8 @@ main (int    argc,
   usock_test_add ("/usock/stream/receive/random-pieces", test_random_pieces);
   usock_test_add ("/usock/stream/receive/senders", test_senders);
   usock_test_add ("/usock/stream/receive/senders-of-parts", test_senders_of_parts);
+  usock_test_add ("/usock/stream/receive/take-lines", test_take_lines);
+  usock_test_add ("/usock/stream/receive/take-no-lines", test_take_no_lines);
 
   return g_test_run ();
 }

@@ -342,5 +342,10 @@ gboolean usock_channel_surrender         (UsockSocket         *socket,
 /* usock-channel-receive.c */
 void     usock_channel_start_receiver    (UsockChannel        *self,
                                           UsockOperation      *operation);
+gboolean usock_channel_may_take          (UsockChannel        *self);
+void     usock_channel_took              (UsockChannel        *self);
+gboolean usock_channel_check_unreadable  (UsockChannel        *self,
+                                          GError             **error);
+void     usock_channel_begin_unread      (UsockChannel        *self);
 
 G_END_DECLS

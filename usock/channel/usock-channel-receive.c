@@ -138,3 +138,157 @@ usock_channel_receive_finish (UsockChannel  *self,
   usock_operation_propagate (result, self, usock_channel_receive_async, &message, error);
   return message;
 }
+
+/* Whether what was read already may be taken without waiting for it. */
+gboolean
+usock_channel_may_take (UsockChannel *self)
+{
+  return usock_socket_check_thread (USOCK_SOCKET (self), NULL)
+         && usock_channel_is_connected (self) && !self->paused && !self->withheld
+         && usock_pending_get_receiver (&self->pending, usock_channel_give_back, self) == NULL;
+}
+
+/* The end may be all that is left. */
+void
+usock_channel_took (UsockChannel *self)
+{
+  if (!usock_inlet_holds_messages (&self->inlet))
+    usock_watch_wake (&usock_channel_socket (self)->watch);
+}
+
+/* Something has to stay in line. */
+static gsize
+inlet_count_takeable (UsockInlet *self)
+{
+  gsize n = self->inbox.length + (self->count - self->next);
+
+  return n > 1 ? n - 1 : n;
+}
+
+/**
+ * usock_channel_take_messages:
+ * @self: a channel
+ * @max: how many to take at the most; 0 for as many as there are
+ * @n_messages: (out): how many were taken
+ *
+ * Takes messages that were read already, all in one call: a message that
+ * [method@Usock.Channel.receive_async] gives has often come with others. Who
+ * receives message after message asks here first, and waits with that call only
+ * when there is none.
+ *
+ * It never waits, reads nothing from the system, and tells neither the end nor
+ * an error. It takes nothing while calls wait, which are first in line, and
+ * while the channel is paused.
+ *
+ * Of several messages the last stays in line. So the end, which follows the last
+ * message, cannot come before the program has looked at those that it took
+ * ahead. Those that it will not look at go back by
+ * [method@Usock.Channel.unread_messages].
+ *
+ * Returns: (array length=n_messages) (transfer full): the messages, in order
+ *
+ * Since: 1.0
+ */
+UsockMessage **
+usock_channel_take_messages (UsockChannel *self,
+                             guint         max,
+                             gsize        *n_messages)
+{
+  UsockMessage **messages;
+  UsockIncoming incoming;
+  gsize n;
+
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), NULL);
+  g_return_val_if_fail (n_messages != NULL, NULL);
+
+  *n_messages = 0;
+  n = usock_channel_may_take (self) ? inlet_count_takeable (&self->inlet) : 0;
+  if (n == 0)
+    return NULL;
+
+  n = max > 0 ? MIN (n, max) : n;
+  messages = g_new (UsockMessage *, n);
+  while (*n_messages < n && usock_inlet_next (&self->inlet, &incoming))
+    messages[(*n_messages)++] = usock_inlet_make_message (&self->inlet, &incoming);
+  usock_channel_took (self);
+  return messages;
+}
+
+/* For who puts something back. */
+gboolean
+usock_channel_check_unreadable (UsockChannel  *self,
+                                GError       **error)
+{
+  if (!usock_socket_check_thread (USOCK_SOCKET (self), error)
+      || !usock_socket_check (USOCK_SOCKET (self), error))
+    return FALSE;
+  if (usock_channel_is_connected (self) && !self->end_told)
+    return TRUE;
+
+  g_set_error (error, G_IO_ERROR,
+               self->end_told ? G_IO_ERROR_CLOSED : G_IO_ERROR_NOT_CONNECTED,
+               _("Could not put back what came from “%s”: there is nothing to receive"),
+               usock_channel_peer (self));
+  return FALSE;
+}
+
+/* What the oldest call has kept comes after what is put back. */
+void
+usock_channel_begin_unread (UsockChannel *self)
+{
+  UsockOperation *first = g_queue_peek_head (&self->pending.receivers);
+
+  if (first != NULL)
+    usock_channel_give_back (first, self);
+  usock_watch_wake (&usock_channel_socket (self)->watch);
+}
+
+/* Among bytes, nothing is nothing. */
+static void
+channel_unread (UsockChannel *self,
+                UsockMessage *message)
+{
+  if (self->inlet.funcs->is_bytes && usock_message_get_length (message) == 0
+      && usock_message_get_n_fds (message) == 0)
+    return;
+
+  usock_message_freeze (message);
+  usock_inlet_put_back (&self->inlet, usock_message_ref (message));
+}
+
+/**
+ * usock_channel_unread_messages:
+ * @self: a channel
+ * @messages: (array length=n_messages) (transfer none): what was received
+ * @n_messages: how many there are
+ * @error: return location for an error
+ *
+ * Puts messages back to where they came from: they are received next, in the
+ * order in which they stand here, with those of their descriptors that were
+ * not taken.
+ *
+ * Fails with `G_IO_ERROR_CLOSED` after [signal@Usock.Channel::end] or
+ * [signal@Usock.Socket::close], and with `G_IO_ERROR_NOT_CONNECTED` before
+ * connecting.
+ *
+ * Returns: whether they were put back
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_unread_messages (UsockChannel  *self,
+                               UsockMessage **messages,
+                               gsize          n_messages,
+                               GError       **error)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
+  g_return_val_if_fail (messages != NULL || n_messages == 0, FALSE);
+
+  if (!usock_channel_check_unreadable (self, error))
+    return FALSE;
+
+  usock_channel_begin_unread (self);
+  for (gsize i = n_messages; i > 0; i--)
+    channel_unread (self, messages[i - 1]);
+  return TRUE;
+}

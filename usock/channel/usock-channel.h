@@ -115,6 +115,15 @@ USOCK_AVAILABLE_IN_1_0
 UsockMessage *usock_channel_receive_finish         (UsockChannel         *self,
                                                     GAsyncResult         *result,
                                                     GError              **error);
+USOCK_AVAILABLE_IN_1_0
+UsockMessage **usock_channel_take_messages         (UsockChannel         *self,
+                                                    guint                 max,
+                                                    gsize                *n_messages);
+USOCK_AVAILABLE_IN_1_0
+gboolean      usock_channel_unread_messages        (UsockChannel         *self,
+                                                    UsockMessage        **messages,
+                                                    gsize                 n_messages,
+                                                    GError              **error);
 
 USOCK_AVAILABLE_IN_1_0
 void          usock_channel_flush_async            (UsockChannel         *self,

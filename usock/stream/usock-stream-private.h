@@ -13,7 +13,7 @@ G_BEGIN_DECLS
  *
  * The channel sends and receives the pieces. The class is in usock-stream.c; connecting to hosts
  * and internet addresses in -connect.c; taking bytes by number, up to a delimiter or by
- * character, whatever the pieces are, in -receive.c. */
+ * character, whatever the pieces are, in -receive.c; taking lines that came together in -lines.c. */
 typedef struct _UsockStreamLookup UsockStreamLookup;
 
 struct _UsockStream

@@ -974,38 +974,21 @@ usock_stream_unread (UsockStream   *self,
                      UsockMessage  *message,
                      GError       **error)
 {
-  UsockChannel *channel;
-  UsockOperation *first;
+  UsockChannel *channel = USOCK_CHANNEL (self);
   Receiver *receiver;
   g_autoptr (GBytes) all = NULL;
 
   g_return_val_if_fail (USOCK_IS_STREAM (self), FALSE);
   g_return_val_if_fail (message != NULL, FALSE);
 
-  if (!usock_socket_check_thread (USOCK_SOCKET (self), error))
+  if (!usock_channel_check_unreadable (channel, error))
     return FALSE;
 
-  channel = USOCK_CHANNEL (self);
-  if (!usock_socket_check (USOCK_SOCKET (self), error))
-    return FALSE;
-  if (!usock_channel_is_connected (channel) || channel->end_told)
-    {
-      g_set_error (error, G_IO_ERROR,
-                   channel->end_told ? G_IO_ERROR_CLOSED : G_IO_ERROR_NOT_CONNECTED,
-                   _("Could not put back what came from “%s”: there is nothing to receive"),
-                   usock_channel_peer (channel));
-      return FALSE;
-    }
-
-  first = g_queue_peek_head (&channel->pending.receivers);
-  if (first != NULL)
-    usock_stream_give_back (channel, first);
-
+  usock_channel_begin_unread (channel);
   receiver = receiver_new (WANT_EXACTLY);
   receiver_add (receiver, message);
   all = receiver_steal_bytes (receiver);
   receiver_give_back (receiver, channel, all, 0);
   receiver_free (receiver);
-  usock_watch_wake (&USOCK_SOCKET (self)->watch);
   return TRUE;
 }

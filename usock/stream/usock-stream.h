@@ -121,6 +121,10 @@ char         *usock_stream_receive_text_finish    (UsockStream          *self,
                                                    GAsyncResult         *result,
                                                    GError              **error);
 USOCK_AVAILABLE_IN_1_0
+char        **usock_stream_take_lines             (UsockStream          *self,
+                                                   guint                 max,
+                                                   gsize                *n_lines);
+USOCK_AVAILABLE_IN_1_0
 gboolean      usock_stream_unread                 (UsockStream          *self,
                                                    UsockMessage         *message,
                                                    GError              **error);
