@@ -20,6 +20,13 @@ const dropsCallbacks = System.version < 18190;
 const MESSAGES_PER_COLLECTION = dropsCallbacks ? 2000 : Infinity;
 const BYTES_PER_COLLECTION = (dropsCallbacks ? 16 : 32) << 20;
 
+// How much is taken at once. What is not given to anybody is put back.
+const MESSAGES_AHEAD = 64;
+const LINES_AHEAD = 128;
+
+const READ = Symbol('read');
+const LINE_ENDING = Symbol('line ending');
+
 let messagesKept = 0;
 let bytesKept = 0;
 
@@ -31,6 +38,13 @@ function kept(nMessages, nBytes) {
         messagesKept = bytesKept = 0;
         System.gc();
     }
+}
+
+// One call for all that were taken together: what was read meanwhile is their sum, as a rule.
+function keptAhead(channel, n) {
+    const read = channel.get_bytes_read();
+    kept(n, Math.min(read - (channel[READ] ?? 0), BYTES_PER_COLLECTION / 2));
+    channel[READ] = read;
 }
 
 function keptMessage(message) {
@@ -392,6 +406,8 @@ function asWait(options) {
     return {timeout: asTimeout(timeout), cancellable};
 }
 
+const FOR_EVER = {timeout: -1, cancellable: null};
+
 function asTimeout(timeout) {
     if (!Number.isInteger(timeout) || timeout < -1 || timeout > 0x7fffffff)
         throw new TypeError(`${String(timeout)} is no number of milliseconds; -1 is for ever`);
@@ -469,125 +485,352 @@ function call(self, {name, start, finish}, args, options) {
 
 // What loses a race
 //
-// Promise.race() forgets who loses, and what that one brings later would be lost. So a call that
-// takes something is withdrawn when it has lost, and goes on when somebody asks for it again: by
-// then(), by an await, which looks at the constructor, or in another race.
+// Promise.race() forgets who loses, as Promise.all() does once one has failed, and what that one
+// brings later would be lost. So a call that takes something is withdrawn when it has lost, and goes
+// on when somebody asks for it again: by then(), by an await, which looks at the constructor, or in
+// another race. A race is given promises of its own, so that a call of which nobody but races has
+// asked is not settled, and can give back what it took.
 
 const TAKING = Symbol('taking');
-const RETURNED = Symbol('returned');
-const TAKEN = Object.create(Promise.prototype, {
-    constructor: {
-        get() {
-            this[TAKING].ask();
-            return Promise;
-        },
-    },
-    then: {
-        value(...reactions) {
-            this[TAKING].ask();
-            return Promise.prototype.then.apply(this, reactions);
-        },
+
+class Taken extends Promise {
+    static get [Symbol.species]() {
+        return Promise;
+    }
+
+    then(...reactions) {
+        this[TAKING].ask();
+        return super.then(...reactions);
+    }
+}
+
+Object.defineProperty(Taken.prototype, 'constructor', {
+    get() {
+        this[TAKING]?.ask();
+        return Promise;
     },
 });
 
+// Cancellables that were never cancelled, to be used again: to make one costs more than the call.
+const spares = [];
+
+// A method under way, which may be withdrawn.
+class Wait {
+    constructor(line, args, {timeout, cancellable}, done) {
+        const {self, method: {name, start, finish}} = line;
+        const deadline = timeout < 0 && cancellable === null
+            ? null : new Deadline(name, timeout, cancellable);
+        this._cancellable = deadline?.cancellable ?? spares.pop() ?? new Gio.Cancellable();
+        this._cancelled = false;
+        start.call(self, ...args, this._cancellable, (_source, result) => {
+            deadline?.end();
+            if (deadline === null && !this._cancelled)
+                spares.push(this._cancellable);
+            let item;
+            try {
+                item = line.receive(finish.call(self, result), args);
+            } catch (error) {
+                done(this, null, deadline?.explain(error) ?? error);
+                return;
+            }
+            done(this, item, null);
+        });
+        deadline?.begin();
+    }
+
+    cancel() {
+        this._cancelled = true;
+        this._cancellable.cancel();
+    }
+}
+
+const identity = value => value;
+
+// What is on its way to whoever asks for it. It waits, is withdrawn, holds what it took, has failed
+// or is over.
 class Taking {
-    constructor(self, method, args, options) {
-        this._begin = deadline => method.start.call(self, ...args, deadline.cancellable,
-            (_source, result) => this._finish(deadline, () => method.finish.call(self, result)));
-        this._giveBack = value => void (value !== null && method.giveBack(self, value, this._note));
-        this._takeNote = () => method.note?.(self);
-        this._name = method.name;
-        this.asked = 0;
+    constructor(line, args, options, wrap = identity) {
+        this._line = line;
+        this._args = args;
+        this._options = options;
+        this._wrap = wrap;
+        this._state = 'withdrawn';
+        this._asked = false;
         this._races = 0;
-        this.promise = new Promise((resolve, reject) => {
-            this._wait = asWait(options);
+        this._racers = [];
+        this.promise = new Taken((resolve, reject) => {
             this._resolve = resolve;
             this._reject = reject;
         });
-        Object.setPrototypeOf(this.promise, TAKEN);
         this.promise[TAKING] = this;
-        if (this._wait)
-            this._start();
+        this._begin();
     }
 
     ask() {
-        this.asked++;
-        if (this._state === 'withdrawn')
-            this._start();
-    }
-
-    // That the race asks does not count.
-    enterRace(asked) {
-        this.asked = asked;
-        this._races++;
-    }
-
-    leaveRace(winner) {
-        if (--this._races > 0 || this.asked > 0)
+        if (this._asked)
             return;
-        if (this._state === 'taken' && this._value !== winner)
-            this._giveBack(this._value);
-        if (this._state === 'waiting') {
-            this._state = 'withdrawn';
-            this._deadline.cancellable.cancel();
+        this._asked = true;
+        this._begin();
+        this._settle();
+    }
+
+    // A promise for one race.
+    race() {
+        this._races++;
+        this._begin();
+        return new Promise((resolve, reject) => {
+            this._racers.push({resolve, reject});
+            this._tellRacers();
+        });
+    }
+
+    // Nobody looks at what loses, unless somebody has asked for it otherwise.
+    leave(wins) {
+        this._races--;
+        if (wins && this._state !== 'failed')
+            this.ask();
+        else if (this._races === 0 && !this._asked)
+            this._withdraw();
+    }
+
+    // The loop that this was for is left.
+    abandon() {
+        if (this._state === 'waiting')
+            this._wait.cancel();
+        else if (!this._asked)
+            this._withdraw();
+    }
+
+    // In place of what it waits for, what was there before.
+    accept(item) {
+        this._wait.cancel();
+        this._take(item);
+    }
+
+    _withdraw() {
+        const {_state: state} = this;
+        if (state !== 'waiting' && state !== 'taken')
+            return;
+        this._state = 'withdrawn';
+        this._racers = [];
+        if (state === 'taken') {
+            this._line.giveBack(this._item);
+        } else {
+            this._line.waiting.delete(this);
+            this._wait.cancel();
         }
     }
 
-    _start() {
-        const {timeout, cancellable} = this._wait;
-        this._state = 'waiting';
-        this._deadline = new Deadline(this._name, timeout, cancellable);
+    _begin() {
+        if (this._state !== 'withdrawn')
+            return;
         try {
-            this._begin(this._deadline);
-            this._deadline.begin();
+            const wait = this._options === undefined ? FOR_EVER : asWait(this._options);
+            const item = wait.cancellable?.is_cancelled() ? undefined : this._line.shift();
+            if (item !== undefined)
+                this._take(item);
+            else
+                this._start(wait);
         } catch (error) {
             this._fail(error);
         }
     }
 
-    // It may have taken something already when it was withdrawn.
-    _finish(deadline, finish) {
-        deadline.end();
-        passed(1, 0);
-        try {
-            const value = finish();
-            this._note = this._takeNote();
-            if (this._state === 'waiting')
-                this._take(value);
-            else
-                this._giveBack(value);
-        } catch (error) {
-            if (this._state === 'waiting' && this._deadline === deadline)
-                this._fail(deadline.explain(error));
-        }
+    _start(wait) {
+        this._state = 'waiting';
+        this._line.waiting.add(this);
+        this._wait = new Wait(this._line, this._args, wait,
+            (each, item, error) => this._finish(each, item, error));
     }
 
-    _take(value) {
+    // It may have taken something already when it was withdrawn.
+    _finish(wait, item, error) {
+        const waiting = this._wait === wait && this._state === 'waiting';
+        if (error === null) {
+            if (waiting)
+                this._take(item);
+            else
+                this._line.giveBack(item);
+        } else if (waiting)
+            this._fail(error);
+        passed(1, 0);
+    }
+
+    _take(item) {
+        this._line.waiting.delete(this);
         this._state = 'taken';
-        this._value = value;
-        this._deadline.cancellable.cancel();
-        this._resolve(value);
+        this._item = item;
+        this._tellRacers();
+        this._settle();
     }
 
     _fail(error) {
+        this._line.waiting.delete(this);
         this._state = 'failed';
-        this._reject(error);
+        this._error = error;
+        this._tellRacers();
+        this._settle();
+    }
+
+    _tellRacers() {
+        if (this._state === 'taken')
+            this._racers.forEach(({resolve}) => resolve(this._wrap(this._item.value)));
+        else if (this._state === 'failed')
+            this._racers.forEach(({reject}) => reject(this._error));
+        if (this._state === 'over')
+            this._racers.forEach(({resolve}) => resolve(this.promise));
+    }
+
+    // An error of which a race has told is nothing that nobody looked at.
+    _settle() {
+        if (this._state === 'failed' && (this._asked || this._races === 0)) {
+            this._reject(this._error);
+        } else if (this._state === 'taken' && this._asked) {
+            this._state = 'over';
+            this._line.serve(this._item);
+            this._resolve(this._wrap(this._item.value));
+        }
     }
 }
 
-// The same for what is not to be lost; finish() may give it back until it is the winner of a race.
-// It is given what note() knew when it came.
-function take(self, method, args, options) {
-    const [first] = self[RETURNED] ?? [];
-    if (first === undefined)
-        return new Taking(self, method, args, options).promise;
-    self[RETURNED].shift();
-    return Promise.resolve(first);
+// What is received from one socket by one method. Items that were taken ahead, or that are given
+// back, come first; each knows its place, so that all go back in order.
+class Line {
+    constructor(self, method) {
+        this.self = self;
+        this.method = method;
+        this.waiting = new Set();
+        this._back = [];
+        this._ahead = [];
+        this._next = 0;
+    }
+
+    // The next that is there already; undefined for none.
+    shift() {
+        if (this._back.length > 0)
+            return this._back.shift();
+        if (this._next === this._ahead.length) {
+            this._ahead = this.waiting.size === 0 ? this.method.takeAhead?.(this.self) ?? [] : [];
+            this._next = 0;
+        }
+        return this._next < this._ahead.length ? this._shiftAhead() : undefined;
+    }
+
+    // What a call has brought, and what there is to know of it.
+    receive(value, args) {
+        return {value, note: this.method.note?.(this.self, ...args), place: place++};
+    }
+
+    // Somebody looks at it now.
+    serve(item) {
+        this.method.serve?.(this.self, item);
+    }
+
+    giveBack(item) {
+        if (item.value === null)
+            return;
+        const [first] = this.waiting;
+        if (first !== undefined) {
+            first.accept(item);
+            return;
+        }
+        this.keep([item]);
+        settleLater(this.self);
+    }
+
+    keep(items) {
+        this._back = [...this._back, ...items].sort((one, other) => one.place - other.place);
+    }
+
+    // Returns all that was here.
+    clear() {
+        const items = this._back;
+        while (this._next < this._ahead.length)
+            items.push(this._shiftAhead());
+        this._back = [];
+        return items;
+    }
+
+    isEmpty() {
+        return this._back.length === 0 && this._next === this._ahead.length;
+    }
+
+    _shiftAhead() {
+        const value = this._ahead[this._next++];
+        return this.method.unpack === undefined
+            ? {value, note: undefined, place: place++}
+            : {...this.method.unpack(value), place: place++};
+    }
 }
 
-function giveBack(self, value) {
-    self[RETURNED] = [...self[RETURNED] ?? [], value];
+const LINES = Symbol('lines');
+
+// Of whatever was taken, wherever it is: nothing else is compared with it.
+let place = 0;
+
+// The line of a method. What those of other methods hold may come before what it would take.
+function lineOf(self, method) {
+    const lines = self[LINES] ??= new Map();
+    let line = lines.get(method);
+    if (line === undefined)
+        lines.set(method, line = new Line(self, method));
+    if (lines.size > 1 && [...lines.values()].some(other => other !== line && !other.isEmpty()))
+        settle(self);
+    return line;
 }
+
+function unread(line, items) {
+    try {
+        line.method.unread(line.self, items);
+    } catch {
+        line.keep(items);
+    }
+}
+
+// Everything back to where it came from, for who takes it otherwise, the last first. What has no
+// way back, since the socket has closed, stays.
+function settle(self) {
+    const held = [];
+    self[LINES]?.forEach(line => {
+        if (line.method.unread !== undefined && !line.isEmpty())
+            held.push(...line.clear().map(item => ({line, item})));
+    });
+    held.sort((one, other) => other.item.place - one.item.place);
+    while (held.length > 0) {
+        const {line} = held[0];
+        const end = held.findIndex(each => each.line !== line);
+        unread(line, held.splice(0, end < 0 ? held.length : end).map(({item}) => item).reverse());
+    }
+}
+
+// When whatever else is given back was.
+function settleLater(self) {
+    const lines = self[LINES];
+    if (lines === undefined || lines.isDue)
+        return;
+    lines.isDue = true;
+    Promise.resolve().then(() => {
+        lines.isDue = false;
+        settle(self);
+    });
+}
+
+// The program throws away what it has not received.
+function drop(self) {
+    self[LINES]?.forEach(line => line.clear());
+}
+
+// A call that takes something, which is not to be lost.
+function take(self, method, args, options) {
+    return new Taking(lineOf(self, method), args, options ?? undefined).promise;
+}
+
+// Who has won, of those that were settled in this order.
+const WINNERS = {
+    race: ({settled}) => [settled[0]],
+    any: ({fulfilled}) => fulfilled.slice(0, 1),
+    all: ({settled, fulfilled}) => settled.length === fulfilled.length ? fulfilled : [],
+};
 
 function watchRaces(name) {
     const race = Promise[name];
@@ -596,14 +839,25 @@ function watchRaces(name) {
         if (typeof contenders?.[Symbol.iterator] !== 'function')
             return race.call(this, contenders);
         const list = [...contenders];
-        const takings = list.map(item => item?.[TAKING]).filter(taking => taking !== undefined);
-        const asked = takings.map(taking => taking.asked);
-        const result = race.call(this, list);
-        if (takings.length > 0) {
-            takings.forEach((taking, i) => taking.enterRace(asked[i]));
-            const over = winner => takings.forEach(taking => taking.leaveRace(winner));
-            Promise.prototype.then.call(result, over, over);
-        }
+        const takings = list.map(item => item?.[TAKING]);
+        if (takings.every(taking => taking === undefined))
+            return race.call(this, list);
+        const settled = [];
+        const fulfilled = [];
+        const entries = list.map((item, i) => {
+            const entry = takings[i]?.race() ?? Promise.resolve(item);
+            Promise.prototype.then.call(entry, () => {
+                settled.push(i);
+                fulfilled.push(i);
+            }, () => settled.push(i));
+            return entry;
+        });
+        const result = race.call(this, entries);
+        const over = () => {
+            const winners = WINNERS[name]({settled, fulfilled});
+            takings.forEach((taking, i) => taking?.leave(winners.includes(i)));
+        };
+        Promise.prototype.then.call(result, over, over);
         return result;
     });
 }
@@ -624,15 +878,17 @@ function promisify(prototype, name) {
 }
 
 // Leaving the loop closes nothing, and loses nothing: who waits is told that the loop was left.
-function iterate(next) {
-    const cancellable = new Gio.Cancellable();
+function iterate(self, method, options = undefined) {
+    const wrap = value => ({value, done: value === null});
+    let current = null;
     return {
-        async next() {
-            const value = await next({cancellable});
-            return {value, done: value === null};
+        next() {
+            current = new Taking(lineOf(self, method), [], options, wrap);
+            return current.promise;
         },
         async return(value) {
-            cancellable.cancel();
+            current?.abandon();
+            settle(self);
             return {value, done: true};
         },
         [Symbol.asyncIterator]() {
@@ -802,9 +1058,11 @@ function patchStealing(Usock) {
     const {steal_connection} = Usock.Stream.prototype;
     const withBytes = ([taken, unread]) => [taken, unread?.toArray() ?? new Uint8Array()];
     Usock.Socket.prototype.steal_fd = function () {
+        settle(this);
         return withBytes(steal_fd.call(this));
     };
     Usock.Stream.prototype.steal_connection = function () {
+        settle(this);
         return withBytes(steal_connection.call(this));
     };
 }
@@ -836,6 +1094,7 @@ function patchSocket(Usock) {
         const connect = GObject.Object.prototype[name];
         prototype[name] = function (signal, handler) {
             const count = Object.hasOwn(DELIVERIES, signal) ? DELIVERIES[signal] : null;
+            settle(this);
             if (count === null || typeof handler !== 'function')
                 return connect.call(this, signal, handler);
             return connect.call(this, signal, (emitter, value, ...rest) => {
@@ -849,9 +1108,15 @@ function patchSocket(Usock) {
     }
 
     // Closes at once. An Error, or a GLib.Error, is what the error signal then tells.
-    const {destroy} = prototype;
+    const {close, destroy} = prototype;
     prototype.destroy = function (error = null) {
-        return destroy.call(this, asError(error));
+        const reason = asError(error);
+        drop(this);
+        return destroy.call(this, reason);
+    };
+    prototype.close = function () {
+        drop(this);
+        close.call(this);
     };
 
     // Where the engine has them: what leaves a block with using is closed, what leaves one with
@@ -985,13 +1250,35 @@ function patchSending(Usock) {
 function patchReceiving(Usock) {
     const {prototype} = Usock.Channel;
     const {name, start, finish} = promisify(prototype, 'receive');
+    const {take_messages, unread_messages} = prototype;
     const method = {
         name,
         start,
         finish(result) {
             return keptMessage(finish.call(this, result));
         },
-        giveBack,
+        takeAhead(channel) {
+            const messages = take_messages.call(channel, MESSAGES_AHEAD);
+            if (messages.length > 0)
+                keptAhead(channel, messages.length);
+            return messages;
+        },
+        unread: (channel, items) =>
+            unread_messages.call(channel, items.map(({value}) => value)),
+    };
+    // What is taken by hand: as many as there are, or no more than so many.
+    prototype.take_messages = function (max = 0) {
+        settle(this);
+        return take_messages.call(this, max);
+    };
+    prototype.unread_messages = function (messages) {
+        settle(this);
+        return unread_messages.call(this, [...messages]);
+    };
+    const {pause} = prototype;
+    prototype.pause = function () {
+        settle(this);
+        pause.call(this);
     };
 
     // Resolves with the next Usock.Message, or with null after the last one. A call whose time is
@@ -1006,7 +1293,7 @@ function patchReceiving(Usock) {
     };
 
     prototype[Symbol.asyncIterator] = function () {
-        return iterate(options => this[RETURNED]?.shift() ?? call(this, method, [], options));
+        return iterate(this, method);
     };
 }
 
@@ -1059,23 +1346,64 @@ function patchStreams(Usock) {
         return this;
     };
 
-    const unread = (stream, message) => void stream.unread(message);
-    const unreadText = (stream, text) => unread(stream, Usock.Message.new(text));
-    const unreadUntil = (stream, message, delimiter) => unread(stream,
-        message.get_flags() & Usock.MessageFlags.CUT_OFF
-            ? message : Usock.Message.new(Uint8Array.of(...message.data, ...delimiter)));
-    const methods = {
-        receive_exactly: unread,
-        receive_line: (stream, line, ending) => unreadText(stream, line + ending),
-        receive_line_bytes: (stream, message, ending) => unread(stream,
-            Usock.Message.new(Uint8Array.of(...message.data, ...asBytes(ending)))),
-        receive_until: unreadUntil,
-        receive_text: unreadText,
+    const {unread, take_lines, get_line_ending, was_cut_off} = prototype;
+    const joined = (message, end) => Usock.Message.new(Uint8Array.of(...message.data, ...asBytes(end)));
+    // What has to be put back for an item.
+    const originals = {
+        receive_exactly: ({value}) => value,
+        receive_line: ({value, note}) => Usock.Message.new(value + note),
+        receive_line_bytes: ({value, note}) => joined(value, note),
+        receive_until: ({value, note}) =>
+            value.get_flags() & Usock.MessageFlags.CUT_OFF ? value : joined(value, note),
+        receive_text: ({value}) => Usock.Message.new(value),
     };
-    for (const [name, giveBack] of Object.entries(methods))
-        methods[name] = {...promisify(prototype, name), giveBack};
+    const methods = {};
+    for (const [name, original] of Object.entries(originals)) {
+        methods[name] = {
+            ...promisify(prototype, name),
+            unread: (stream, items) =>
+                items.reverse().forEach(item => unread.call(stream, original(item))),
+        };
+    }
     for (const name of ['receive_line', 'receive_line_bytes'])
-        methods[name].note = stream => stream.get_line_ending() ?? '';
+        methods[name].note = stream => get_line_ending.call(stream) ?? '';
+    methods.receive_until.note = (_stream, delimiter) => delimiter;
+    Object.assign(methods.receive_line, {
+        takeAhead(stream) {
+            const lines = take_lines.call(stream, LINES_AHEAD);
+            passed(lines.length, 0);
+            return lines;
+        },
+        unpack(line) {
+            const length = line.length - (line.endsWith('\r\n') ? 2 : 1);
+            return {value: line.slice(0, length), note: line.slice(length)};
+        },
+        unread: (stream, items) => unread.call(stream,
+            Usock.Message.new(items.map(({value, note}) => value + note).join(''))),
+        // Of what was taken ahead, the stream does not know.
+        serve(stream, {note}) {
+            stream[LINE_ENDING] = note;
+        },
+    });
+    for (const name of Object.keys(methods)) {
+        if (name !== 'receive_line')
+            methods[name].serve = stream => void delete stream[LINE_ENDING];
+    }
+    prototype.get_line_ending = function () {
+        const ending = this[LINE_ENDING];
+        return ending === undefined ? get_line_ending.call(this) : ending || null;
+    };
+    prototype.was_cut_off = function () {
+        return this[LINE_ENDING] === undefined ? was_cut_off.call(this) : this[LINE_ENDING] === '';
+    };
+    prototype.unread = function (message) {
+        settle(this);
+        return unread.call(this, message);
+    };
+    prototype.take_lines = function (max = 0) {
+        settle(this);
+        return take_lines.call(this, max);
+    };
 
     // Resolve with the next line, as text or as a Usock.Message, or with text of which no letter is
     // cut; null after the last.
@@ -1104,15 +1432,14 @@ function patchStreams(Usock) {
         } catch (error) {
             return Promise.reject(error);
         }
-        const method = {...methods.receive_until, note: () => bytes};
-        return take(this, method, [bytes], options);
+        return take(this, methods.receive_until, [bytes], options);
     };
 
     // Iterates the lines, without what ended them; each may take as long as {timeout} says. What
     // follows the last line that was taken can be received otherwise.
     prototype.lines = function (options = {}) {
         const {timeout} = told(options, 'timeout');
-        return iterate(({cancellable}) => this.receive_line({timeout, cancellable}));
+        return iterate(this, methods.receive_line, {timeout});
     };
 
     // What is sent until action(), which may be a promise, is done leaves together.
@@ -1454,7 +1781,6 @@ function patchAccepting(Usock) {
                 throw error;
             }
         },
-        giveBack,
     };
 
     // Resolves with the channel of the next connection, or with null once the server is closed.
@@ -1463,7 +1789,7 @@ function patchAccepting(Usock) {
     };
     // Each connection goes to one loop. What comes while none waits stays in the backlog.
     prototype[Symbol.asyncIterator] = function () {
-        return iterate(options => this[RETURNED]?.shift() ?? call(this, method, [], options));
+        return iterate(this, method);
     };
 }
 
@@ -1479,7 +1805,7 @@ function keepsPromises() {
 function _init() {
     const Usock = this;
 
-    ['race', 'any'].forEach(watchRaces);
+    ['all', 'any', 'race'].forEach(watchRaces);
 
     patchMessage(Usock);
     patchSocket(Usock);
