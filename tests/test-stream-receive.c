@@ -257,6 +257,102 @@ test_until_limits (UsockTest     *test,
   stream_scene_stop (&scene);
 }
 
+typedef struct
+{
+  const char *delimiter;
+  GString *got; /* each with the delimiter behind it, or “!” */
+  guint n_cancelled;
+  gboolean at_end;
+} Splitter;
+
+static void
+split_cb (GObject      *source,
+          GAsyncResult *result,
+          gpointer      data)
+{
+  Splitter *self = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (UsockMessage) message
+      = usock_stream_receive_until_finish (USOCK_STREAM (source), result, &error);
+  gboolean cut_off;
+  gsize length;
+  const char *bytes;
+
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    {
+      self->n_cancelled++;
+      return;
+    }
+  g_assert_no_error (error);
+  self->at_end = message == NULL;
+  if (self->at_end)
+    return;
+
+  cut_off = (usock_message_get_flags (message) & USOCK_MESSAGE_FLAGS_CUT_OFF) != 0;
+  g_assert_cmpint (cut_off, ==, usock_stream_was_cut_off (USOCK_STREAM (source)));
+  bytes = (const char *) usock_message_get_data (message, &length);
+  g_string_append_len (self->got, bytes, length);
+  g_string_append (self->got, cut_off ? "!" : self->delimiter);
+}
+
+/* What there is, torn at random, with some of the calls given up on the way. */
+static void
+try_random_until (GRand      *random,
+                  const char *delimiter)
+{
+  g_autoptr (GString) sent = g_string_new (NULL);
+  Splitter splitter = { .delimiter = delimiter, .got = g_string_new (NULL) };
+  const char *rest, *next;
+  StreamScene scene;
+
+  for (guint i = 0; i < 300; i++)
+    g_string_append_c (sent, "ab"[random_below (random, 2)]);
+  stream_scene_start_raw (&scene, "");
+  for (gsize done = 0; done < sent->len;)
+    {
+      g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+      gsize n = 1 + random_below (random, MIN (7, sent->len - done));
+
+      for (guint i = 0; i < 5; i++)
+        usock_stream_receive_until_async (scene.stream, (const guint8 *) delimiter,
+                                          strlen (delimiter), cancellable, split_cb, &splitter);
+      raw_send (scene.peer, sent->str + done, n, NULL, 0);
+      done += n;
+      scene_settle ();
+      if (random_below (random, 2) == 0)
+        g_cancellable_cancel (cancellable);
+      scene_settle ();
+    }
+  stream_scene_hang_up (&scene);
+  while (!splitter.at_end)
+    {
+      usock_stream_receive_until_async (scene.stream, (const guint8 *) delimiter,
+                                        strlen (delimiter), NULL, split_cb, &splitter);
+      scene_settle ();
+    }
+
+  for (rest = sent->str; (next = strstr (rest, delimiter)) != NULL;)
+    rest = next + strlen (delimiter);
+  if (*rest != '\0')
+    g_string_append_c (sent, '!');
+  g_assert_cmpstr (splitter.got->str, ==, sent->str);
+  g_assert_cmpuint (splitter.n_cancelled, >, 0);
+  g_string_free (splitter.got, TRUE);
+  stream_scene_stop (&scene);
+}
+
+static void
+test_random_until (UsockTest     *test,
+                   gconstpointer  unused)
+{
+  static const char *const delimiters[] = { "a", "ab", "aa", "aba", "abab", "aabaab" };
+  g_autoptr (GRand) random = g_rand_new_with_seed (1);
+
+  for (guint i = 0; i < G_N_ELEMENTS (delimiters); i++)
+    for (guint round = 0; round < 5; round++)
+      try_random_until (random, delimiters[i]);
+}
+
 /* Descriptors that come with a line are for who asks for them. */
 static void
 test_until_leaves_fds (UsockTest     *test,
@@ -403,7 +499,7 @@ test_random_text (UsockTest     *test,
   collector_go_on (&collector);
   for (gsize done = 0; done < sent->len;)
     {
-      gsize n = MIN (1 + random_below (random, 5), sent->len - done);
+      gsize n = 1 + random_below (random, MIN (5, sent->len - done));
 
       raw_send (scene.peer, sent->str + done, n, NULL, 0);
       done += n;
@@ -1273,6 +1369,7 @@ main (int    argc,
   usock_test_add ("/usock/stream/receive/until", test_until);
   usock_test_add ("/usock/stream/receive/until-byte-by-byte", test_until_byte_by_byte);
   usock_test_add ("/usock/stream/receive/until-limits", test_until_limits);
+  usock_test_add ("/usock/stream/receive/random-until", test_random_until);
   usock_test_add ("/usock/stream/receive/until-leaves-fds", test_until_leaves_fds);
   usock_test_add ("/usock/stream/receive/text", test_text);
   usock_test_add ("/usock/stream/receive/random-text", test_random_text);
