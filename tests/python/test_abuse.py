@@ -44,6 +44,7 @@ TAKES_FD = {'new_from_fd', 'new_from_bound_fd', 'append_fd_owned', 'listen_on_fd
 MISUSE = {
     'usock_operation_propagate': 'another call is finished',
     'usock_channel_send_messages': 'one of the messages is none',
+    'usock_channel_unread_messages': 'one of the messages is none',
     'usock_packet_address_new': 'a constructor that has no error, with numbers out of range',
     'usock_packet_address_new_for_interface': 'a protocol out of range',
     'usock_message_append_bytes': 'the message is frozen',

@@ -348,4 +348,15 @@ gboolean usock_channel_check_unreadable  (UsockChannel        *self,
                                           GError             **error);
 void     usock_channel_begin_unread      (UsockChannel        *self);
 
+/* A binding makes NULL of null in an array as well. */
+static inline gboolean
+usock_channel_are_messages (UsockMessage **messages,
+                            gsize          n_messages)
+{
+  for (gsize i = 0; i < n_messages; i++)
+    if (messages[i] == NULL)
+      return FALSE;
+  return TRUE;
+}
+
 G_END_DECLS

@@ -283,6 +283,7 @@ usock_channel_unread_messages (UsockChannel  *self,
 {
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
   g_return_val_if_fail (messages != NULL || n_messages == 0, FALSE);
+  g_return_val_if_fail (usock_channel_are_messages (messages, n_messages), FALSE);
 
   if (!usock_channel_check_unreadable (self, error))
     return FALSE;

@@ -173,20 +173,6 @@ usock_channel_send_message (UsockChannel  *self,
   return channel_send (self, message, NULL, usock_message_get_length (message), error);
 }
 
-/* A binding makes NULL of null in an array as well. */
-static gboolean
-are_messages (UsockMessage **messages,
-              gsize          n_messages)
-{
-  for (gsize i = 0; i < n_messages; i++)
-    {
-      if (messages[i] == NULL)
-        return FALSE;
-    }
-
-  return TRUE;
-}
-
 /**
  * usock_channel_send_messages:
  * @self: a channel
@@ -212,7 +198,7 @@ usock_channel_send_messages (UsockChannel   *self,
 
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), 0);
   g_return_val_if_fail (messages != NULL || n_messages == 0, 0);
-  g_return_val_if_fail (are_messages (messages, n_messages), 0);
+  g_return_val_if_fail (usock_channel_are_messages (messages, n_messages), 0);
 
   while (accepted < n_messages)
     {
