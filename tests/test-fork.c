@@ -111,6 +111,8 @@ use_locks (gpointer data)
       g_mutex_unlock (&first_lock);
       g_mutex_lock (&second_lock);
       g_mutex_unlock (&second_lock);
+      /* A lock that is taken again at once may never be had by whoever waits for it. */
+      g_usleep (1);
     }
   return NULL;
 }
