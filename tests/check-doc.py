@@ -47,6 +47,8 @@ def check_c(source, compiler, flags):
         source = C_STATEMENTS.format(source)
     run = 'g_assert' in source
     target = ['-o', 'program'] if run else ['-c', '-o', 'program.o']
+    # clang complains of libraries where nothing is linked.
+    flags = [flag for flag in flags if run or not flag.startswith(('-l', '-L', '-Wl,'))]
     with open('program.c', 'w', encoding='utf-8') as file:
         file.write(source)
     subprocess.run([*compiler, *FLAGS, 'program.c', *target, *flags], check=True)
