@@ -96,6 +96,46 @@ test_full_queue (UsockTest     *test,
 }
 
 static void
+told (GObject      *channel,
+      GAsyncResult *result,
+      gpointer      done)
+{
+  usock_test_no_error (usock_channel_end_finish (USOCK_CHANNEL (channel), result, &error));
+  *(gboolean *) done = TRUE;
+}
+
+/* Who waits for the end is told in the turn in which it goes out, not when the peer does something
+ * the next time. */
+static void
+test_told_at_once (UsockTest     *test,
+                   gconstpointer  data)
+{
+  int type = GPOINTER_TO_INT (data);
+  gboolean done = FALSE;
+  UsockChannel *channel;
+  char buffer[2000];
+  int fds[2];
+  gssize n;
+
+  g_assert_no_errno (socketpair (AF_UNIX, type | SOCK_CLOEXEC, 0, fds));
+  channel = channel_new_from_fd (type, fds[0]);
+  fill (channel);
+  usock_channel_end_async (channel, NULL, told, &done);
+  while ((n = recv (fds[1], buffer, sizeof buffer, MSG_DONTWAIT)) != 0)
+    if (n == -1)
+      {
+        g_assert_false (done);
+        g_main_context_iteration (test->context, FALSE);
+      }
+  g_assert_true (done);
+
+  close (fds[1]);
+  usock_socket_close (USOCK_SOCKET (channel));
+  usock_test_wait_until (G_OBJECT (channel)->ref_count == 1);
+  g_object_unref (channel);
+}
+
+static void
 test_refused (UsockTest     *test,
               gconstpointer  data)
 {
@@ -171,6 +211,8 @@ main (int    argc,
   add_for ("/usock/channel-end/full-queue/seqpacket", SOCK_SEQPACKET, test_full_queue);
   add_for ("/usock/channel-end/full-queue/stream", SOCK_STREAM, test_full_queue);
   add_for ("/usock/channel-end/full-queue/dgram", SOCK_DGRAM, test_full_queue);
+  add_for ("/usock/channel-end/told-at-once/seqpacket", SOCK_SEQPACKET, test_told_at_once);
+  add_for ("/usock/channel-end/told-at-once/stream", SOCK_STREAM, test_told_at_once);
   add_for ("/usock/channel-end/refused/seqpacket", SOCK_SEQPACKET, test_refused);
   add_for ("/usock/channel-end/refused/stream", SOCK_STREAM, test_refused);
   add_for ("/usock/channel-end/refused/dgram", SOCK_DGRAM, test_refused);
