@@ -371,6 +371,44 @@ test_accept (UsockTest *test, gconstpointer data)
   assert_receives (client, "hello");
 }
 
+/* The kernel forgets them together with the connection. */
+static void
+test_addresses_after_reset (UsockTest *test, gconstpointer data)
+{
+  const struct linger now = { TRUE, 0 };
+
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (UsockHandle) listener = handle_new (USOCK_AF_INET, USOCK_SOCK_STREAM);
+      g_autoptr (UsockHandle) client = handle_new (USOCK_AF_INET, USOCK_SOCK_STREAM);
+      g_autoptr (UsockHandle) accepted = NULL;
+      g_autoptr (GSocketAddress) loopback = usock_address_parse ("127.0.0.1:0", NULL);
+      UsockSocket *gone, *left;
+      GSocketAddress *remote;
+      g_autofree char *expected = NULL;
+      g_autofree char *told = NULL;
+
+      usock_test_no_error (usock_handle_bind_to_address (listener, loopback, &error));
+      usock_test_no_error (usock_handle_listen (listener, 5, &error));
+      usock_test_no_error (usock_handle_connect_to_address (
+          client, usock_socket_get_local_address (USOCK_SOCKET (listener)), LONG, &error));
+      usock_test_no_error (accepted = usock_handle_accept (listener, LONG, NULL, &error));
+
+      gone = USOCK_SOCKET (i == 0 ? client : accepted);
+      left = USOCK_SOCKET (i == 0 ? accepted : client);
+      expected = usock_address_to_string (usock_socket_get_local_address (gone));
+      g_assert_no_errno (
+          setsockopt (usock_socket_get_fd (gone), SOL_SOCKET, SO_LINGER, &now, sizeof now));
+      usock_socket_close (gone);
+      assert_fails (usock_handle_recvmsg (USOCK_HANDLE (left), 10, 0, LONG, &error),
+                    G_IO_ERROR_CONNECTION_CLOSED);
+      remote = usock_socket_get_remote_address (left);
+      g_assert_nonnull (remote);
+      told = usock_address_to_string (remote);
+      g_assert_cmpstr (told, ==, expected);
+    }
+}
+
 /* Of a peer without a name the address is that of nobody. */
 static void
 test_accept_unnamed (UsockTest *test, gconstpointer data)
@@ -742,6 +780,7 @@ main (int argc, char *argv[])
   usock_test_add ("/usock/handle/long-path", test_long_path);
   usock_test_add ("/usock/handle/accept", test_accept);
   usock_test_add ("/usock/handle/accept-unnamed", test_accept_unnamed);
+  usock_test_add ("/usock/handle/addresses-after-reset", test_addresses_after_reset);
   usock_test_add ("/usock/handle/full-backlog", test_full_backlog);
   usock_test_add ("/usock/handle/in-progress", test_in_progress);
   usock_test_add ("/usock/handle/connected", test_connected);

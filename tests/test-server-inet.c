@@ -455,6 +455,47 @@ test_address (UsockTest     *test,
 }
 
 static void
+keep_error (UsockSocket   *socket,
+            const GError  *error,
+            GError       **kept)
+{
+  *kept = g_error_copy (error);
+}
+
+/* Of those that come to one port each is called by its own address, and keeps it. */
+static void
+test_reset_by_client (UsockTest     *test,
+                      gconstpointer  unused)
+{
+  const struct linger now = { TRUE, 0 };
+  g_autoptr (GError) kept = NULL;
+  g_autofree char *peer = NULL;
+  g_autofree char *quoted = NULL;
+  GSocketAddress *address;
+  Scene scene;
+  int fd;
+
+  scene_start (&scene);
+  scene_listen_on (&scene, "127.0.0.1");
+  fd = connect_raw ("127.0.0.1", scene_port (&scene));
+  witness_expect (&scene.witness, "listening");
+  usock_test_wait_until (scene.connections->len == 1);
+  g_signal_connect (scene.connections->pdata[0], "error", G_CALLBACK (keep_error), &kept);
+  g_assert_no_errno (setsockopt (fd, SOL_SOCKET, SO_LINGER, &now, sizeof now));
+  close (fd);
+  witness_expect (&scene.witness, "error:broken-pipe close");
+
+  address = usock_socket_get_remote_address (scene.connections->pdata[0]);
+  g_assert_nonnull (address);
+  g_assert_cmpuint (g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (address)), !=,
+                    scene_port (&scene));
+  peer = usock_address_to_string (address);
+  quoted = g_strdup_printf ("“%s”", peer);
+  g_assert_nonnull (strstr (kept->message, quoted));
+  scene_stop (&scene);
+}
+
+static void
 test_wrong_hosts (UsockTest     *test,
                   gconstpointer  unused)
 {
@@ -790,6 +831,7 @@ main (int    argc,
   ADD ("exhausted-elsewhere", test_exhausted_elsewhere);
   ADD ("drop-address", test_drop_address);
   ADD ("address", test_address);
+  ADD ("reset-by-client", test_reset_by_client);
   ADD ("wrong-hosts", test_wrong_hosts);
   ADD ("port-taken", test_port_taken);
   ADD ("port-again", test_port_again);

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -169,6 +170,19 @@ test_abstract_name (UsockTest     *test,
 /* In another pid namespace than its clients, a server knows their users and not their processes. */
 
 static void
+assert_called_by_user (UsockSocket *accepted)
+{
+  int fd = fcntl (usock_socket_get_fd (accepted), F_DUPFD_CLOEXEC, 0);
+  g_autoptr (UsockSeqpacket) adopted = usock_seqpacket_new_from_fd (fd, NULL);
+  g_autoptr (GError) failure = NULL;
+
+  g_assert_nonnull (adopted);
+  usock_socket_close (USOCK_SOCKET (adopted));
+  g_assert_false (usock_channel_send_text (USOCK_CHANNEL (adopted), "x", &failure));
+  g_assert_nonnull (strstr (failure->message, "“a process of user 0”"));
+}
+
+static void
 run_server_elsewhere (const char *path,
                       int         ready)
 {
@@ -196,6 +210,7 @@ run_server_elsewhere (const char *path,
   g_assert_nonnull (peer);
   g_assert_cmpint (g_credentials_get_unix_user (peer, NULL), ==, 0);
   g_assert_cmpint (g_credentials_get_unix_pid (peer, NULL), ==, -1);
+  assert_called_by_user (USOCK_SOCKET (channel));
 }
 
 static void

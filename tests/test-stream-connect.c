@@ -1295,6 +1295,59 @@ test_reset_by_peer (UsockTest     *test,
   scene_stop (&scene);
 }
 
+/* The kernel forgets where the connection went to, together with the connection. */
+static void
+test_peer_is_remembered (UsockTest     *test,
+                         gconstpointer  unused)
+{
+  Scene scene;
+
+  abort_peer (scene_connected (&scene));
+  witness_expect (&scene.witness, "error:broken-pipe close");
+  scene_assert_peer (&scene, "127.0.0.1");
+  scene_stop (&scene);
+
+  close (scene_connected (&scene));
+  witness_expect (&scene.witness, "end close");
+  scene_assert_peer (&scene, "127.0.0.1");
+  scene_stop (&scene);
+}
+
+static void
+expect_named (UsockSocket  *socket,
+              const GError *error,
+              gpointer      name)
+{
+  g_autofree char *quoted = g_strdup_printf ("“%s”", (const char *) name);
+
+  g_assert_nonnull (strstr (error->message, quoted));
+}
+
+static void
+test_adopted_peer_is_remembered (UsockTest     *test,
+                                 gconstpointer  unused)
+{
+  g_autofree char *name = NULL;
+  Scene scene, adopted;
+  int fd;
+
+  fd = scene_connected (&scene);
+  adopted = scene;
+  adopted.port = g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (
+      usock_socket_get_local_address (USOCK_SOCKET (scene.channel))));
+  name = g_strdup_printf ("127.0.0.1:%u", adopted.port);
+  usock_test_no_error (adopted.channel = (gpointer) usock_stream_new_from_fd (fd, &error));
+  witness_init (&adopted.witness);
+  witness_watch (&adopted.witness, adopted.channel, ALL);
+  g_signal_connect (adopted.channel, "error", G_CALLBACK (expect_named), name);
+  usock_stream_reset (USOCK_STREAM (scene.channel));
+  witness_expect (&adopted.witness, "error:broken-pipe close");
+  scene_assert_peer (&adopted, "127.0.0.1");
+  scene_close (adopted.channel);
+  witness_clear (&adopted.witness);
+  scene_stop (&scene);
+}
+
 /* What came before is delivered before. */
 static void
 test_reset_after_data (UsockTest     *test,
@@ -1454,6 +1507,8 @@ main (int    argc,
   ADD ("options-while-connecting", test_options_while_connecting);
   ADD ("reset", test_reset);
   ADD ("reset-by-peer", test_reset_by_peer);
+  ADD ("peer-is-remembered", test_peer_is_remembered);
+  ADD ("adopted-peer-is-remembered", test_adopted_peer_is_remembered);
   ADD ("reset-after-data", test_reset_after_data);
   ADD ("sending-to-closed", test_sending_to_closed);
   ADD ("half-open", test_half_open);

@@ -23,14 +23,13 @@ testSocket('a peer without a name is called by its process', async fixture => {
                 await first.send_async('x');
         })(), Code);
         ok(error.message.includes(`“process ${OWN_PID}”`), error.message);
+        first.close();
+        const late = throws(() => first.send('x'), Code, Code.CLOSED);
+        ok(late.message.includes(`“process ${OWN_PID}”`), late.message);
     }
 });
 
 testSocket('a peer of which nothing is known', async fixture => {
-    const [first] = fixture.pair();
-    first.close();
-    const error = throws(() => first.send('x'), Code, Code.CLOSED);
-    ok(error.message.includes('“a peer without a name”'), error.message);
     const stream = fixture.keep(new Usock.Stream());
     const put = throws(() => stream.unread(Usock.Message.new('x')), Code);
     ok(put.message.includes('“a peer without a name”'), put.message);

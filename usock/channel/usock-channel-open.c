@@ -60,6 +60,8 @@ usock_channel_opened (UsockChannel *self)
   self->last_activity = g_get_monotonic_time ();
   self->outlet.route->stalled_since = self->last_activity;
   usock_channel_derive_state (self);
+  if (usock_channel_is_connection (self))
+    usock_socket_remember_remote (socket);
   usock_watch_set_level (&socket->watch, usock_channel_is_connection (self));
   usock_channel_flush (self, TRUE);
   usock_channel_finish_writing (self);

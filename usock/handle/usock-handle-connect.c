@@ -190,6 +190,7 @@ handle_connect (UsockHandle  *self,
 
   socket->state = USOCK_STATE_OPEN;
   usock_socket_set_label (socket, name->label);
+  usock_socket_remember_remote (socket);
   return TRUE;
 }
 

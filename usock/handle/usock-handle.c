@@ -267,6 +267,8 @@ handle_take (UsockHandle *self,
   socket->family = family;
   socket->type = type;
   socket->state = state;
+  if (state == USOCK_STATE_OPEN)
+    usock_socket_remember_remote (socket);
 }
 
 UsockHandle *

@@ -49,7 +49,9 @@ server_open_channel (UsockServer      *self,
     }
 
   USOCK_SOCKET (channel)->family = listener->family;
-  usock_socket_set_label (USOCK_SOCKET (channel), listener->label);
+  /* Who comes to a path seldom has a name. */
+  if (listener->family == AF_UNIX)
+    usock_socket_set_label (USOCK_SOCKET (channel), listener->label);
   USOCK_SOCKET (channel)->sealed = listener->sealed;
   if (!usock_channel_accept (channel, fd, error))
     {
@@ -60,8 +62,6 @@ server_open_channel (UsockServer      *self,
   channel->withheld = TRUE;
   USOCK_SOCKET (channel)->peer_known = peer->known;
   USOCK_SOCKET (channel)->peer = peer->credentials;
-  if (listener->family != AF_UNIX)
-    usock_socket_get_remote_address (USOCK_SOCKET (channel));
   usock_server_note_opened (self, channel);
   return g_steal_pointer (&channel);
 }

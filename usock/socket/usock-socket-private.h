@@ -141,6 +141,8 @@ void     usock_socket_set_label   (UsockSocket       *self,
                                    const char        *label);
 const char *
          usock_socket_get_label   (UsockSocket       *self);
+void     usock_socket_remember_remote
+                                  (UsockSocket       *self);
 void     usock_socket_set_too_large
                                   (UsockSocket       *self,
                                    gsize              length,

@@ -787,16 +787,27 @@ usock_socket_set_label (UsockSocket *self,
   self->label = g_strdup (label);
 }
 
+/* The user is known of one in another pid namespace too. */
+static char *
+socket_describe_process (UsockSocket *self)
+{
+  if (usock_socket_find_peer (self) < 0)
+    return NULL;
+  if (self->peer.pid <= 0)
+    return g_strdup_printf (_("a process of user %u"), (guint) self->peer.uid);
+
+  return g_strdup_printf (_("process %d"), (int) self->peer.pid);
+}
+
 /* An adopted socket came without a name for its peer, and peers seldom have one of their own. */
 static char *
 socket_describe_peer (UsockSocket *self)
 {
   GSocketAddress *address = usock_socket_get_remote_address (self);
   char *text = address != NULL ? usock_address_to_string (address) : NULL;
-  UsockCredentials credentials;
 
-  if (text == NULL && usock_io_get_peer_credentials (self->fd, &credentials) == 0)
-    text = g_strdup_printf (_("process %d"), (int) credentials.pid);
+  if (text == NULL)
+    text = socket_describe_process (self);
   if (text == NULL)
     text = g_strdup (self->type == SOCK_DGRAM ? _("anyone") : _("a peer without a name"));
   return text;
@@ -805,12 +816,21 @@ socket_describe_peer (UsockSocket *self)
 const char *
 usock_socket_get_label (UsockSocket *self)
 {
-  if (self->label == NULL && self->fd == -1)
+  if (self->label == NULL && self->fd == -1 && !self->peer_known && self->remote_address == NULL)
     return _("a peer without a name");
   if (self->label == NULL)
     self->label = socket_describe_peer (self);
 
   return self->label;
+}
+
+/* To be asked for while the connection stands: of one to another machine the kernel forgets it with
+ * the connection, which the other side may end at any time. */
+void
+usock_socket_remember_remote (UsockSocket *self)
+{
+  if (self->family != AF_UNIX)
+    usock_socket_get_remote_address (self);
 }
 
 /* The length of a packet has 16 bits. IPv4 counts its own head with it, UDP its own with both. */
