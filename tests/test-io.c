@@ -390,7 +390,6 @@ assert_packet (UsockIoBatch *batch, guint index, const char *expected)
   g_assert_cmpmem (packet.data, packet.length, expected, strlen (expected));
   g_assert_cmpuint (packet.full_length, ==, packet.length);
   g_assert_false (packet.truncated);
-  g_assert_false (packet.is_end);
 }
 
 static guint
@@ -481,6 +480,8 @@ test_truncation (UsockTest *test, gconstpointer data)
   UsockIoBatch *batch = usock_io_batch_new (100);
   g_autofree char *text = g_strnfill (1000, 'x');
   UsockIoPacket packet;
+  guint8 *plain;
+  gsize bytes;
 
   send_text (test->pair[1], text);
   text[10] = '\0';
@@ -491,8 +492,12 @@ test_truncation (UsockTest *test, gconstpointer data)
   g_assert_true (packet.truncated);
   g_assert_cmpuint (packet.length, ==, 10);
   g_assert_cmpuint (packet.full_length, ==, 1000);
-  g_assert_false (packet.is_end);
+  g_assert_cmpuint (usock_io_batch_count (batch, 2, TRUE, &bytes), ==, 2);
+  g_assert_cmpuint (bytes, ==, 10 + strlen (text));
   assert_packet (batch, 1, text);
+  g_assert_false (usock_io_batch_get_plain (batch, 0, &plain, &bytes));
+  g_assert_true (usock_io_batch_get_plain (batch, 1, &plain, &bytes));
+  g_assert_cmpmem (plain, bytes, text, strlen (text));
   /* What truncated before does not stick to the slot. */
   g_assert_cmpint (usock_io_receive (test->pair[0], batch, 10, 2, FALSE), ==, 1);
   assert_packet (batch, 0, text);
@@ -507,6 +512,8 @@ test_markers (UsockTest *test, gconstpointer data)
   UsockIoControl control;
   UsockIoPacket packet;
   gboolean at_end = TRUE;
+  guint8 *plain;
+  gsize bytes;
 
   send_text (test->pair[1], "");
   g_assert_cmpint (usock_io_set_markers (test->pair[0]), ==, 0);
@@ -523,9 +530,14 @@ test_markers (UsockTest *test, gconstpointer data)
   for (guint i = 0; i < 8; i++)
     {
       usock_io_batch_get (batch, i, &packet);
-      g_assert_cmpint (packet.is_end, ==, i >= 3);
       g_assert_false (packet.has_control);
     }
+  g_assert_cmpuint (usock_io_batch_count (batch, 8, TRUE, &bytes), ==, 3);
+  g_assert_cmpuint (bytes, ==, 1);
+  g_assert_cmpuint (usock_io_batch_count (batch, 3, TRUE, &bytes), ==, 3);
+  g_assert_cmpuint (usock_io_batch_count (batch, 8, FALSE, &bytes), ==, 8);
+  g_assert_true (usock_io_batch_get_plain (batch, 2, &plain, &bytes));
+  g_assert_cmpuint (bytes, ==, 0);
   usock_io_batch_get_control (batch, 1, &control);
   g_assert_cmpint (ABS (control.timestamp / 1000 - g_get_real_time ()), <, 600 * G_USEC_PER_SEC);
 

@@ -11,25 +11,41 @@
 /* What a descriptor counts as: closing one costs as much as reading that many bytes. */
 #define FD_BYTES 4096
 
-/* Asked anew for each message: a handler may disconnect itself, and what nobody takes must
- * stay. */
-UsockTakers
-usock_channel_get_takers (UsockChannel *self)
+static gboolean
+channel_may_give (UsockChannel *self)
 {
-  UsockChannelClass *class = USOCK_CHANNEL_GET_CLASS (self);
-  UsockTakers takers = 0;
+  return !self->paused && !self->withheld && !usock_inlet_holds_enough_fds (&self->inlet);
+}
 
-  if (self->paused || self->withheld || usock_inlet_holds_enough_fds (&self->inlet))
-    return 0;
+/* Those who come before all who listen. */
+static UsockTakers
+channel_get_first (UsockChannel *self)
+{
   if (usock_pending_get_receiver (&self->pending, usock_channel_give_back, self) != NULL)
     return USOCK_TAKER_RECEIVER;
 
+  return self->receiver != NULL ? USOCK_TAKER_FUNC : 0;
+}
+
+static gboolean
+channel_has_datagram_handler (UsockChannel *self)
+{
+  guint signal = USOCK_CHANNEL_GET_CLASS (self)->datagram_signal;
+
+  return signal != 0 && g_signal_has_handler_pending (self, signal, 0, FALSE);
+}
+
+static UsockTakers
+channel_get_listeners (UsockChannel *self)
+{
+  gboolean batches = USOCK_CHANNEL_GET_CLASS (self)->datagram_signal == 0;
+  UsockTakers takers = 0;
+
   if (usock_channel_has_handler (self, USOCK_CHANNEL_SIGNAL_MESSAGE))
     takers |= USOCK_TAKER_MESSAGE;
-  if (class->datagram_signal != 0
-      && g_signal_has_handler_pending (self, class->datagram_signal, 0, FALSE))
+  if (channel_has_datagram_handler (self))
     takers |= USOCK_TAKER_DATAGRAM;
-  if (class->datagram_signal == 0 && usock_channel_has_handler (self, USOCK_CHANNEL_SIGNAL_BATCH))
+  if (batches && usock_channel_has_handler (self, USOCK_CHANNEL_SIGNAL_BATCH))
     takers |= USOCK_TAKER_BATCH;
   else if (usock_channel_has_handler (self, USOCK_CHANNEL_SIGNAL_DATA))
     takers |= USOCK_TAKER_DATA;
@@ -39,12 +55,65 @@ usock_channel_get_takers (UsockChannel *self)
   return takers;
 }
 
+UsockTakers
+usock_channel_get_takers (UsockChannel *self)
+{
+  UsockTakers first;
+
+  if (!channel_may_give (self))
+    return 0;
+
+  first = channel_get_first (self);
+  return first != 0 ? first : channel_get_listeners (self);
+}
+
+/* Which of those still listen who did. */
+static UsockTakers
+channel_get_remaining (UsockChannel *self,
+                       UsockTakers   takers)
+{
+  if ((takers & USOCK_TAKER_MESSAGE)
+      && !usock_channel_has_handler (self, USOCK_CHANNEL_SIGNAL_MESSAGE))
+    takers &= ~USOCK_TAKER_MESSAGE;
+  if ((takers & USOCK_TAKER_DATAGRAM) && !channel_has_datagram_handler (self))
+    takers &= ~USOCK_TAKER_DATAGRAM;
+  if ((takers & USOCK_TAKER_DATA) && !usock_channel_has_handler (self, USOCK_CHANNEL_SIGNAL_DATA))
+    takers &= ~USOCK_TAKER_DATA;
+  return takers;
+}
+
+/* Whether a signal has handlers costs half as much to ask as to emit it, and there are three of them.
+ * So who listened to the last message is taken to listen to this one, for a turn and as long as
+ * nothing speaks against it. Where each signal has a single handler that the emission has reached, it
+ * need not be asked for: if it has left since, the next emission reaches nobody, and says so. Who
+ * begins to listen while another does gets what the next turn gives. */
+UsockTakers
+usock_channel_get_turn_takers (UsockChannel *self,
+                               UsockTurn    *turn)
+{
+  UsockTakers first;
+
+  turn->trusts = FALSE;
+  if (!channel_may_give (self))
+    return 0;
+
+  first = channel_get_first (self);
+  if (first != 0)
+    return first;
+
+  turn->trusts = turn->takers != 0 && turn->is_heard;
+  if (!turn->trusts
+      && (turn->takers == 0 || channel_get_remaining (self, turn->takers) != turn->takers))
+    turn->takers = channel_get_listeners (self);
+  return turn->takers;
+}
+
 /* Whether somebody takes what comes, or has taken something; paused or not. */
 gboolean
 usock_channel_is_claimed (UsockChannel *self)
 {
   return self->inlet.messages_read > 0 || self->pending.closer != NULL
-         || usock_pending_get_receiver (&self->pending, usock_channel_give_back, self) != NULL
+         || channel_get_first (self) != 0
          || usock_channel_has_handler (self, USOCK_CHANNEL_SIGNAL_MESSAGE)
          || usock_channel_has_handler (self, USOCK_CHANNEL_SIGNAL_BATCH)
          || usock_channel_has_handler (self, USOCK_CHANNEL_SIGNAL_DATA);
@@ -116,6 +185,15 @@ channel_give_to_receiver (UsockChannel  *self,
   usock_pending_run (&self->pending);
 }
 
+static GByteArray *
+channel_get_array (UsockChannel *self,
+                   UsockTurn    *turn)
+{
+  if (turn->array == NULL)
+    turn->array = usock_reactor_take_array (usock_channel_socket (self)->reactor);
+  return turn->array;
+}
+
 /* Whether the message is whole. */
 static gboolean
 channel_emit_message (UsockChannel  *self,
@@ -133,12 +211,15 @@ channel_emit_message (UsockChannel  *self,
 }
 
 static void
-channel_emit_data (UsockChannel  *self,
-                   GByteArray    *array,
-                   UsockIncoming *incoming)
+channel_emit_data (UsockChannel *self,
+                   UsockTurn    *turn,
+                   const guint8 *data,
+                   gsize         length)
 {
-  array->data = (guint8 *) incoming->data;
-  array->len = incoming->length;
+  GByteArray *array = channel_get_array (self, turn);
+
+  array->data = (guint8 *) data;
+  array->len = length;
   usock_channel_emit_boxed (self, USOCK_CHANNEL_SIGNAL_DATA, array);
   array->data = NULL;
   array->len = 0;
@@ -146,9 +227,10 @@ channel_emit_data (UsockChannel  *self,
 
 static void
 channel_emit_datagram (UsockChannel  *self,
-                       GByteArray    *array,
+                       UsockTurn     *turn,
                        UsockIncoming *incoming)
 {
+  GByteArray *array = channel_get_array (self, turn);
   UsockMessage *message = incoming->message;
   char *own = message == NULL ? usock_io_batch_get_sender (incoming->batch, incoming->slot) : NULL;
   const char *sender = message != NULL ? usock_message_get_sender (message) : own;
@@ -159,6 +241,31 @@ channel_emit_datagram (UsockChannel  *self,
   array->data = NULL;
   array->len = 0;
   g_clear_pointer (&own, g_ref_string_release);
+}
+
+/* Runs foreign code when it was the last reference. */
+void
+usock_channel_drop_receiver (UsockReceiver *receiver)
+{
+  if (--receiver->ref_count > 0)
+    return;
+
+  if (receiver->free_data != NULL)
+    receiver->free_data (receiver->user_data);
+  g_free (receiver);
+}
+
+/* The function may be replaced by itself. */
+static void
+channel_call_receiver (UsockChannel *self,
+                       const guint8 *data,
+                       gsize         length)
+{
+  UsockReceiver *receiver = self->receiver;
+
+  receiver->ref_count++;
+  receiver->func (self, data, length, receiver->user_data);
+  usock_channel_drop_receiver (receiver);
 }
 
 /* Descriptors whose bytes somebody else took are nothing to those who get bytes. Only a stream cuts
@@ -239,8 +346,6 @@ channel_continue (UsockChannel  *self,
 {
   UsockSocket *socket = usock_channel_socket (self);
 
-  if (turn->array == NULL)
-    turn->array = g_byte_array_new ();
   while (delivery->left != 0 && socket->state != USOCK_STATE_CLOSED)
     {
       UsockTakers taker = delivery->left & -delivery->left;
@@ -253,11 +358,13 @@ channel_continue (UsockChannel  *self,
             delivery->left = 0;
         }
       else if (taker == USOCK_TAKER_DATA)
-        channel_emit_data (self, turn->array, &delivery->incoming);
+        channel_emit_data (self, turn, delivery->incoming.data, delivery->incoming.length);
       else if (taker == USOCK_TAKER_BATCH)
         channel_emit_batch (self, turn, &delivery->incoming);
+      else if (taker == USOCK_TAKER_FUNC)
+        channel_call_receiver (self, delivery->incoming.data, delivery->incoming.length);
       else
-        channel_emit_datagram (self, turn->array, &delivery->incoming);
+        channel_emit_datagram (self, turn, &delivery->incoming);
     }
 }
 
@@ -270,32 +377,113 @@ usock_channel_deliver_rest (UsockChannel *self,
     channel_continue (self, turn, self->delivery);
 }
 
+/* Nobody who was trusted has got it. A closure of another language may have taken the place of one. */
+static gboolean
+channel_has_missed (UsockChannel *self,
+                    UsockTurn    *turn,
+                    UsockTakers   takers)
+{
+  turn->takers = 0;
+  return channel_get_remaining (self, takers) == 0;
+}
+
+/* FALSE if nobody listened, though they were trusted to. */
+static gboolean
+channel_give_to_listeners (UsockChannel  *self,
+                           UsockTurn     *turn,
+                           UsockDelivery *delivery)
+{
+  UsockDelivery *outer = self->delivery;
+  UsockTakers takers = delivery->left;
+
+  if (incoming_has_no_bytes (self, &delivery->incoming))
+    delivery->left &= USOCK_TAKER_MESSAGE | USOCK_TAKER_NOBODY;
+  if ((delivery->left & (USOCK_TAKER_MESSAGE | USOCK_TAKER_NOBODY)) == 0
+      && (delivery->left == 0 || !channel_check_whole (self, &delivery->incoming)))
+    delivery->left = 0;
+
+  self->delivery = delivery;
+  channel_continue (self, turn, delivery);
+  self->delivery = outer;
+
+  turn->is_heard = (takers & ~delivery->heard) == 0;
+  if ((takers & ~USOCK_TAKERS_THAT_TELL) != 0)
+    turn->takers = 0;
+  return !turn->trusts || delivery->heard != 0 || !channel_has_missed (self, turn, takers);
+}
+
+/* Who is only taken to listen must not be given what nobody else could have then. */
+static gboolean
+incoming_is_plain (const UsockIncoming *incoming)
+{
+  return incoming->message == NULL && !incoming->has_control && !incoming->truncated;
+}
+
 void
 usock_channel_deliver (UsockChannel  *self,
                        UsockTurn     *turn,
                        UsockTakers    takers,
                        UsockIncoming *incoming)
 {
-  UsockDelivery *outer = self->delivery;
-  UsockDelivery delivery = { *incoming, takers };
+  UsockDelivery delivery = { *incoming, takers, 0 };
+  gboolean given = TRUE;
 
   turn->bytes += incoming->length;
   turn->counted = self->inlet.bytes_read;
   if (takers & USOCK_TAKER_RECEIVER)
     channel_give_to_receiver (self, &delivery.incoming);
-  else
+  else if (turn->trusts && !incoming_is_plain (incoming))
     {
-      if (incoming_has_no_bytes (self, incoming))
-        delivery.left &= USOCK_TAKER_MESSAGE | USOCK_TAKER_NOBODY;
-      if ((delivery.left & (USOCK_TAKER_MESSAGE | USOCK_TAKER_NOBODY)) == 0
-          && (delivery.left == 0 || !channel_check_whole (self, &delivery.incoming)))
-        delivery.left = 0;
-
-      self->delivery = &delivery;
-      channel_continue (self, turn, &delivery);
-      self->delivery = outer;
+      turn->takers = 0;
+      given = FALSE;
     }
+  else
+    given = channel_give_to_listeners (self, turn, &delivery);
 
+  if (!given)
+    usock_inlet_return (&self->inlet, &delivery.incoming);
   turn->bytes += delivery.incoming.n_fds * FD_BYTES;
   g_clear_pointer (&delivery.incoming.message, usock_message_unref);
+}
+
+/* Whether the single handler was called. */
+static gboolean
+channel_emit_plain (UsockChannel *self,
+                    UsockTurn    *turn,
+                    const guint8 *data,
+                    gsize         length)
+{
+  UsockDelivery *outer = self->delivery;
+  UsockDelivery delivery = { 0 };
+
+  self->delivery = &delivery;
+  channel_emit_data (self, turn, data, length);
+  self->delivery = outer;
+  return delivery.heard != 0;
+}
+
+/* The short way, of a message that is bytes alone and has one taker, who is known to take it. FALSE if
+ * it has to go the long one. */
+gboolean
+usock_channel_deliver_plain (UsockChannel *self,
+                             UsockTurn    *turn,
+                             UsockTakers   takers)
+{
+  guint8 *data;
+  gsize length;
+
+  if (takers != USOCK_TAKER_FUNC && (takers != USOCK_TAKER_DATA || !turn->trusts))
+    return FALSE;
+  if (!usock_inlet_next_plain (&self->inlet, &data, &length))
+    return FALSE;
+
+  turn->messages--;
+  turn->bytes += length;
+  turn->counted = self->inlet.bytes_read;
+  if (takers == USOCK_TAKER_FUNC)
+    channel_call_receiver (self, data, length);
+  else if (!channel_emit_plain (self, turn, data, length)
+           && channel_has_missed (self, turn, takers))
+    usock_inlet_untake_plain (&self->inlet, length);
+  return TRUE;
 }

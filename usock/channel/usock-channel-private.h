@@ -51,7 +51,10 @@ typedef enum
   USOCK_TAKER_DATA = 1 << 3,
   USOCK_TAKER_BATCH = 1 << 4,
   USOCK_TAKER_DATAGRAM = 1 << 5,
+  USOCK_TAKER_FUNC = 1 << 6, /* a function of the program, instead of all signals */
 } UsockTakers;
+
+#define USOCK_TAKERS_THAT_TELL (USOCK_TAKER_MESSAGE | USOCK_TAKER_DATA | USOCK_TAKER_DATAGRAM)
 
 /* A message that is being given to several, one after the other. A turn in a nested main loop, which
  * one of them runs, gives it to the rest before it gives anything else. */
@@ -59,7 +62,17 @@ typedef struct
 {
   UsockIncoming incoming;
   UsockTakers left;
+  UsockTakers heard; /* there is one handler, which was called */
 } UsockDelivery;
+
+/* The function that gets what comes, and what it needs. It may be replaced while it runs. */
+typedef struct
+{
+  guint ref_count;
+  UsockReceiveFunc func;
+  gpointer user_data;
+  GDestroyNotify free_data;
+} UsockReceiver;
 
 struct _UsockChannel
 {
@@ -78,6 +91,7 @@ struct _UsockChannel
   gboolean paused;
   gboolean withheld; /* not let in yet: nothing is delivered */
 
+  UsockReceiver *receiver; /* NULL for none */
   UsockDelivery *delivery; /* of the innermost turn; NULL for none */
   gboolean end_told;       /* the peer has ended, and those who take messages know */
   gboolean ending;         /* no more is taken */
@@ -98,6 +112,9 @@ typedef struct
   guint messages;  /* that it may still deliver */
   gsize bytes;     /* that it has */
   guint64 counted; /* up to there, the bytes of the inlet are in the sum */
+  UsockTakers takers; /* who listened to the last message; 0 before it */
+  gboolean is_heard;  /* each of them is known to have got it */
+  gboolean trusts;    /* so that they are not asked about this one */
 } UsockTurn;
 
 struct _UsockChannelClass
@@ -185,6 +202,15 @@ usock_channel_peer (UsockChannel *self)
   return usock_socket_get_label (&self->parent_instance);
 }
 
+/* From the marshaller of a signal that gives a message, where it has a single handler. */
+static inline void
+usock_channel_note_heard (UsockChannel *self,
+                          UsockTakers   taker)
+{
+  if (self->delivery != NULL)
+    self->delivery->heard |= taker;
+}
+
 /* usock-channel-signals.c */
 void     usock_channel_install_signals   (void);
 void     usock_channel_emit              (UsockChannel        *self,
@@ -270,13 +296,20 @@ void     usock_channel_finish_writing    (UsockChannel        *self);
 /* usock-channel-deliver.c */
 UsockTakers
          usock_channel_get_takers        (UsockChannel        *self);
+UsockTakers
+         usock_channel_get_turn_takers   (UsockChannel        *self,
+                                          UsockTurn           *turn);
 gboolean usock_channel_is_claimed        (UsockChannel        *self);
+void     usock_channel_drop_receiver     (UsockReceiver       *receiver);
 GError  *usock_channel_new_fds_lost_error (UsockChannel       *self,
                                           gsize                length);
 void     usock_channel_deliver           (UsockChannel        *self,
                                           UsockTurn           *turn,
                                           UsockTakers          takers,
                                           UsockIncoming       *incoming);
+gboolean usock_channel_deliver_plain     (UsockChannel        *self,
+                                          UsockTurn           *turn,
+                                          UsockTakers          takers);
 void     usock_channel_deliver_rest      (UsockChannel        *self,
                                           UsockTurn           *turn);
 

@@ -46,12 +46,13 @@ static void
 turn_end (UsockChannel *self,
           UsockTurn    *turn)
 {
+  UsockReactor *reactor = usock_channel_socket (self)->reactor;
   UsockIoBatch *batch = usock_inlet_end (&self->inlet, &turn->frame);
 
   if (turn->array != NULL)
-    g_byte_array_unref (turn->array);
+    usock_reactor_give_array (reactor, turn->array);
   if (batch != NULL)
-    usock_reactor_give_batch (usock_channel_socket (self)->reactor, batch);
+    usock_reactor_give_batch (reactor, batch);
 }
 
 /* Whether the turn had to leave something to the next. */
@@ -299,9 +300,13 @@ channel_give_some (UsockChannel *self,
                    UsockTurn    *turn,
                    UsockTakers   takers)
 {
-  UsockOperation *assembler = channel_get_assembler (self, takers);
+  UsockOperation *assembler;
   UsockIncoming incoming;
 
+  if (usock_channel_deliver_plain (self, turn, takers))
+    return TRUE;
+
+  assembler = channel_get_assembler (self, takers);
   if (assembler != NULL)
     {
       if (channel_assemble (self, turn, assembler) || !usock_channel_is_connected (self))
@@ -336,7 +341,7 @@ usock_channel_read (UsockChannel *self)
   turn_begin (self, &turn);
   usock_channel_deliver_rest (self, &turn);
   while (!turn_is_over (&turn) && usock_channel_is_connected (self)
-         && (takers = usock_channel_get_takers (self)) != 0
+         && (takers = usock_channel_get_turn_takers (self, &turn)) != 0
          && channel_give_some (self, &turn, takers))
     ;
   if (self->inlet.messages_read != before)

@@ -139,6 +139,50 @@ usock_channel_receive_finish (UsockChannel  *self,
   return message;
 }
 
+/**
+ * usock_channel_set_receive_func:
+ * @self: a channel
+ * @func: (nullable) (scope notified) (closure user_data) (destroy free_data): what to call for each
+ *   message; %NULL to go back to the signals
+ * @user_data: data for @func
+ * @free_data: (nullable): what frees @user_data, when another function takes over or the channel goes
+ *
+ * Has a function called for each message, instead of [signal@Usock.Channel::message],
+ * [signal@Usock.Channel::data], [signal@Usock.Channel::batch] and
+ * [signal@Usock.Dgram::datagram], which are not emitted while it is set. It is
+ * the cheapest way to receive from C, for it costs what a call costs. Like `data`
+ * it gets bytes only: descriptors are closed, and a message that is not whole
+ * closes the channel. Calls of [method@Usock.Channel.receive_async] that wait
+ * still come first.
+ *
+ * It runs where a handler would, and may do what a handler may: send, close, set
+ * another function, run a nested main loop.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_set_receive_func (UsockChannel     *self,
+                                UsockReceiveFunc  func,
+                                gpointer          user_data,
+                                GDestroyNotify    free_data)
+{
+  UsockReceiver *before;
+
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+  usock_socket_return_if_not_ours (self);
+
+  before = g_steal_pointer (&self->receiver);
+  if (func != NULL)
+    {
+      self->receiver = g_new (UsockReceiver, 1);
+      *self->receiver = (UsockReceiver) { 1, func, user_data, free_data };
+    }
+  if (usock_channel_is_connected (self))
+    usock_watch_wake (&usock_channel_socket (self)->watch);
+  if (before != NULL)
+    usock_channel_drop_receiver (before);
+}
+
 /* Whether what was read already may be taken without waiting for it. */
 gboolean
 usock_channel_may_take (UsockChannel *self)

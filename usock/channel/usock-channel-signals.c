@@ -29,6 +29,36 @@ usock_channel_has_handler (UsockChannel       *self,
   return g_signal_has_handler_pending (self, signals[signal], 0, FALSE);
 }
 
+/* GLib's own, which would not tell that the message has found somebody. GLib comes this way only where a
+ * signal has a single handler, of C, so that nobody else has got it. */
+static void
+marshal_data (GClosure *closure,
+              GValue   *result,
+              gpointer  instance,
+              va_list   arguments,
+              gpointer  marshal_data,
+              int       n_types,
+              GType    *types)
+{
+  usock_channel_note_heard (instance, USOCK_TAKER_DATA);
+  g_cclosure_marshal_VOID__BOXEDv (closure, result, instance, arguments, marshal_data, n_types,
+                                   types);
+}
+
+static void
+marshal_message (GClosure *closure,
+                 GValue   *result,
+                 gpointer  instance,
+                 va_list   arguments,
+                 gpointer  marshal_data,
+                 int       n_types,
+                 GType    *types)
+{
+  usock_channel_note_heard (instance, USOCK_TAKER_MESSAGE);
+  g_cclosure_marshal_VOID__BOXEDv (closure, result, instance, arguments, marshal_data, n_types,
+                                   types);
+}
+
 static guint
 channel_new_signal (const char *name)
 {
@@ -37,11 +67,16 @@ channel_new_signal (const char *name)
 }
 
 static guint
-channel_new_signal_with (const char *name,
-                         GType       argument)
+channel_new_signal_with (const char           *name,
+                         GSignalCVaMarshaller  marshaller,
+                         GType                 argument)
 {
-  return g_signal_new (name, USOCK_TYPE_CHANNEL, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                       G_TYPE_NONE, 1, argument);
+  guint signal = g_signal_new (name, USOCK_TYPE_CHANNEL, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                               G_TYPE_NONE, 1, argument);
+
+  if (marshaller != NULL)
+    g_signal_set_va_marshaller (signal, USOCK_TYPE_CHANNEL, marshaller);
+  return signal;
 }
 
 /* From the class, once. */
@@ -74,7 +109,8 @@ usock_channel_install_signals (void)
    * Since: 1.0
    */
   signals[USOCK_CHANNEL_SIGNAL_DATA]
-      = channel_new_signal_with ("data", G_TYPE_BYTE_ARRAY | G_SIGNAL_TYPE_STATIC_SCOPE);
+      = channel_new_signal_with ("data", marshal_data,
+                                 G_TYPE_BYTE_ARRAY | G_SIGNAL_TYPE_STATIC_SCOPE);
 
   /**
    * UsockChannel::message:
@@ -87,7 +123,8 @@ usock_channel_install_signals (void)
    *
    * Since: 1.0
    */
-  signals[USOCK_CHANNEL_SIGNAL_MESSAGE] = channel_new_signal_with ("message", USOCK_TYPE_MESSAGE);
+  signals[USOCK_CHANNEL_SIGNAL_MESSAGE]
+      = channel_new_signal_with ("message", marshal_message, USOCK_TYPE_MESSAGE);
 
   /**
    * UsockChannel::batch:
@@ -102,7 +139,8 @@ usock_channel_install_signals (void)
    * Since: 1.0
    */
   signals[USOCK_CHANNEL_SIGNAL_BATCH]
-      = channel_new_signal_with ("batch", G_TYPE_PTR_ARRAY | G_SIGNAL_TYPE_STATIC_SCOPE);
+      = channel_new_signal_with ("batch", NULL,
+                                 G_TYPE_PTR_ARRAY | G_SIGNAL_TYPE_STATIC_SCOPE);
 
   /**
    * UsockChannel::drain:

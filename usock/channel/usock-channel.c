@@ -15,11 +15,13 @@
  * ## Receiving
  *
  * Each message goes to the oldest call of [method@Usock.Channel.receive_async]
- * that waits. If none does, it goes to the handlers of
+ * that waits. If none does, it goes to the function of
+ * [method@Usock.Channel.set_receive_func], and where there is none to the handlers of
  * [signal@Usock.Channel::message], and then to those of
  * [signal@Usock.Channel::data] (or of [signal@Usock.Channel::batch], if there
  * are any). Until somebody listens or waits nothing is read, and who comes
- * late gets everything.
+ * late gets everything. A handler that another handler connects gets what the
+ * next turn of the main loop gives.
  *
  * ## Sending
  *
@@ -128,6 +130,7 @@ usock_channel_finalize (GObject *object)
   usock_postbox_close (&self->postbox);
   usock_outlet_clear (&self->outlet);
   usock_inlet_clear (&self->inlet);
+  g_clear_pointer (&self->receiver, usock_channel_drop_receiver);
   g_clear_pointer (&self->approach.target, usock_name_free);
   usock_channel_unbind (self);
 

@@ -16,6 +16,23 @@ G_BEGIN_DECLS
 
 USOCK_DECLARE_TYPE (UsockChannel, usock_channel, CHANNEL, UsockSocket)
 
+/**
+ * UsockReceiveFunc:
+ * @channel: the channel
+ * @data: (array length=length): the payload of one message; it is the library's, and gone when this
+ *   returns
+ * @length: how many bytes there are, not counting the NUL that stands behind them
+ * @user_data: what [method@Usock.Channel.set_receive_func] was given
+ *
+ * Takes what a channel receives.
+ *
+ * Since: 1.0
+ */
+typedef void (*UsockReceiveFunc) (UsockChannel *channel,
+                                  const guint8 *data,
+                                  gsize         length,
+                                  gpointer      user_data);
+
 USOCK_AVAILABLE_IN_1_0
 gboolean      usock_channel_connect_to_path        (UsockChannel         *self,
                                                     const char           *path,
@@ -115,6 +132,11 @@ USOCK_AVAILABLE_IN_1_0
 UsockMessage *usock_channel_receive_finish         (UsockChannel         *self,
                                                     GAsyncResult         *result,
                                                     GError              **error);
+USOCK_AVAILABLE_IN_1_0
+void          usock_channel_set_receive_func       (UsockChannel         *self,
+                                                    UsockReceiveFunc      func,
+                                                    gpointer              user_data,
+                                                    GDestroyNotify        free_data);
 USOCK_AVAILABLE_IN_1_0
 UsockMessage **usock_channel_take_messages         (UsockChannel         *self,
                                                     guint                 max,

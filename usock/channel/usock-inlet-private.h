@@ -102,6 +102,11 @@ void          usock_inlet_make_tally     (UsockInlet            *self);
 gboolean      usock_inlet_holds_enough_fds (const UsockInlet    *self);
 gboolean      usock_inlet_next           (UsockInlet            *self,
                                           UsockIncoming         *incoming);
+gboolean      usock_inlet_next_plain     (UsockInlet            *self,
+                                          guint8               **data,
+                                          gsize                 *length);
+void          usock_inlet_untake_plain   (UsockInlet            *self,
+                                          gsize                  length);
 gboolean      usock_inlet_next_read      (UsockInlet            *self,
                                           UsockIncoming         *incoming);
 void          usock_inlet_take_control   (UsockInlet            *self,
@@ -112,6 +117,8 @@ UsockMessage *usock_inlet_make_message   (UsockInlet            *self,
 void          usock_inlet_stow           (UsockInlet            *self);
 void          usock_inlet_put_back       (UsockInlet            *self,
                                           UsockMessage          *message);
+void          usock_inlet_return         (UsockInlet            *self,
+                                          UsockIncoming         *incoming);
 
 /* usock-inlet-take.c */
 extern const UsockInletFuncs usock_inlet_packets;

@@ -31,28 +31,6 @@ inlet_get_eagerness (UsockInlet *self,
   return singly ? 1 : usock_eagerness_get (&self->eagerness, max_messages);
 }
 
-/* Up to the end, if it is among them. */
-static gsize
-inlet_count_packets (UsockInlet *self,
-                     guint       n)
-{
-  UsockIoPacket packet;
-  gsize bytes = 0;
-
-  for (; self->count < n; self->count++)
-    {
-      usock_io_batch_get (self->batch, self->count, &packet);
-      if (packet.is_end && !self->funcs->has_senders)
-        {
-          self->at_end = TRUE;
-          break;
-        }
-      bytes += packet.length;
-    }
-
-  return bytes;
-}
-
 static int
 inlet_take_packets (UsockInlet *self,
                     guint       max_messages)
@@ -65,7 +43,8 @@ inlet_take_packets (UsockInlet *self,
   if (n < 0)
     return inlet_found_nothing (self, asked, n);
 
-  bytes = inlet_count_packets (self, n);
+  self->count = usock_io_batch_count (self->batch, n, !self->funcs->has_senders, &bytes);
+  self->at_end |= self->count < (guint) n;
   if (n == 1 && asked == 1 && self->is_level && usock_eagerness_is_calm (&self->eagerness))
     self->emptied = TRUE;
   else

@@ -108,6 +108,33 @@ usock_inlet_next_read (UsockInlet    *self,
   return TRUE;
 }
 
+/* The next message, if it is bytes and nothing else, and is where it was read. */
+gboolean
+usock_inlet_next_plain (UsockInlet    *self,
+                        guint8       **data,
+                        gsize         *length)
+{
+  if (self->inbox.length > 0 || self->next == self->count
+      || !usock_io_batch_get_plain (self->batch, self->next, data, length))
+    return FALSE;
+
+  (*data)[*length] = '\0';
+  self->next++;
+  self->bytes_read += *length;
+  self->messages_read++;
+  return TRUE;
+}
+
+/* It was not given to anybody after all, and is the next again. */
+void
+usock_inlet_untake_plain (UsockInlet *self,
+                          gsize       length)
+{
+  self->next--;
+  self->bytes_read -= length;
+  self->messages_read--;
+}
+
 /* The next message; one of the inbox comes with a reference. */
 gboolean
 usock_inlet_next (UsockInlet    *self,
@@ -217,4 +244,12 @@ usock_inlet_put_back (UsockInlet   *self,
                       UsockMessage *message)
 {
   usock_queue_push_front (&self->inbox, message);
+}
+
+/* It was taken, and found nobody. Its reference stays the caller's. */
+void
+usock_inlet_return (UsockInlet    *self,
+                    UsockIncoming *incoming)
+{
+  usock_inlet_put_back (self, usock_message_ref (usock_inlet_make_message (self, incoming)));
 }

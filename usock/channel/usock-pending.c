@@ -92,6 +92,9 @@ usock_pending_get_receiver (UsockPending     *self,
 {
   UsockOperation *first;
 
+  if (self->receivers.length == 0)
+    return NULL;
+
   while ((first = g_queue_peek_head (&self->receivers)) != NULL
          && usock_operation_is_cancelled (first))
     {

@@ -71,7 +71,6 @@ call_datagram (GClosure   *closure,
                gpointer    marshal_data)
 {
   gpointer callback = marshal_data != NULL ? marshal_data : ((GCClosure *) closure)->callback;
-
   if (G_CCLOSURE_SWAP_DATA (closure))
     ((DatagramCallback) callback) (closure->data, bytes, sender, instance);
   else
@@ -107,6 +106,7 @@ marshal_datagram_va (GClosure *closure,
   bytes = va_arg (own, gpointer);
   sender = va_arg (own, const char *);
   va_end (own);
+  usock_channel_note_heard (instance, USOCK_TAKER_DATAGRAM);
   call_datagram (closure, instance, bytes, sender, marshal_data);
 }
 

@@ -62,7 +62,6 @@ typedef struct
   gsize full_length;
   gboolean truncated;
   gboolean is_full; /* as long as was asked for */
-  gboolean is_end;
   gboolean has_control; /* more came along than the time */
 } UsockIoPacket;
 
@@ -239,6 +238,14 @@ int              usock_io_receive           (int                    fd,
 gssize           usock_io_receive_bytes     (int                    fd,
                                              UsockIoBatch          *batch,
                                              gsize                  max_length);
+guint            usock_io_batch_count       (const UsockIoBatch    *batch,
+                                             guint                  n,
+                                             gboolean               may_end,
+                                             gsize                 *bytes);
+gboolean         usock_io_batch_get_plain   (UsockIoBatch          *batch,
+                                             guint                  index,
+                                             guint8               **data,
+                                             gsize                 *length);
 void             usock_io_batch_get         (UsockIoBatch          *batch,
                                              guint                  index,
                                              UsockIoPacket         *packet);

@@ -173,6 +173,48 @@ control_is_time (struct msghdr *message)
          && first->cmsg_type == SCM_TIMESTAMPNS;
 }
 
+/* How many of @n messages there are before the first that is an end, where there can be one, and of
+ * how many bytes. */
+guint
+usock_io_batch_count (const UsockIoBatch *self,
+                      guint               n,
+                      gboolean            may_end,
+                      gsize              *bytes)
+{
+  guint i;
+
+  *bytes = 0;
+  for (i = 0; i < n; i++)
+    {
+      const struct mmsghdr *header = &self->headers[i];
+
+      if (header->msg_len == 0 && header->msg_hdr.msg_controllen == 0 && may_end)
+        break;
+      *bytes += MIN (header->msg_len, self->iov[i].iov_len);
+    }
+
+  return i;
+}
+
+/* The bytes of a message that is whole and that nothing came along with; else FALSE, and nothing is
+ * said. */
+gboolean
+usock_io_batch_get_plain (UsockIoBatch *self,
+                          guint         index,
+                          guint8      **data,
+                          gsize        *length)
+{
+  struct mmsghdr *header = &self->headers[index];
+
+  if ((header->msg_hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0
+      || (header->msg_hdr.msg_controllen > 0 && !control_is_time (&header->msg_hdr)))
+    return FALSE;
+
+  *data = self->iov[index].iov_base;
+  *length = header->msg_len;
+  return TRUE;
+}
+
 void
 usock_io_batch_get (UsockIoBatch  *self,
                     guint          index,
@@ -186,7 +228,6 @@ usock_io_batch_get (UsockIoBatch  *self,
   packet->length = MIN (header->msg_len, self->iov[index].iov_len);
   packet->truncated = (header->msg_hdr.msg_flags & MSG_TRUNC) != 0;
   packet->is_full = packet->length == self->iov[index].iov_len;
-  packet->is_end = header->msg_len == 0 && controls == 0;
   packet->has_control = (controls > 0 && !control_is_time (&header->msg_hdr))
                         || (header->msg_hdr.msg_flags & MSG_CTRUNC) != 0;
 }

@@ -63,6 +63,7 @@ struct _UsockReactor
   GQueue attached;
   GPtrArray *heap; /* of UsockWatch, the first deadline first */
   GPtrArray *batches;
+  GByteArray *array; /* NULL while it is lent */
 };
 
 /* Guards what more than one thread uses, of all reactors. Nothing blocks under it, and no foreign

@@ -132,5 +132,8 @@ UsockIoBatch *usock_reactor_take_batch    (UsockReactor          *self,
                                            gsize                  slot_size);
 void          usock_reactor_give_batch    (UsockReactor          *self,
                                            UsockIoBatch          *batch);
+GByteArray   *usock_reactor_take_array    (UsockReactor          *self);
+void          usock_reactor_give_array    (UsockReactor          *self,
+                                           GByteArray            *array);
 
 G_END_DECLS

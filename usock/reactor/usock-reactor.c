@@ -348,6 +348,7 @@ reactor_free (UsockReactor *self)
   close (self->epoll_fd);
   g_ptr_array_unref (self->heap);
   g_ptr_array_unref (self->batches);
+  g_clear_pointer (&self->array, g_byte_array_unref);
   g_clear_pointer (&self->ghosts, g_hash_table_unref);
   g_free (self);
 }
@@ -459,4 +460,21 @@ usock_reactor_give_batch (UsockReactor *self,
   g_ptr_array_add (self->batches, batch);
   if (self->batches->len > 2)
     g_ptr_array_remove_index (self->batches, 0);
+}
+
+/* The array that handlers are given what is in a buffer by. It is empty. */
+GByteArray *
+usock_reactor_take_array (UsockReactor *self)
+{
+  return self->array != NULL ? g_steal_pointer (&self->array) : g_byte_array_new ();
+}
+
+void
+usock_reactor_give_array (UsockReactor *self,
+                          GByteArray   *array)
+{
+  if (self->array != NULL)
+    g_byte_array_unref (array);
+  else
+    self->array = array;
 }
