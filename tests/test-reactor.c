@@ -1040,9 +1040,26 @@ test_rest_fails (UsockTest *test, gconstpointer data)
   close (fd);
 }
 
-/* A watch that is alone, and warm enough to be polled by the source itself. */
+/* So many that none is polled directly. */
+#define CROWD 4
+
+static void
+crowd_gather (Probe *crowd[CROWD])
+{
+  for (guint i = 0; i < CROWD; i++)
+    crowd[i] = probe_new ();
+}
+
+static void
+crowd_leave (Probe *crowd[CROWD])
+{
+  for (guint i = 0; i < CROWD; i++)
+    probe_free (crowd[i]);
+}
+
+/* A watch that has read to the end again and again. */
 static Probe *
-probe_new_direct (void)
+probe_new_level (void)
 {
   Probe *self = probe_new ();
 
@@ -1057,6 +1074,16 @@ probe_new_direct (void)
       g_assert_cmpint (recv (self->fd, &byte, 1, 0), ==, 1);
     }
   self->n_dispatched = self->ready = 0;
+  return self;
+}
+
+/* One of few, that is polled by the source itself. */
+static Probe *
+probe_new_direct (void)
+{
+  Probe *self = probe_new_level ();
+
+  g_assert_cmpint (self->watch.place, ==, USOCK_PLACE_DIRECT);
   return self;
 }
 
@@ -1180,9 +1207,11 @@ static void
 test_direct_returns (UsockTest *test, gconstpointer data)
 {
   g_autoptr (Probe) probe = probe_new_direct ();
+  Probe *crowd[CROWD];
 
   usock_watch_want_writable (&probe->watch, TRUE);
-  probe_free (probe_new ());
+  crowd_gather (crowd);
+  crowd_leave (crowd);
   g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_EPOLL);
   usock_test_wait_until (probe->ready & USOCK_READY_OUT);
   g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_EPOLL);
@@ -1217,19 +1246,186 @@ test_direct_cannot_return (UsockTest *test, gconstpointer data)
 }
 
 static void
-test_direct_no_longer_alone (UsockTest *test, gconstpointer data)
+test_direct_crowd (UsockTest *test, gconstpointer data)
 {
   g_autoptr (Probe) probe = probe_new_direct ();
-  Probe *other;
+  Probe *crowd[CROWD];
 
   probe_write (probe);
-  other = probe_new ();
-  g_assert_false (usock_watch_is_level (&probe->watch));
-  probe_write (other);
-  usock_test_wait_until (probe->n_dispatched == 1 && other->n_dispatched == 1);
-  probe_free (other);
+  crowd_gather (crowd);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_EPOLL);
+  probe_write (crowd[0]);
+  usock_test_wait_until (probe->n_dispatched == 1 && crowd[0]->n_dispatched == 1);
+  crowd_leave (crowd);
   probe_write (probe);
   usock_test_wait_until (probe->n_dispatched == 2);
+}
+
+/* Three of them, and a fourth that is not read to the end, as a listener is not. Whoever goes first. */
+static void
+test_direct_several (UsockTest *test, gconstpointer data)
+{
+  Probe *probes[4] = { probe_new (), probe_new_direct (), probe_new_direct (), probe_new_direct () };
+
+  for (guint i = 0; i < 4; i++)
+    {
+      probe_write (probes[i]);
+      usock_test_wait_until (probes[i]->n_dispatched == 1);
+    }
+  g_assert_cmpint (probes[0]->watch.place, ==, USOCK_PLACE_EPOLL);
+  for (guint i = 2; i < 5; i++)
+    {
+      Probe *last = probes[i % 4 == 0 ? 0 : i];
+
+      probe_free (probes[i - 1]);
+      probe_write (last);
+      usock_test_wait_until (last->n_dispatched == 2);
+    }
+  probe_free (probes[0]);
+}
+
+/* What is polled directly needs no epoll, but who comes is seen there. */
+static void
+test_direct_newcomer (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (Probe) probe = probe_new_direct ();
+  g_autoptr (Probe) other = NULL;
+
+  settle (test);
+  other = probe_new ();
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_DIRECT);
+  probe_write (other);
+  usock_test_wait_until (other->n_dispatched == 1);
+  probe_write (probe);
+  usock_test_wait_until (probe->n_dispatched == 1);
+}
+
+/* Among many: what is left unread is told again, as long as it is read at all. */
+static void
+test_level (UsockTest *test, gconstpointer data)
+{
+  Probe *crowd[CROWD];
+  Probe *probe;
+  char byte;
+
+  crowd_gather (crowd);
+  probe = probe_new_level ();
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_LEVEL);
+  probe_write (probe);
+  probe_write (probe);
+  usock_test_wait_until (probe->n_dispatched == 1);
+  g_assert_cmpint (recv (probe->fd, &byte, 1, 0), ==, 1);
+  usock_test_wait_until (probe->n_dispatched == 2);
+  g_assert_cmpint (recv (probe->fd, &byte, 1, 0), ==, 1);
+  settle (test);
+  g_assert_cmpuint (probe->n_dispatched, ==, 2);
+
+  /* Nobody reads: it is told of once, and once more when the place changes. */
+  probe->keep_ready = TRUE;
+  probe_write (probe);
+  usock_test_wait_until (probe->n_dispatched == 3);
+  settle (test);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_EPOLL);
+  g_assert_cmpuint (probe->n_dispatched, <=, 4);
+  probe->n_dispatched = 0;
+  settle (test);
+  g_assert_cmpuint (probe->n_dispatched, ==, 0);
+
+  probe_free (probe);
+  crowd_leave (crowd);
+}
+
+/* An epoll would tell of it for ever. */
+static void
+test_level_hangup (UsockTest *test, gconstpointer data)
+{
+  Probe *crowd[CROWD];
+  Probe *probe;
+
+  crowd_gather (crowd);
+  probe = probe_new_level ();
+  probe->keep_ready = TRUE;
+  g_assert_cmpint (shutdown (probe->peer, SHUT_WR), ==, 0);
+  usock_test_wait_until (probe->n_dispatched > 0);
+  g_assert_true (probe->ready & USOCK_READY_HANGUP);
+  settle (test);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_EPOLL);
+  g_assert_cmpuint (probe->n_dispatched, <=, 2);
+  probe_free (probe);
+  crowd_leave (crowd);
+}
+
+/* Room is told of once, while it is waited for. */
+static void
+test_level_writable (UsockTest *test, gconstpointer data)
+{
+  Probe *crowd[CROWD];
+  Probe *probe;
+
+  crowd_gather (crowd);
+  probe = probe_new_level ();
+  usock_watch_want_writable (&probe->watch, TRUE);
+  usock_test_wait_until (probe->n_dispatched > 0);
+  g_assert_cmpuint (probe->ready, ==, USOCK_READY_OUT);
+  settle (test);
+  g_assert_cmpuint (probe->n_dispatched, <=, 2);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_EPOLL);
+  usock_watch_want_writable (&probe->watch, FALSE);
+  settle (test);
+  probe->n_dispatched = 0;
+  settle (test);
+  g_assert_cmpuint (probe->n_dispatched, ==, 0);
+  probe_free (probe);
+  crowd_leave (crowd);
+}
+
+/* It rests like any other, and is a beginner when it comes back. */
+static void
+test_level_rests (UsockTest *test, gconstpointer data)
+{
+  Probe *crowd[CROWD];
+  Probe *probe;
+
+  crowd_gather (crowd);
+  probe = probe_new_level ();
+  usock_watch_rest (&probe->watch, FALSE);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_LEVEL);
+  usock_watch_rest (&probe->watch, TRUE);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_RESTING);
+  probe_write (probe);
+  settle (test);
+  g_assert_cmpuint (probe->n_dispatched, ==, 0);
+  usock_watch_rest (&probe->watch, FALSE);
+  usock_test_wait_until (probe->n_dispatched == 1);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_EPOLL);
+
+  usock_watch_set_level (&probe->watch, FALSE);
+  for (guint i = 0; i < 30; i++)
+    {
+      usock_watch_wake (&probe->watch);
+      settle (test);
+    }
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_EPOLL);
+  probe_free (probe);
+  crowd_leave (crowd);
+}
+
+static void
+test_level_leaves (UsockTest *test, gconstpointer data)
+{
+  Probe *crowd[CROWD];
+  Probe *probe;
+
+  crowd_gather (crowd);
+  probe = probe_new_level ();
+  probe_write (probe);
+  usock_watch_set_level (&probe->watch, FALSE);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_EPOLL);
+  usock_test_wait_until (probe->n_dispatched == 1);
+  settle (test);
+  g_assert_cmpuint (probe->n_dispatched, ==, 1);
+  probe_free (probe);
+  crowd_leave (crowd);
 }
 
 static void
@@ -1641,7 +1837,14 @@ main (int argc, char **argv)
   usock_test_add ("/usock/reactor/direct", test_direct);
   usock_test_add ("/usock/reactor/direct-writable", test_direct_writable);
   usock_test_add ("/usock/reactor/direct-hangup", test_direct_hangup);
-  usock_test_add ("/usock/reactor/direct-no-longer-alone", test_direct_no_longer_alone);
+  usock_test_add ("/usock/reactor/direct-crowd", test_direct_crowd);
+  usock_test_add ("/usock/reactor/direct-several", test_direct_several);
+  usock_test_add ("/usock/reactor/direct-newcomer", test_direct_newcomer);
+  usock_test_add ("/usock/reactor/level", test_level);
+  usock_test_add ("/usock/reactor/level-hangup", test_level_hangup);
+  usock_test_add ("/usock/reactor/level-writable", test_level_writable);
+  usock_test_add ("/usock/reactor/level-rests", test_level_rests);
+  usock_test_add ("/usock/reactor/level-leaves", test_level_leaves);
   usock_test_add ("/usock/reactor/direct-leaves", test_direct_leaves);
   usock_test_add ("/usock/reactor/direct-fork", test_direct_fork);
   usock_test_add ("/usock/reactor/closed-behind", test_closed_behind);

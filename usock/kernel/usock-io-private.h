@@ -277,6 +277,7 @@ void             usock_io_fault_add         (UsockIoCall            call,
                                              guint                  nth,
                                              guint                  every);
 void             usock_io_fault_clear       (void);
+guint            usock_io_fault_get_n_calls (UsockIoCall            call);
 #endif
 
 G_END_DECLS

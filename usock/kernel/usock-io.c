@@ -16,6 +16,7 @@ static struct
   int errnum;
   guint nth;
   guint every;
+  guint n_calls;
 } faults[USOCK_IO_POLL + 1];
 
 static int fault_cut;
@@ -37,10 +38,18 @@ usock_io_fault_clear (void)
   memset (faults, 0, sizeof faults);
 }
 
+/* How often it was made since the faults were cleared. */
+guint
+usock_io_fault_get_n_calls (UsockIoCall call)
+{
+  return faults[call].n_calls;
+}
+
 int
 usock_io_fault_next (UsockIoCall call)
 {
   fault_cut = 0;
+  faults[call].n_calls++;
   if (faults[call].nth == 0 || --faults[call].nth > 0)
     return 0;
 

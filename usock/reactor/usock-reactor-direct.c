@@ -19,46 +19,66 @@ direct_get_condition (const UsockWatch *watch)
          | (watch->writable_wanted ? G_IO_OUT : 0);
 }
 
-/* The epoll, which is empty, is not polled meanwhile. */
+/* Whether anything but what is polled directly is there, or comes again. Each change wakes the context,
+ * so that none is made for nothing. */
+void
+usock_direct_update_epoll (UsockReactor *self)
+{
+  gboolean unneeded = self->n_direct > 0 && self->n_direct == self->n_fds;
+
+  if (self->epoll_tag == NULL || self->source == NULL || self->epoll_unneeded == unneeded)
+    return;
+
+  self->epoll_unneeded = unneeded;
+  g_source_modify_unix_fd (self->source, self->epoll_tag, unneeded ? 0 : G_IO_IN);
+}
+
 void
 usock_direct_start (UsockWatch *watch)
 {
   UsockReactor *self = watch->reactor;
-  UsockDirect *direct = &self->direct;
+  UsockDirect *direct = &self->direct[self->n_direct++];
 
   direct->watch = watch;
   direct->condition = direct_get_condition (watch);
   direct->tag = g_source_add_unix_fd (self->source, watch->fd, direct->condition);
-  g_source_modify_unix_fd (self->source, self->epoll_tag, 0);
+  usock_direct_update_epoll (self);
 }
 
-/* A source that is destroyed has dropped both descriptors. */
+/* A source that is destroyed has dropped all descriptors. */
 void
-usock_direct_stop (UsockReactor *self)
+usock_direct_stop (UsockWatch *watch)
 {
-  UsockDirect *direct = &self->direct;
+  UsockReactor *self = watch->reactor;
+  guint i = 0;
 
+  while (self->direct[i].watch != watch)
+    i++;
   if (self->source != NULL)
-    {
-      g_source_remove_unix_fd (self->source, direct->tag);
-      if (self->epoll_tag != NULL)
-        g_source_modify_unix_fd (self->source, self->epoll_tag, G_IO_IN);
-    }
-  direct->watch = NULL;
-  direct->tag = NULL;
-  direct->n_turns = 0;
+    g_source_remove_unix_fd (self->source, self->direct[i].tag);
+  self->direct[i] = self->direct[--self->n_direct];
+  usock_direct_update_epoll (self);
 }
 
-/* A change wakes the context, so that none is made for nothing. */
 void
-usock_direct_update (UsockReactor *self)
+usock_direct_update (UsockReactor *self,
+                     UsockDirect  *direct)
 {
-  UsockDirect *direct = &self->direct;
   GIOCondition condition = direct_get_condition (direct->watch);
 
   if (direct->condition != condition)
     g_source_modify_unix_fd (self->source, direct->tag, condition);
   direct->condition = condition;
+}
+
+gboolean
+usock_direct_is_ready (UsockReactor *self)
+{
+  for (guint i = 0; i < self->n_direct; i++)
+    if (g_source_query_unix_fd (self->source, self->direct[i].tag) != 0)
+      return TRUE;
+
+  return FALSE;
 }
 
 static guint
@@ -77,14 +97,14 @@ condition_to_ready (GIOCondition condition)
   return ready;
 }
 
-/* What the source has polled; or what it would poll @again. */
-void
-usock_direct_collect (UsockReactor *self,
-                      gboolean      again)
+static void
+direct_collect_one (UsockReactor *self,
+                    UsockDirect  *direct,
+                    gboolean      again)
 {
-  UsockWatch *watch = self->direct.watch;
-  GIOCondition condition = g_source_query_unix_fd (self->source, self->direct.tag);
-  struct pollfd fd = { .fd = watch->fd, .events = (short) self->direct.condition };
+  UsockWatch *watch = direct->watch;
+  GIOCondition condition = g_source_query_unix_fd (self->source, direct->tag);
+  struct pollfd fd = { .fd = watch->fd, .events = (short) direct->condition };
 
   if (again && usock_io_poll (&fd, 1, 0) > 0)
     condition |= (GIOCondition) fd.revents;
@@ -93,4 +113,13 @@ usock_direct_collect (UsockReactor *self,
 
   watch->ready |= condition_to_ready (condition);
   usock_reactor_queue (watch);
+}
+
+/* What the source has polled; or what it would poll @again. */
+void
+usock_direct_collect (UsockReactor *self,
+                      gboolean      again)
+{
+  for (guint i = 0; i < self->n_direct; i++)
+    direct_collect_one (self, &self->direct[i], again);
 }

@@ -28,7 +28,8 @@ epoll_control (UsockWatch *watch,
   if (usock_reactor_is_inherited (watch->reactor))
     return -EPERM;
 
-  event.events = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET | (watch->writable_wanted ? EPOLLOUT : 0);
+  event.events = EPOLLIN | EPOLLPRI | EPOLLRDHUP | (watch->writable_wanted ? EPOLLOUT : 0)
+                 | (watch->place == USOCK_PLACE_LEVEL ? 0 : EPOLLET);
   event.data.ptr = watch;
   return epoll_ctl (watch->reactor->epoll_fd, operation, watch->fd, &event) == 0 ? 0 : -errno;
 }

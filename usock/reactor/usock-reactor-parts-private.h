@@ -27,13 +27,15 @@ typedef struct _UsockFrame
   UsockWatch *watch; /* NULL once it is in the ready list again */
 } UsockFrame;
 
-/* The shorter way of a watch that is alone. */
+/* How many watches the source polls itself. poll(2) costs more with each; by four, epoll is cheaper. */
+#define USOCK_DIRECT_MAX 3
+
+/* One of them. */
 typedef struct
 {
-  UsockWatch *watch; /* NULL while nobody goes it */
+  UsockWatch *watch;
   gpointer tag;
   GIOCondition condition;
-  guint n_turns; /* how many the only watch has had */
 } UsockDirect;
 
 struct _UsockReactor
@@ -55,7 +57,9 @@ struct _UsockReactor
   gpointer epoll_tag; /* where the source polls the epoll; NULL in a forked child */
   GHashTable *ghosts; /* of UsockWatch that is gone, where epoll may not know; NULL for none */
   guint n_fds;
-  UsockDirect direct;
+  UsockDirect direct[USOCK_DIRECT_MAX];
+  guint n_direct;
+  gboolean epoll_unneeded; /* it is empty, and not polled */
 
   UsockFrame *frames;
   GQueue ready;
@@ -99,9 +103,12 @@ void          usock_epoll_haunt            (UsockWatch   *watch);
 void          usock_epoll_collect          (UsockReactor *self);
 
 /* usock-reactor-direct.c */
+void          usock_direct_update_epoll    (UsockReactor *self);
 void          usock_direct_start           (UsockWatch   *watch);
-void          usock_direct_stop            (UsockReactor *self);
-void          usock_direct_update          (UsockReactor *self);
+void          usock_direct_stop            (UsockWatch   *watch);
+void          usock_direct_update          (UsockReactor *self,
+                                            UsockDirect  *direct);
+gboolean      usock_direct_is_ready        (UsockReactor *self);
 void          usock_direct_collect         (UsockReactor *self,
                                             gboolean      again);
 
@@ -110,6 +117,8 @@ int           usock_reactor_move           (UsockWatch   *watch,
                                             UsockPlace    place);
 void          usock_reactor_move_or_retry  (UsockWatch   *watch,
                                             UsockPlace    place);
+void          usock_reactor_count_fd       (UsockReactor *self,
+                                            int           change);
 void          usock_reactor_consider       (UsockWatch   *watch);
 
 G_END_DECLS

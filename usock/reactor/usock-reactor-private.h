@@ -9,9 +9,11 @@
  * them, and a nested main loop goes on with the rest. Knows descriptors, masks and times; nothing
  * of sockets, messages or GObjects.
  *
- * A program with one connection has no use for an epoll, which is one more system call and one more
- * way to be woken for each message. After some turns in which a watch was the only one with a
- * descriptor, the source polls that itself, until another comes or the peer hangs up.
+ * A program with few connections has no use for an epoll, which is one more system call and one more
+ * way to be woken for each message. After some turns in which there were few descriptors, the source
+ * polls that of a watch itself, until there are more or the peer hangs up. Where there are many, the
+ * epoll watches one that is read to the end again and again level-triggered: an edge-triggered one
+ * must be read until there is nothing, which is one system call more, and dearer than being told again.
  *
  * Who runs the context owns the reactor: all calls are for that thread, and usock_reactor_get_access()
  * tells whether this is the one. But from any thread a watch may be interrupted, a reactor acquired
@@ -62,6 +64,7 @@ typedef enum
 {
   USOCK_PLACE_NOWHERE, /* there is none */
   USOCK_PLACE_EPOLL,
+  USOCK_PLACE_LEVEL,   /* in the epoll, too, and told again of what was not read */
   USOCK_PLACE_RESTING, /* nowhere for now: its watch is woken anyhow */
   USOCK_PLACE_DIRECT,  /* by the source itself */
 } UsockPlace;
@@ -76,7 +79,8 @@ struct _UsockWatch
   int fd;
   UsockPlace place;
   gboolean writable_wanted;
-  gboolean level; /* may be polled directly */
+  gboolean level; /* may be polled directly, or level-triggered */
+  guint n_turns;  /* that it has had since it came, or left something unread */
   gboolean attached;
   gboolean interrupted;
   gint64 deadline; /* -1: none */

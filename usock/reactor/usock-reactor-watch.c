@@ -65,12 +65,10 @@ usock_watch_detach (UsockWatch *watch)
   watch->attached = FALSE;
 }
 
-/* A neighbour that was alone is not any more. */
 int
 usock_watch_add_fd (UsockWatch *watch,
                     int         fd)
 {
-  UsockReactor *self = watch->reactor;
   int result;
 
   g_assert (watch->place == USOCK_PLACE_NOWHERE && watch->attached);
@@ -84,10 +82,8 @@ usock_watch_add_fd (UsockWatch *watch,
       return result;
     }
 
-  self->n_fds++;
-  self->direct.n_turns = 0;
-  if (self->direct.watch != NULL)
-    usock_reactor_move_or_retry (self->direct.watch, USOCK_PLACE_EPOLL);
+  watch->n_turns = 0;
+  usock_reactor_count_fd (watch->reactor, 1);
   return 0;
 }
 
@@ -99,7 +95,7 @@ usock_watch_remove_fd (UsockWatch *watch)
     return;
 
   usock_reactor_move (watch, USOCK_PLACE_NOWHERE);
-  watch->reactor->n_fds--;
+  usock_reactor_count_fd (watch->reactor, -1);
   watch->fd = -1;
   watch->ready = 0;
 }
@@ -113,7 +109,7 @@ usock_watch_want_writable (UsockWatch *watch,
     return;
 
   watch->writable_wanted = wanted;
-  if (watch->place == USOCK_PLACE_EPOLL)
+  if (watch->place == USOCK_PLACE_EPOLL || watch->place == USOCK_PLACE_LEVEL)
     usock_epoll_modify (watch);
   else if (watch->place == USOCK_PLACE_RESTING && wanted)
     usock_reactor_move_or_retry (watch, USOCK_PLACE_EPOLL);
@@ -126,20 +122,22 @@ usock_watch_rest (UsockWatch *watch,
                   gboolean    rest)
 {
   if (watch->place == USOCK_PLACE_NOWHERE || watch->place == USOCK_PLACE_DIRECT
-      || (rest && watch->writable_wanted))
+      || (rest && watch->writable_wanted) || (!rest && watch->place == USOCK_PLACE_LEVEL))
     return;
 
+  if (watch->place == USOCK_PLACE_LEVEL)
+    watch->n_turns = 0;
   usock_reactor_move_or_retry (watch, rest ? USOCK_PLACE_RESTING : USOCK_PLACE_EPOLL);
 }
 
-/* Whether the owner clears USOCK_READY_IN only when there is nothing left to read. While it has
- * the only descriptor, there may be a shorter way to it. */
+/* Whether the owner clears USOCK_READY_IN when it has read what there is, or where what it leaves is told
+ * again. There may be a shorter way to it then. */
 void
 usock_watch_set_level (UsockWatch *watch,
                        gboolean    level)
 {
   watch->level = level;
-  if (!level && watch->place == USOCK_PLACE_DIRECT)
+  if (!level && usock_watch_is_level (watch))
     usock_reactor_move_or_retry (watch, USOCK_PLACE_EPOLL);
 }
 
@@ -147,7 +145,7 @@ usock_watch_set_level (UsockWatch *watch,
 gboolean
 usock_watch_is_level (UsockWatch *watch)
 {
-  return watch->place == USOCK_PLACE_DIRECT;
+  return watch->place == USOCK_PLACE_DIRECT || watch->place == USOCK_PLACE_LEVEL;
 }
 
 void

@@ -63,8 +63,8 @@ reactor_stop_polling (UsockReactor *self)
   if (self->epoll_tag == NULL)
     return;
 
-  if (self->direct.watch != NULL)
-    usock_reactor_move (self->direct.watch, USOCK_PLACE_RESTING);
+  while (self->n_direct > 0)
+    usock_reactor_move (self->direct[0].watch, USOCK_PLACE_RESTING);
   g_source_remove_unix_fd (self->source, g_steal_pointer (&self->epoll_tag));
 }
 
@@ -72,14 +72,15 @@ reactor_stop_polling (UsockReactor *self)
 static void
 reactor_prepare_polling (UsockReactor *self)
 {
-  UsockWatch *watch = self->direct.watch;
+  for (guint i = self->n_direct; i-- > 0;)
+    {
+      UsockDirect *direct = &self->direct[i];
 
-  if (watch == NULL)
-    return;
-  if (watch->ready & USOCK_READY_HANGUP)
-    usock_reactor_move_or_retry (watch, USOCK_PLACE_EPOLL);
-  else
-    usock_direct_update (self);
+      if (direct->watch->ready & USOCK_READY_HANGUP)
+        usock_reactor_move_or_retry (direct->watch, USOCK_PLACE_EPOLL);
+      else
+        usock_direct_update (self, direct);
+    }
 }
 
 /* In ms, -1 for ever. */
@@ -138,7 +139,7 @@ reactor_check (GSource *source)
     return FALSE;
 
   return self->ready.length > 0 || g_source_query_unix_fd (source, self->epoll_tag) != 0
-         || (self->direct.watch != NULL && g_source_query_unix_fd (source, self->direct.tag) != 0)
+         || usock_direct_is_ready (self)
          || (self->heap->len > 0 && usock_reactor_get_deadline (self) <= g_source_get_time (source));
 }
 
@@ -151,9 +152,9 @@ reactor_collect (UsockReactor *self)
   gint64 now = self->heap->len > 0 ? g_get_monotonic_time () : 0;
   gboolean due = usock_reactor_get_deadline (self) <= now;
 
-  if (self->direct.watch != NULL)
-    usock_direct_collect (self, due);
-  else if (due || g_source_query_unix_fd (self->source, self->epoll_tag) != 0)
+  usock_direct_collect (self, due);
+  if (!self->epoll_unneeded
+      && (due || g_source_query_unix_fd (self->source, self->epoll_tag) != 0))
     usock_epoll_collect (self);
   if (due)
     usock_reactor_collect_deadlines (self, now);
