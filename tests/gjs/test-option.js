@@ -78,10 +78,11 @@ testSocket('plain values', async fixture => {
         channel.set_option(SOCKET, name, value);
         equal(channel.get_option(SOCKET, name), value, `option ${name}`);
     }
-    // It is as long as a pointer.
+    // It is as long as a pointer, and told as long as one of the kernel.
     const unlimited = GLib.SIZEOF_VOID_P === 8 ? 0xffffffffffffffffn : 0xffffffffn;
     channel.set_option(SOCKET, SO.MAX_PACING_RATE, unlimited);
-    equal(String(channel.get_option(SOCKET, SO.MAX_PACING_RATE)), String(unlimited));
+    const rate = String(channel.get_option(SOCKET, SO.MAX_PACING_RATE));
+    ok([String(unlimited), '18446744073709551615'].includes(rate), rate);
     channel.set_option(SOCKET, SO.BINDTOIFINDEX, 1);
     equal(channel.get_option(SOCKET, SO.BINDTOIFINDEX), 'lo');
     channel.set_option(SOCKET, SO.DETACH_FILTER);
