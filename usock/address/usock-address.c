@@ -471,6 +471,18 @@ native_path_is_borrowed (const struct sockaddr_un *native)
   return g_str_has_prefix (native->sun_path, "/proc/self/fd/");
 }
 
+/* Most peers of AF_UNIX have it, and an address does not change. */
+static GSocketAddress *
+address_ref_anonymous (void)
+{
+  static GSocketAddress *address = NULL;
+
+  if (g_once_init_enter (&address))
+    g_once_init_leave (&address, g_unix_socket_address_new_with_type (
+                                             "", 0, G_UNIX_SOCKET_ADDRESS_ANONYMOUS));
+  return g_object_ref (address);
+}
+
 /* NULL for a path that is too long for GIO's class, or nobody's own. */
 GSocketAddress *
 usock_native_to_address (const struct sockaddr *native,
@@ -488,7 +500,7 @@ usock_native_to_address (const struct sockaddr *native,
 
   path_length = native_path_length (un, length);
   if (path_length == 0)
-    return g_unix_socket_address_new_with_type ("", 0, G_UNIX_SOCKET_ADDRESS_ANONYMOUS);
+    return address_ref_anonymous ();
   if (un->sun_path[0] == '\0')
     return g_unix_socket_address_new_with_type (un->sun_path + 1, path_length - 1,
                                                 G_UNIX_SOCKET_ADDRESS_ABSTRACT);

@@ -22,6 +22,28 @@ usock_channel_prepare_packets (UsockChannel *self,
   return usock_channel_socket (self)->family == AF_UNIX ? usock_io_set_markers (fd) : 0;
 }
 
+/* What comes along with messages: only what may not be as it should is set. */
+static int
+channel_prepare_passing (UsockChannel *self,
+                         int           fd)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+  UsockInlet *inlet = &self->inlet;
+  gboolean all = socket->origin == USOCK_ORIGIN_UNKNOWN;
+  int result = 0;
+
+  if (socket->origin == USOCK_ORIGIN_HEIR)
+    return 0;
+
+  if (all || inlet->max_fds == 0)
+    result = usock_socket_refuse_fds (socket, fd, inlet->max_fds == 0);
+  if (result == 0 && (all || inlet->pass_credentials))
+    result = usock_io_set_credentials (fd, inlet->pass_credentials);
+  if (result == 0 && (all || inlet->pass_pidfd))
+    result = usock_io_set_pidfds (fd, inlet->pass_pidfd);
+  return result;
+}
+
 /* All that a socket is told before it is used. The rest of the world has no descriptors and no
  * credentials. */
 int
@@ -29,7 +51,6 @@ usock_channel_prepare_fd (UsockChannel *self,
                           int           fd)
 {
   UsockSocket *socket = usock_channel_socket (self);
-  UsockInlet *inlet = &self->inlet;
   int result = USOCK_CHANNEL_GET_CLASS (self)->prepare (self, fd);
 
   if (result == 0)
@@ -38,11 +59,7 @@ usock_channel_prepare_fd (UsockChannel *self,
     return result;
 
   if (result == 0)
-    result = usock_socket_refuse_fds (socket, fd, inlet->max_fds == 0);
-  if (result == 0)
-    result = usock_io_set_credentials (fd, inlet->pass_credentials);
-  if (result == 0)
-    result = usock_io_set_pidfds (fd, inlet->pass_pidfd);
+    result = channel_prepare_passing (self, fd);
   if (result < 0)
     usock_socket_record (socket, USOCK_IO_SET_OPTION, -result);
 
@@ -185,6 +202,7 @@ usock_channel_pair (UsockChannel  *self,
   first = fds[0];
   second = fds[1];
   usock_channel_socket (self)->sealed = usock_channel_socket (other)->sealed = TRUE;
+  usock_channel_socket (self)->origin = usock_channel_socket (other)->origin = USOCK_ORIGIN_NEW;
   if (!usock_channel_adopt (self, first, error))
     return FALSE;
   first = -1;
@@ -357,6 +375,7 @@ usock_channel_connect_new (UsockChannel  *self,
   self->approach.target = g_steal_pointer (&owned);
   usock_socket_set_label (socket, self->approach.target->label);
 
+  socket->origin = self->approach.fd != -1 ? USOCK_ORIGIN_UNKNOWN : USOCK_ORIGIN_NEW;
   fd = self->approach.fd != -1 ? g_steal_fd (&self->approach.fd)
                                : usock_io_socket (socket->family, socket->type, 0);
   if (fd < 0)

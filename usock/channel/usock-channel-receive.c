@@ -140,12 +140,13 @@ usock_channel_receive_finish (UsockChannel  *self,
 }
 
 /**
- * usock_channel_set_receive_func:
+ * usock_channel_set_receive_func: (skip)
  * @self: a channel
  * @func: (nullable) (scope notified) (closure user_data) (destroy free_data): what to call for each
  *   message; %NULL to go back to the signals
  * @user_data: data for @func
- * @free_data: (nullable): what frees @user_data, when another function takes over or the channel goes
+ * @free_data: (nullable): what frees @user_data, when another function takes over, or the channel
+ *   closes or goes
  *
  * Has a function called for each message, instead of [signal@Usock.Channel::message],
  * [signal@Usock.Channel::data], [signal@Usock.Channel::batch] and

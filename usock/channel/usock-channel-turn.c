@@ -201,17 +201,20 @@ void
 usock_channel_finish (UsockSocket *socket)
 {
   UsockChannel *self = USOCK_CHANNEL (socket);
-  g_autoptr (GError) error = usock_channel_new_verdict (self);
+  g_autoptr (GError) error = NULL;
   gboolean gracefully = !socket->fate.is_final && self->ended && self->end_told;
 
   usock_channel_settle (self);
   usock_pending_run (&self->pending);
+  if (self->outlet.n_queued > 0 || usock_pending_waits (&self->pending))
+    error = usock_channel_new_verdict (self);
   usock_outlet_drop_all (&self->outlet, error);
   usock_channel_settle (self);
   usock_pending_end_all (&self->pending, error);
   usock_pending_end_closer (&self->pending, gracefully ? NULL : error);
   usock_queue_clear (&self->inlet.inbox);
   usock_pending_run (&self->pending);
+  g_clear_pointer (&self->receiver, usock_channel_drop_receiver);
 }
 
 /* Nobody is left to call back. */

@@ -17,7 +17,7 @@ G_BEGIN_DECLS
 USOCK_DECLARE_TYPE (UsockChannel, usock_channel, CHANNEL, UsockSocket)
 
 /**
- * UsockReceiveFunc:
+ * UsockReceiveFunc: (skip)
  * @channel: the channel
  * @data: (array length=length): the payload of one message; it is the library's, and gone when this
  *   returns

@@ -35,6 +35,7 @@ void            usock_pending_push         (GQueue           *queue,
                                             UsockOperation   *operation);
 UsockOperation *usock_pending_pop          (GQueue           *queue);
 
+gboolean        usock_pending_waits        (const UsockPending   *self);
 UsockOperation *usock_pending_get_receiver (UsockPending     *self,
                                             UsockPendingFunc  give_back,
                                             gpointer          user_data);

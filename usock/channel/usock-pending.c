@@ -106,6 +106,14 @@ usock_pending_get_receiver (UsockPending     *self,
   return first;
 }
 
+/* Whether any call has not been decided. */
+gboolean
+usock_pending_waits (const UsockPending *self)
+{
+  return self->receivers.length > 0 || self->enders.length > 0 || self->connecting != NULL
+         || self->closer != NULL;
+}
+
 /* What was sent while the connection was being made may have been decided before; who waits for the
  * connection is told first all the same. */
 void

@@ -53,6 +53,7 @@ dgram_open_new (UsockDgram  *self,
   if (!usock_socket_start (socket, fd, FALSE, error))
     g_assert_not_reached ();
   socket->sealed = TRUE;
+  socket->origin = USOCK_ORIGIN_NEW;
   result = usock_channel_prepare_fd (USOCK_CHANNEL (self), fd);
   if (result < 0)
     {

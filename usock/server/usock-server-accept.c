@@ -32,6 +32,28 @@ server_close_fd (UsockSocket *listener,
     usock_io_close (fd);
 }
 
+/* What a connection has from where it came; on AF_UNIX, the address too. */
+static void
+server_bequeath (UsockServer *self,
+                 UsockSocket *listener,
+                 UsockSocket *heir)
+{
+  GSocketAddress *address;
+
+  heir->family = listener->family;
+  heir->sealed = listener->sealed;
+  if (!self->options_changed)
+    heir->origin = USOCK_ORIGIN_HEIR;
+  if (listener->family != AF_UNIX)
+    return;
+
+  /* Who comes to a path seldom has a name. */
+  usock_socket_set_label (heir, listener->label);
+  address = usock_socket_get_local_address (listener);
+  if (address != NULL)
+    heir->local_address = g_object_ref (address);
+}
+
 /* Takes the descriptor over in any case. Nothing is delivered yet. */
 static UsockChannel *
 server_open_channel (UsockServer      *self,
@@ -48,11 +70,7 @@ server_open_channel (UsockServer      *self,
       return NULL;
     }
 
-  USOCK_SOCKET (channel)->family = listener->family;
-  /* Who comes to a path seldom has a name. */
-  if (listener->family == AF_UNIX)
-    usock_socket_set_label (USOCK_SOCKET (channel), listener->label);
-  USOCK_SOCKET (channel)->sealed = listener->sealed;
+  server_bequeath (self, listener, USOCK_SOCKET (channel));
   if (!usock_channel_accept (channel, fd, error))
     {
       server_close_fd (listener, fd);

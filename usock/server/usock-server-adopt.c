@@ -92,6 +92,7 @@ server_prepare_adopted (UsockServer *self,
   int result;
 
   *call = USOCK_IO_SET_OPTION;
+  self->options_changed = TRUE;
   result = usock_server_prepare_fd (self, fd);
   if (result == 0)
     result = usock_socket_apply_options (USOCK_SOCKET (self), fd);

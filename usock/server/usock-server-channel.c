@@ -24,6 +24,17 @@ usock_server_prepare_fd (UsockServer *self,
   return result < 0 ? result : usock_io_set_pidfds (fd, self->pass_pidfd);
 }
 
+/* What waits in the backlog may have the options of before. */
+static void
+server_prepare_anew (UsockServer *self)
+{
+  if (self->parent_instance.fd == -1)
+    return;
+
+  self->options_changed = TRUE;
+  usock_server_prepare_fd (self, self->parent_instance.fd);
+}
+
 static GType
 server_get_base_type (UsockServer *self)
 {
@@ -142,8 +153,7 @@ usock_server_set_max_fds (UsockServer *self,
     return;
 
   self->max_fds = max_fds;
-  if (self->parent_instance.fd != -1)
-    usock_server_prepare_fd (self, self->parent_instance.fd);
+  server_prepare_anew (self);
   g_object_notify (G_OBJECT (self), "max-fds");
 }
 
@@ -228,8 +238,7 @@ usock_server_set_pass_credentials (UsockServer *self,
     return;
 
   self->pass_credentials = pass_credentials;
-  if (self->parent_instance.fd != -1)
-    usock_server_prepare_fd (self, self->parent_instance.fd);
+  server_prepare_anew (self);
   g_object_notify (G_OBJECT (self), "pass-credentials");
 }
 
@@ -273,8 +282,7 @@ usock_server_set_pass_pidfd (UsockServer *self,
     return;
 
   self->pass_pidfd = pass_pidfd;
-  if (self->parent_instance.fd != -1)
-    usock_server_prepare_fd (self, self->parent_instance.fd);
+  server_prepare_anew (self);
   g_object_notify (G_OBJECT (self), "pass-pidfd");
 }
 

@@ -80,6 +80,7 @@ struct _UsockServer
   guint max_held_fds;
   gboolean pass_credentials;
   gboolean pass_pidfd;
+  gboolean options_changed; /* since it was made, so that not all that waits has the same */
   gboolean allow_half_open;
   guint read_buffer_size;
   guint64 queue_limit;

@@ -25,6 +25,14 @@ typedef struct
   void (*told) (UsockSocket *self, gpointer user_data);
 } UsockSocketOwner;
 
+/* Where a descriptor is from, which tells what it need not be told. */
+typedef enum
+{
+  USOCK_ORIGIN_UNKNOWN,
+  USOCK_ORIGIN_NEW,  /* made here: no option is on */
+  USOCK_ORIGIN_HEIR, /* accepted: it has the options of its listener */
+} UsockOrigin;
+
 /* usock-socket: one descriptor and its one state machine.
  *
  * The base owns the descriptor, from usock_socket_start() to the one place that closes it, and
@@ -45,6 +53,7 @@ struct _UsockSocket
   int notified_fd;
   gboolean held;
   gboolean finishing;
+  UsockOrigin origin;
   gboolean sealed; /* as long as there is its descriptor, it has taken no descriptors from others */
   gboolean orphaned; /* its context goes, and nobody is left to call back */
   gboolean readdressed; /* and nobody was notified of it */
