@@ -11,6 +11,7 @@
 
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #define LONGEST (64 * 1024)
 #define N_IDLE 4000
@@ -18,127 +19,206 @@
 #define AT_LEAST(ratio) ratio
 #define AT_MOST(ratio) ratio
 
+#ifdef HAVE_UV
+#define UV(function) { "libuv", function },
+#else
+#define UV(function)
+#endif
+#ifdef HAVE_URING
+#define URING(function) { "io_uring multishot", function },
+#else
+#define URING(function)
+#endif
+
+/* What every way to receive has to beat. */
+#define RECEIVE                                                                                    \
+  { { "recv", receive_raw }, { "recvmmsg", receive_raw_many }, URING (receive_uring)               \
+    UV (receive_uv) { "GSocket, one a turn", receive_gsocket },                                    \
+    { "GSocket, in a loop", receive_gsocket_loop },                                                \
+    { "GSocket, receive_messages", receive_gsocket_many },                                         \
+    { "usock data", receive_data, AT_LEAST (0.9) }, { "usock function", receive_func },            \
+    { "usock message", receive_message }, { "usock batch", receive_batch },                        \
+    { "usock receive_async", receive_async } }
+
+#define ECHO(limit)                                                                                \
+  { { "epoll", echo_raw }, UV (echo_uv) { "GSocket", echo_gsocket },                               \
+    { "usock data", echo_usock, AT_MOST (limit) } }
+
 static const Bench benches[] = {
   { .name = "receive-64",
     .title = "receiving 64 B messages",
     .size = 64,
     .count = 300000,
-    .variants = { { "raw recv() loop", receive_raw },
-                  { "usock data", receive_data, AT_LEAST (0.9) },
-                  { "usock message", receive_message },
-                  { "usock batch", receive_batch },
-                  { "usock receive_async", receive_async },
-                  { "GSocket source", receive_gsocket } } },
+    .variants = RECEIVE },
   { .name = "receive-4096",
     .title = "receiving 4 KiB messages",
     .size = 4096,
     .count = 150000,
-    .variants = { { "raw recv() loop", receive_raw },
-                  { "usock data", receive_data, AT_LEAST (0.9) },
-                  { "usock message", receive_message },
-                  { "GSocket source", receive_gsocket } } },
+    .variants = RECEIVE },
   { .name = "receive-65536",
     .title = "receiving 64 KiB messages",
     .size = LONGEST,
     .count = 20000,
-    .variants = { { "raw recv() loop", receive_raw },
-                  { "usock data", receive_data, AT_LEAST (0.9) },
-                  { "usock message", receive_message },
-                  { "GSocket source", receive_gsocket } } },
+    .variants = RECEIVE },
   { .name = "receive-fds",
     .title = "receiving 64 B messages with a descriptor each",
     .size = 64,
     .count = 100000,
-    .variants = { { "raw recvmsg() loop", fds_raw },
-                  { "usock message", fds_message },
-                  { "GSocket source", fds_gsocket } } },
+    .variants = { { "recvmsg", fds_raw },
+                  { "GSocket", fds_gsocket },
+                  { "usock message", fds_message } } },
   { .name = "send-64",
     .title = "sending 64 B messages",
     .size = 64,
     .count = 300000,
-    .variants = { { "raw send() loop", send_raw },
-                  { "usock send", send_usock, AT_LEAST (0.9) },
-                  { "GSocket source", send_gsocket } } },
+    .variants = { { "send", send_raw },
+                  { "GSocket", send_gsocket },
+                  { "usock send", send_usock, AT_LEAST (0.9) } } },
   { .name = "send-4096",
     .title = "sending 4 KiB messages",
     .size = 4096,
     .count = 150000,
-    .variants = { { "raw send() loop", send_raw },
-                  { "usock send", send_usock, AT_LEAST (0.9) },
-                  { "GSocket source", send_gsocket } } },
+    .variants = { { "send", send_raw },
+                  { "GSocket", send_gsocket },
+                  { "usock send", send_usock, AT_LEAST (0.9) } } },
   { .name = "send-65536",
     .title = "sending 64 KiB messages",
     .size = LONGEST,
     .count = 20000,
-    .variants = { { "raw send() loop", send_raw },
-                  { "usock send", send_usock, AT_LEAST (0.9) },
-                  { "GSocket source", send_gsocket } } },
+    .variants = { { "send", send_raw },
+                  { "GSocket", send_gsocket },
+                  { "usock send", send_usock, AT_LEAST (0.9) } } },
   { .name = "send-batch",
     .title = "sending 64 B messages by 32",
     .size = 64,
     .count = 300000,
-    .variants = { { "raw sendmmsg() loop", batch_raw },
-                  { "usock send_messages", batch_usock },
-                  { "GSocket send_messages", batch_gsocket } } },
+    .variants = { { "sendmmsg", batch_raw },
+                  { "GSocket send_messages", batch_gsocket },
+                  { "usock send_messages", batch_usock } } },
   { .name = "echo",
     .title = "answering 64 B messages one by one, a processor for each side",
     .size = 64,
-    .count = 10000,
+    .count = 20000,
     .compare_times = TRUE,
-    .variants = { { "raw epoll loop", echo_raw },
-                  { "usock data", echo_usock, AT_MOST (1.1) },
-                  { "GSocket source", echo_gsocket } } },
+    .variants = ECHO (1.1) },
+  { .name = "echo-10-of-100",
+    .title = "the same of 100 connections, ten of them busy",
+    .size = 64,
+    .count = 60000,
+    .n_idle = 99,
+    .n_busy = 9,
+    .compare_times = TRUE,
+    .variants = ECHO (1.15) },
+  { .name = "echo-100",
+    .title = "the same of 100 connections, all busy",
+    .size = 64,
+    .count = 60000,
+    .n_idle = 99,
+    .n_busy = 99,
+    .compare_times = TRUE,
+    .variants = ECHO (1.15) },
+  { .name = "echo-1000",
+    .title = "the same of 1,000 connections, all busy",
+    .size = 64,
+    .count = 60000,
+    .n_idle = 999,
+    .n_busy = 999,
+    .compare_times = TRUE,
+    .variants = ECHO (1.15) },
   /* Without the time it takes to wake another processor, what the answer itself costs. */
   { .name = "echo-shared",
-    .title = "the same on one processor",
+    .title = "answering 64 B messages one by one, on one processor",
     .size = 64,
     .count = 30000,
     .compare_times = TRUE,
     .share = TRUE,
-    .variants = { { "raw epoll loop", echo_raw },
-                  { "usock data", echo_usock, AT_MOST (1.1) },
-                  { "GSocket source", echo_gsocket } } },
+    .variants = ECHO (1.1) },
   { .name = "echo-idle",
-    .title = "the same on one processor with 4,000 idle connections",
+    .title = "the same with 4,000 idle connections",
     .size = 64,
     .count = 30000,
     .n_idle = N_IDLE,
     .compare_times = TRUE,
     .share = TRUE,
-    .variants = { { "raw epoll loop", echo_raw },
-                  { "usock data", echo_usock, AT_MOST (1.15) },
-                  { "GSocket source", echo_gsocket, .divisor = 60 } } },
+    .variants = { { "epoll", echo_raw },
+                  UV (echo_uv)
+                  { "GSocket", echo_gsocket, .divisor = 60 },
+                  { "usock data", echo_usock, AT_MOST (1.15) } } },
+  { .name = "datagram-send",
+    .title = "sending 64 B datagrams to the other end of a pair",
+    .size = 64,
+    .count = 100000,
+    .type = SOCK_DGRAM,
+    .variants = { { "send", datagram_send_raw },
+                  { "GSocket", datagram_send_gsocket },
+                  { "usock send", datagram_send_usock } } },
+  { .name = "datagram-send-to",
+    .title = "sending 64 B datagrams to a path",
+    .size = 64,
+    .count = 100000,
+    .type = SOCK_DGRAM,
+    .variants = { { "sendto", datagram_send_to_raw },
+                  { "GSocket", datagram_send_to_gsocket },
+                  { "usock send_to", datagram_send_to_usock } } },
+  { .name = "datagram-receive",
+    .title = "receiving 64 B datagrams with their sender",
+    .size = 64,
+    .count = 100000,
+    .type = SOCK_DGRAM,
+    .variants = { { "recvfrom", datagram_receive_raw },
+                  { "GSocket", datagram_receive_gsocket },
+                  { "usock datagram", datagram_receive_usock } } },
+  { .name = "accept",
+    .title = "accepting a connection, and seeing it end",
+    .size = 1,
+    .count = 20000,
+    .type = SOCK_SEQPACKET,
+    .compare_times = TRUE,
+    .variants = { { "accept4", accept_raw },
+                  { "GSocket", accept_gsocket },
+                  { "usock", accept_usock } } },
+  { .name = "lines",
+    .title = "lines of 63 B",
+    .size = 64,
+    .count = 300000,
+    .type = SOCK_STREAM,
+    .variants = { { "recv and memchr", lines_raw },
+                  { "GDataInputStream", lines_gio },
+                  { "usock receive_line", lines_usock },
+                  { "usock take_lines", lines_usock_many } } },
   { .name = "stream-64",
     .title = "receiving a stream sent by 64 B",
     .size = 64,
     .count = 300000,
-    .stream = TRUE,
-    .variants = { { "raw recv() loop", stream_raw },
-                  { "usock data", stream_usock, AT_LEAST (0.9) },
-                  { "GSocketConnection", stream_gsocket } } },
+    .type = SOCK_STREAM,
+    .variants = { { "recv", stream_raw },
+                  { "GSocketConnection", stream_gsocket },
+                  { "usock data", stream_usock, AT_LEAST (0.9) } } },
   { .name = "stream-65536",
     .title = "receiving a stream sent by 64 KiB",
     .size = LONGEST,
     .count = 20000,
-    .stream = TRUE,
-    .variants = { { "raw recv() loop", stream_raw },
-                  { "usock data", stream_usock, AT_LEAST (0.9) },
-                  { "GSocketConnection", stream_gsocket } } },
+    .type = SOCK_STREAM,
+    .variants = { { "recv", stream_raw },
+                  { "GSocketConnection", stream_gsocket },
+                  { "usock data", stream_usock, AT_LEAST (0.9) } } },
   { .name = "stream-echo",
     .title = "answering 64 B on a stream, on one processor",
     .size = 64,
     .count = 30000,
-    .stream = TRUE,
+    .type = SOCK_STREAM,
     .compare_times = TRUE,
     .share = TRUE,
-    .variants = { { "raw epoll loop", stream_echo_raw },
-                  { "usock data", stream_echo_usock, AT_MOST (1.1) },
-                  { "GSocketConnection", stream_echo_gsocket } } },
+    .variants = { { "epoll", stream_echo_raw },
+                  { "GSocketConnection", stream_echo_gsocket },
+                  { "usock data", stream_echo_usock, AT_MOST (1.1) } } },
 };
 
 guint8 *bench_payload;
 
 static int n_rounds = 7;
+static gboolean list;
+static char *once;
 
 static double
 take_sample (const Bench *bench,
@@ -197,6 +277,43 @@ run (const Bench *bench)
   g_print ("\n");
 }
 
+static const Variant *
+find_variant (const Bench *bench,
+              const char *name)
+{
+  for (guint i = 0; i < MAX_VARIANTS && bench->variants[i].name != NULL; i++)
+    if (g_str_equal (bench->variants[i].name, name))
+      return &bench->variants[i];
+
+  return NULL;
+}
+
+/* In a process of its own, for a program that has others take turns with it: a line of JSON. */
+static int
+run_once (const Bench *bench,
+          const char *name)
+{
+  const Variant *variant = find_variant (bench, name);
+  guint count;
+
+  if (variant == NULL || take_sample (bench, variant) < 0)
+    return 1;
+
+  count = bench->count / MAX (variant->divisor, 1);
+  g_print ("{\"work\": \"%s\", \"way\": \"%s\", \"us\": %.4f, \"cpu\": %.4f}\n", bench->name,
+           name, bench_clock.wall / (double) count, bench_clock.cpu / (double) count);
+  return 0;
+}
+
+static void
+print_ways (const Bench *bench)
+{
+  g_print ("{\"work\": \"%s\", \"title\": \"%s\", \"ways\": [", bench->name, bench->title);
+  for (guint i = 0; i < MAX_VARIANTS && bench->variants[i].name != NULL; i++)
+    g_print ("%s\"%s\"", i > 0 ? ", " : "", bench->variants[i].name);
+  g_print ("]}\n");
+}
+
 static gboolean
 is_wanted (const Bench *bench,
            char **names)
@@ -224,6 +341,8 @@ main (int argc,
 {
   const GOptionEntry entries[] = {
     { "rounds", 'r', 0, G_OPTION_ARG_INT, &n_rounds, "Let each way have N turns", "N" },
+    { "list", 'l', 0, G_OPTION_ARG_NONE, &list, "Tell what there is, as JSON", NULL },
+    { "once", 'o', 0, G_OPTION_ARG_STRING, &once, "Go that way once, and tell as JSON", "WAY" },
     { NULL },
   };
   g_autoptr (GOptionContext) context = g_option_context_new ("[NAME...]");
@@ -237,8 +356,24 @@ main (int argc,
       return 2;
     }
 
-  raise_limit ();
   bench_payload = g_malloc0 (LONGEST);
+  if (list || once != NULL)
+    {
+      int result = 0;
+
+      raise_limit ();
+      for (guint i = 0; i < G_N_ELEMENTS (benches); i++)
+        if (is_wanted (&benches[i], argv + 1))
+          {
+            if (list)
+              print_ways (&benches[i]);
+            else
+              result |= run_once (&benches[i], once);
+          }
+      return result;
+    }
+
+  raise_limit ();
   g_print ("Best stretch of %d rounds, in turns. Ratios are against the first line of each table:\n"
            "of rates for messages a second, of times for answers.\n\n", n_rounds);
   for (guint i = 0; i < G_N_ELEMENTS (benches); i++)

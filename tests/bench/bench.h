@@ -21,7 +21,7 @@ typedef struct
   guint divisor; /* of the count, for what is far slower than the others; 0 for 1 */
 } Variant;
 
-#define MAX_VARIANTS 8
+#define MAX_VARIANTS 12
 
 struct _Bench
 {
@@ -29,8 +29,9 @@ struct _Bench
   const char *title;
   gsize size;
   guint count;
-  guint n_idle;
-  gboolean stream; /* else packets */
+  guint n_idle; /* connections beside the others */
+  guint n_busy; /* how many talk, beside the first */
+  int type;     /* of the sockets; SOCK_SEQPACKET for 0 */
   gboolean compare_times; /* else rates */
   gboolean share; /* one processor for both sides, else one each */
   Variant variants[MAX_VARIANTS]; /* the first is what the others are measured against */
@@ -42,9 +43,18 @@ typedef struct
   int fd;
   int control;
   pid_t pid;
-  int *idle;
+  int *idle; /* the busy ones first */
   guint n_idle;
 } Peer;
+
+/* What a run has taken, from peer_go() to when all was done. */
+typedef struct
+{
+  gint64 wall; /* in us */
+  gint64 cpu;  /* of this process alone */
+} Clock;
+
+extern Clock bench_clock;
 
 /* Times stretches of a run, each so short that now and then nothing else gets the processor. */
 typedef struct
@@ -60,6 +70,9 @@ typedef struct
 typedef double (*Role) (int          fd,
                         const Bench *bench,
                         guint        count);
+
+/* For a peer that has more than one connection. */
+extern const int *bench_idle;
 
 void            pace_start         (Pace        *self,
                                     guint        count,
@@ -79,6 +92,7 @@ void            peer_start         (Peer        *self,
                                     Role         role,
                                     const Bench *bench,
                                     guint        count);
+void            bench_clock_start  (void);
 void            peer_go            (Peer        *self);
 double          peer_wait          (Peer        *self);
 void            peer_stop          (Peer        *self);
@@ -110,6 +124,12 @@ double receive_message (const Bench *bench, guint count);
 double receive_batch   (const Bench *bench, guint count);
 double receive_async   (const Bench *bench, guint count);
 double receive_gsocket (const Bench *bench, guint count);
+double receive_raw_many     (const Bench *bench, guint count);
+double receive_func         (const Bench *bench, guint count);
+double receive_gsocket_loop (const Bench *bench, guint count);
+double receive_gsocket_many (const Bench *bench, guint count);
+double receive_uv           (const Bench *bench, guint count);
+double receive_uring        (const Bench *bench, guint count);
 
 double fds_raw         (const Bench *bench, guint count);
 double fds_message     (const Bench *bench, guint count);
@@ -125,6 +145,26 @@ double batch_gsocket   (const Bench *bench, guint count);
 double echo_raw        (const Bench *bench, guint count);
 double echo_usock      (const Bench *bench, guint count);
 double echo_gsocket    (const Bench *bench, guint count);
+double echo_uv         (const Bench *bench, guint count);
+
+double datagram_send_raw        (const Bench *bench, guint count);
+double datagram_send_usock      (const Bench *bench, guint count);
+double datagram_send_gsocket    (const Bench *bench, guint count);
+double datagram_send_to_raw     (const Bench *bench, guint count);
+double datagram_send_to_usock   (const Bench *bench, guint count);
+double datagram_send_to_gsocket (const Bench *bench, guint count);
+double datagram_receive_raw     (const Bench *bench, guint count);
+double datagram_receive_usock   (const Bench *bench, guint count);
+double datagram_receive_gsocket (const Bench *bench, guint count);
+
+double accept_raw      (const Bench *bench, guint count);
+double accept_usock    (const Bench *bench, guint count);
+double accept_gsocket  (const Bench *bench, guint count);
+
+double lines_raw        (const Bench *bench, guint count);
+double lines_usock      (const Bench *bench, guint count);
+double lines_usock_many (const Bench *bench, guint count);
+double lines_gio        (const Bench *bench, guint count);
 
 double stream_raw          (const Bench *bench, guint count);
 double stream_usock        (const Bench *bench, guint count);

@@ -9,9 +9,43 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+Clock bench_clock;
+const int *bench_idle;
+
+static gint64
+get_cpu (void)
+{
+  struct rusage usage;
+
+  getrusage (RUSAGE_SELF, &usage);
+  return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * G_USEC_PER_SEC + usage.ru_utime.tv_usec
+         + usage.ru_stime.tv_usec;
+}
+
+static gboolean clock_runs;
+
+void
+bench_clock_start (void)
+{
+  clock_runs = TRUE;
+  bench_clock = (Clock){ .wall = -g_get_monotonic_time (), .cpu = -get_cpu () };
+}
+
+static void
+clock_stop (void)
+{
+  if (!clock_runs)
+    return;
+
+  clock_runs = FALSE;
+  bench_clock.wall += g_get_monotonic_time ();
+  bench_clock.cpu += get_cpu ();
+}
 
 static void
 pair_new (int *ours,
@@ -58,6 +92,7 @@ play (Peer *self,
       const Bench *bench,
       guint count,
       int fd,
+      const int *idle,
       int control)
 {
   char byte = 0;
@@ -67,6 +102,7 @@ play (Peer *self,
   close (self->fd);
   close (self->control);
   close_all (self->idle, self->n_idle);
+  bench_idle = idle;
   if (read (control, &byte, 1) == 1)
     {
       double pace = role (fd, bench, count);
@@ -86,18 +122,19 @@ peer_start (Peer *self,
             guint count)
 {
   g_autofree int *idle = g_new (int, bench->n_idle);
+  int type = bench->type != 0 ? bench->type : SOCK_SEQPACKET;
   int fd, control;
 
   *self = (Peer){ .n_idle = bench->n_idle, .idle = g_new (int, bench->n_idle) };
-  pair_new (&self->fd, &fd, bench->stream ? SOCK_STREAM : SOCK_SEQPACKET);
+  pair_new (&self->fd, &fd, type);
   pair_new (&self->control, &control, SOCK_STREAM);
   for (guint i = 0; i < bench->n_idle; i++)
-    pair_new (&self->idle[i], &idle[i], SOCK_SEQPACKET);
+    pair_new (&self->idle[i], &idle[i], type);
 
   pin (FALSE);
   self->pid = fork ();
   if (self->pid == 0)
-    play (self, role, bench, count, fd, control);
+    play (self, role, bench, count, fd, idle, control);
 
   close (fd);
   close (control);
@@ -111,6 +148,7 @@ peer_go (Peer *self)
 {
   char byte = 0;
 
+  bench_clock_start ();
   if (write (self->control, &byte, 1) != 1)
     g_error ("the peer is gone");
 }
@@ -123,12 +161,14 @@ peer_wait (Peer *self)
 
   if (read (self->control, &pace, sizeof pace) != sizeof pace)
     g_error ("the peer failed");
+  clock_stop ();
   return pace;
 }
 
 void
 peer_stop (Peer *self)
 {
+  clock_stop ();
   if (self->fd >= 0)
     close (self->fd);
   for (guint i = 0; i < self->n_idle; i++)
@@ -259,16 +299,29 @@ wait_for_answer (int fd)
   check (poll (&readable, 1, -1), 1);
 }
 
+static guint
+take_answer (int fd,
+             const Bench *bench)
+{
+  wait_for_answer (fd);
+  check (recv (fd, bench_payload, bench->size, MSG_WAITALL), bench->size);
+  return 1;
+}
+
+/* Asks on all that are busy, and asks again when all have answered. */
 double
 role_ping (int fd,
            const Bench *bench,
            guint count)
 {
-  for (guint i = 0; i < count; i++)
+  for (guint i = 0; i < count;)
     {
       check (send (fd, bench_payload, bench->size, MSG_NOSIGNAL), bench->size);
-      wait_for_answer (fd);
-      check (recv (fd, bench_payload, bench->size, MSG_WAITALL), bench->size);
+      for (guint k = 0; k < bench->n_busy; k++)
+        check (send (bench_idle[k], bench_payload, bench->size, MSG_NOSIGNAL), bench->size);
+      i += take_answer (fd, bench);
+      for (guint k = 0; k < bench->n_busy; k++)
+        i += take_answer (bench_idle[k], bench);
     }
   return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "bench.h"
 
+#include <errno.h>
 #include <gio/gunixfdmessage.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -31,6 +32,37 @@ receive_raw (const Bench *bench,
   for (; pace.n_left > 0; pace_count (&pace, 1))
     if (recv (peer.fd, bench_payload, bench->size, 0) != (gssize) bench->size)
       g_error ("a message is missing");
+  peer_stop (&peer);
+  return pace.best;
+}
+
+#define BATCH 64
+
+double
+receive_raw_many (const Bench *bench,
+                  guint count)
+{
+  g_autofree guint8 *buffer = g_malloc (BATCH * bench->size);
+  struct mmsghdr headers[BATCH] = { 0 };
+  struct iovec vectors[BATCH];
+  Peer peer;
+
+  for (guint i = 0; i < BATCH; i++)
+    {
+      vectors[i] = (struct iovec){ buffer + i * bench->size, bench->size };
+      headers[i].msg_hdr = (struct msghdr){ .msg_iov = &vectors[i], .msg_iovlen = 1 };
+    }
+  pace_start (&pace, count, STRETCH_ONE_WAY);
+  peer_start (&peer, role_send, bench, count);
+  peer_go (&peer);
+  while (pace.n_left > 0)
+    {
+      int n = recvmmsg (peer.fd, headers, BATCH, MSG_WAITFORONE, NULL);
+
+      if (n <= 0)
+        g_error ("recvmmsg: %s", g_strerror (errno));
+      pace_count (&pace, n);
+    }
   peer_stop (&peer);
   return pace.best;
 }
@@ -75,6 +107,15 @@ received_cb (GObject *object,
     usock_channel_receive_async (channel, NULL, received_cb, NULL);
 }
 
+static void
+func_cb (UsockChannel *channel,
+         const guint8 *data,
+         gsize length,
+         gpointer user_data)
+{
+  pace_count (&pace, 1);
+}
+
 static double
 receive_usock (const Bench *bench,
                guint count,
@@ -89,7 +130,9 @@ receive_usock (const Bench *bench,
   peer_start (&peer, role, bench, count);
   channel = peer_adopt (&peer.fd);
   usock_channel_set_max_fds (channel, role == role_send_fds ? 1 : 0);
-  if (signal != NULL)
+  if (callback == G_CALLBACK (func_cb))
+    usock_channel_set_receive_func (channel, func_cb, NULL, NULL);
+  else if (signal != NULL)
     g_signal_connect (channel, signal, callback, NULL);
   else
     usock_channel_receive_async (channel, NULL, received_cb, NULL);
@@ -105,6 +148,13 @@ receive_data (const Bench *bench,
               guint count)
 {
   return receive_usock (bench, count, "data", G_CALLBACK (data_cb), role_send);
+}
+
+double
+receive_func (const Bench *bench,
+              guint count)
+{
+  return receive_usock (bench, count, NULL, G_CALLBACK (func_cb), role_send);
 }
 
 double
@@ -169,6 +219,59 @@ receive_gsocket (const Bench *bench,
                  guint count)
 {
   return run_gsocket (bench, count, role_send, gsocket_readable_cb);
+}
+
+/* As a program does that wants to be fast: until there is nothing. */
+static gboolean
+gsocket_loop_cb (GSocket *socket,
+                 GIOCondition condition,
+                 gpointer user_data)
+{
+  const Bench *bench = user_data;
+
+  while (pace.n_left > 0
+         && g_socket_receive (socket, (char *) bench_payload, bench->size, NULL, NULL)
+                == (gssize) bench->size)
+    pace_count (&pace, 1);
+  return pace.n_left > 0;
+}
+
+double
+receive_gsocket_loop (const Bench *bench,
+                      guint count)
+{
+  return run_gsocket (bench, count, role_send, gsocket_loop_cb);
+}
+
+static gboolean
+gsocket_many_cb (GSocket *socket,
+                 GIOCondition condition,
+                 gpointer user_data)
+{
+  static guint8 *buffer = NULL;
+  const Bench *bench = user_data;
+  GInputVector vectors[BATCH];
+  GInputMessage messages[BATCH] = { 0 };
+  int n;
+
+  if (buffer == NULL)
+    buffer = g_malloc (BATCH * bench->size);
+  for (guint i = 0; i < BATCH; i++)
+    {
+      vectors[i] = (GInputVector){ buffer + i * bench->size, bench->size };
+      messages[i] = (GInputMessage){ .vectors = &vectors[i], .num_vectors = 1 };
+    }
+  n = g_socket_receive_messages (socket, messages, BATCH, 0, NULL, NULL);
+  if (n > 0)
+    pace_count (&pace, MIN ((guint) n, pace.n_left));
+  return pace.n_left > 0;
+}
+
+double
+receive_gsocket_many (const Bench *bench,
+                      guint count)
+{
+  return run_gsocket (bench, count, role_send, gsocket_many_cb);
 }
 
 static int
