@@ -17,6 +17,7 @@
 /* How many are there at once, where many come; a queue of datagrams holds no more than ten. */
 #define BURST 50
 #define BURST_OF_DATAGRAMS 8
+#define N_MANY 50
 
 typedef void (*Work) (guint count);
 
@@ -184,6 +185,25 @@ work_echo (guint count)
     }
 }
 
+/* Of many, all of which are asked before the loop turns. */
+static void
+work_echo_many (guint count)
+{
+  int peers[N_MANY];
+
+  for (guint i = 0; i < N_MANY; i++)
+    g_signal_connect (open_channel (&peers[i]), "data", G_CALLBACK (echo_cb), NULL);
+  while (n_done < count)
+    {
+      for (guint i = 0; i < N_MANY; i++)
+        send_burst (peers[i], 1);
+      iterate_until (n_done + N_MANY);
+      for (guint i = 0; i < N_MANY; i++)
+        if (recv (peers[i], buffer, SIZE, 0) != SIZE)
+          g_error ("an answer is missing");
+    }
+}
+
 static socklen_t
 new_name (struct sockaddr_un *name,
           const char         *what)
@@ -317,7 +337,7 @@ static const struct
   { "data", work_data },         { "func", work_func },       { "message", work_message },
   { "receive", work_receive },   { "send", work_send },       { "echo", work_echo },
   { "datagram", work_datagram }, { "send-to", work_send_to }, { "accept", work_accept },
-  { "line", work_line },
+  { "line", work_line },         { "echo-many", work_echo_many },
 };
 
 int
