@@ -27,12 +27,13 @@ FLOORS = [
     ['channel'],
     ['stream', 'dgram', 'handle', 'seqpacket'],
     ['server'],
+    ['peer'],
 ]
 
 # From the top down; files of one line do not call each other.
 ROOMS = {
     'base': ['error closer operation version', 'fork'],
-    'message': ['queue message-control', 'message', 'message-fd', 'control'],
+    'message': ['queue message-control message-body message-memfd', 'message', 'message-fd', 'control'],
     'address': ['address-service', 'address', 'address-packet'],
     'reactor': ['reactor', 'reactor-watch', 'reactor-place', 'reactor-direct reactor-epoll',
                 'reactor-heap', 'reactor-access reactor-ready', 'guest'],
@@ -52,6 +53,8 @@ ROOMS = {
     ],
     'dgram': ['dgram dgram-bind dgram-send', 'dgram-lookup', 'dgram-open', 'dgram-outlet', 'dgram-peer',
               'dgram-congestion', 'dgram-route', 'dgram-signal'],
+    'peer': ['peer-ask peer-handle', 'peer', 'peer-read', 'call', 'peer-pending', 'peer-write',
+             'frame peer-error peer-signal'],
     'handle': ['handle-connect handle-transfer', 'handle'],
     'seqpacket': ['seqpacket'],
     'server': ['server', 'server-host server-name', 'server-adopt', 'server-listen',

@@ -22,6 +22,8 @@
 #include "usock-notify.h"
 #include "usock-server.h"
 #include "usock-guest.h"
+#include "usock-peer.h"
+#include "usock-call.h"
 /* clang-format on */
 
 #undef USOCK_INSIDE

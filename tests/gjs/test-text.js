@@ -14,7 +14,7 @@ import {testSocket} from './fixture.js';
 const API = JSON.parse(new TextDecoder().decode(GLib.file_get_contents(ARGV[0])[1]));
 const NO_TEXTS = [undefined, 5, true, {}, Symbol('text'), ['text']];
 const LEAVES = {Channel: 'Seqpacket', Dgram: 'Dgram', Handle: 'Handle', Seqpacket: 'Seqpacket',
-    Server: 'Server', Stream: 'Stream'};
+    Peer: 'Peer', Server: 'Server', Stream: 'Stream'};
 
 async function refuses(what, call) {
     let problem = 'nothing';
@@ -34,6 +34,11 @@ function standIn({name, type}) {
     return ['cancellable', 'callback'].includes(name) ? null : others[type]?.() ?? 0;
 }
 
+function make(fixture, name) {
+    const made = new Usock[name]();
+    return made instanceof Usock.Socket ? fixture.keep(made) : made;
+}
+
 function isText({type}) {
     return ['utf8', 'filename', '[utf8]'].includes(type);
 }
@@ -47,7 +52,7 @@ for (const {name: className, callables} of [...API.classes, {callables: API.func
             const {nullable, type} = parameters[index];
             for (const value of nullable ? NO_TEXTS.slice(1) : [null, ...NO_TEXTS]) {
                 const owner = className === undefined ? Usock
-                    : kind === 'method' ? fixture.keep(new Usock[LEAVES[className]]())
+                    : kind === 'method' ? make(fixture, LEAVES[className])
                         : Usock[className];
                 const args = parameters.map(standIn);
                 args[index] = type === '[utf8]' ? [value] : value;

@@ -94,6 +94,46 @@ def service_of_a_name(path):
         assert os.path.exists(path)
 
 
+def files_opened_by_a_worker(path):
+    directory = path + '.d'
+    os.mkdir(directory)
+    for name in ('one', 'two'):
+        with open(os.path.join(directory, name), 'w', encoding='utf-8') as file:
+            file.write(f'content of {name}\n')
+    for language in LANGUAGES:
+        with start(*example(language, 'open-server'), path, directory) as worker:
+            wait_for_listener(path)
+            for other in LANGUAGES:
+                with start(*example(other, 'open-client'), path, 'one', 'two',
+                           stdout=subprocess.PIPE) as client:
+                    told, _ = client.communicate(timeout=DEADLINE)
+                    expect_success(client)
+                assert told.decode() == 'content of one\ncontent of two\n', (language, other, told)
+                for name in ('../one', 'three'):
+                    with start(*example(other, 'open-client'), path, name,
+                               stderr=subprocess.PIPE) as client:
+                        problem = client.communicate(timeout=DEADLINE)[1].decode()
+                        assert client.returncode != 0, (language, other, name)
+                    assert ('only files' if name[0] == '.' else 'three') in problem, problem
+            worker.send_signal(signal.SIGTERM)
+    for name in ('one', 'two'):
+        os.unlink(os.path.join(directory, name))
+    os.rmdir(directory)
+
+
+def shell(path):
+    directory, name = os.path.split(path)
+    environment = dict(os.environ, XDG_RUNTIME_DIR=directory)
+    with start(*example('Python', 'shell-service'), name, env=environment) as service:
+        wait_for_listener(path)
+        with start(*example('GJS', 'shell-client'), name, 'tea', stdout=subprocess.PIPE,
+                   env=environment) as client:
+            told, _ = client.communicate(timeout=DEADLINE)
+            expect_success(client)
+        assert told.decode().splitlines() == ['tea: 0 s', 'tea: 1 s', 'tea is ready'], told
+        service.send_signal(signal.SIGTERM)
+
+
 def filtered(_path):
     texts = ['!first', 'noise', '!', '', '!grüße']
     for language in LANGUAGES:
@@ -195,4 +235,5 @@ def pass_listener(path):
 
 
 run(stream_echo, pass_listener, notify_receiver, syslog_receiver, request_and_reply,
-    nobody_answers, service_of_a_name, filtered, echo_by_tcp, timestamps, capture)
+    nobody_answers, service_of_a_name, files_opened_by_a_worker, shell,
+    filtered, echo_by_tcp, timestamps, capture)

@@ -108,6 +108,25 @@ typedef enum
 } UsockFdKind;
 
 /**
+ * UsockBodyKind:
+ * @USOCK_BODY_KIND_NONE: nothing, which is not the same as no bytes
+ * @USOCK_BODY_KIND_BYTES: bytes
+ * @USOCK_BODY_KIND_TEXT: text in UTF-8, without a NUL
+ * @USOCK_BODY_KIND_VARIANT: a value with its type, see [struct@GLib.Variant]
+ *
+ * What the payload of a message is.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  USOCK_BODY_KIND_NONE,
+  USOCK_BODY_KIND_BYTES,
+  USOCK_BODY_KIND_TEXT,
+  USOCK_BODY_KIND_VARIANT,
+} UsockBodyKind;
+
+/**
  * UsockMsgFlags:
  * @USOCK_MSG_NONE: nothing special
  * @USOCK_MSG_OOB: send or receive urgent data, out of band

@@ -33,6 +33,7 @@ usock_channel_flush_async (UsockChannel        *self,
                                  user_data))
     return;
 
+  usock_channel_feed (self);
   operation = usock_channel_new_operation (self, usock_channel_flush_async, cancellable, callback,
                                            user_data);
   if (self->lost)

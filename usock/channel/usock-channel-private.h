@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include "usock-channel-feeder-private.h"
 #include "usock-channel.h"
 #include "usock-inlet-private.h"
 #include "usock-outlet-private.h"
@@ -92,6 +93,10 @@ struct _UsockChannel
   gboolean withheld; /* not let in yet: nothing is delivered */
 
   UsockReceiver *receiver; /* NULL for none */
+
+  UsockChannelFeed feed; /* what somebody above keeps; NULL for nobody */
+  gpointer feed_data;
+
   UsockDelivery *delivery; /* of the innermost turn; NULL for none */
   gboolean end_told;       /* the peer has ended, and those who take messages know */
   gboolean ending;         /* no more is taken */
@@ -257,6 +262,7 @@ void     usock_channel_give_back         (UsockOperation      *operation,
                                           gpointer             self);
 
 /* usock-channel-write.c */
+void     usock_channel_feed              (UsockChannel        *self);
 extern const UsockOutletFuncs usock_channel_packets;
 extern const UsockOutletFuncs usock_channel_bytes;
 

@@ -184,6 +184,8 @@ usock_channel_closing (UsockSocket *socket)
   UsockChannel *self = USOCK_CHANNEL (socket);
 
   USOCK_CHANNEL_GET_CLASS (self)->stop_connecting (self);
+  if (!socket->fate.is_final && !socket->given_away)
+    usock_channel_feed (self);
   self->outlet.n_corks = 0;
   usock_postbox_shut (&self->postbox);
   if (!socket->fate.is_final && !socket->given_away)

@@ -13,6 +13,23 @@
 
 #define RETRY_DELAY (10 * 1000)
 
+void
+usock_channel_set_feeder (UsockChannel     *self,
+                          UsockChannelFeed  feed,
+                          gpointer          user_data)
+{
+  self->feed = feed;
+  self->feed_data = user_data;
+}
+
+/* What is kept above is sent, as far as it can be. */
+void
+usock_channel_feed (UsockChannel *self)
+{
+  if (self->feed != NULL && usock_channel_is_connected (self) && !self->ending)
+    self->feed (self->feed_data);
+}
+
 static const char *
 channel_route_label (UsockChannel *self,
                      UsockRoute   *route)
@@ -557,6 +574,7 @@ usock_channel_begin_end (UsockChannel *self)
   if (self->ending || socket->state == USOCK_STATE_NEW || socket->state == USOCK_STATE_CLOSED)
     return;
 
+  usock_channel_feed (self);
   usock_postbox_shut (&self->postbox);
   usock_channel_take_posts (self, TRUE);
   if (self->outlet.n_queued > 0)

@@ -68,6 +68,27 @@ usock_message_receive_tally (UsockMessage *self,
   usock_tally_change (tally, self->n_fds);
 }
 
+/* All that nobody has taken, with whoever counts them. */
+void
+usock_message_move_fds (UsockMessage *self,
+                        UsockMessage *from)
+{
+  g_assert (self->n_fds == 0);
+
+  g_mutex_lock (&usock_message_lock);
+  self->fds = g_memdup2 (from->fds, from->n_fds * sizeof *from->fds);
+  self->n_fds = from->n_fds;
+  for (guint i = 0; i < from->n_fds; i++)
+    from->fds[i] = -1;
+  while (self->n_fds > 0 && self->fds[self->n_fds - 1] == -1)
+    self->n_fds--;
+  g_mutex_unlock (&usock_message_lock);
+
+  self->close_fd = from->close_fd;
+  if (from->tally != NULL)
+    self->tally = usock_tally_ref (from->tally);
+}
+
 UsockTally *
 usock_message_ref_tally (UsockMessage *self)
 {
@@ -199,6 +220,19 @@ usock_message_append_fd_owned (UsockMessage  *self,
 
   self->fds = g_renew (int, self->fds, self->n_fds + 1);
   self->fds[self->n_fds++] = fd;
+  return TRUE;
+}
+
+/* Duplicates of those that nobody has taken. */
+gboolean
+usock_message_append_fds_of (UsockMessage  *self,
+                             UsockMessage  *other,
+                             GError       **error)
+{
+  for (guint i = 0; i < other->n_fds; i++)
+    if (other->fds[i] != -1 && !usock_message_append_fd (self, other->fds[i], error))
+      return FALSE;
+
   return TRUE;
 }
 

@@ -23,8 +23,8 @@ typedef struct
   gid_t gid;
 } UsockCredentials;
 
-/* For the files of this room, which are three: making a message and its payload (usock-message.c),
- * its descriptors (-fd.c), and what else came or goes along (-control.c). */
+/* For the files of this room, which are five: making a message and its payload (usock-message.c),
+ * what that is (-body.c) and where (-memfd.c), its descriptors (-fd.c), and what else came or goes along (-control.c). */
 struct _UsockMessage
 {
   gatomicrefcount ref_count;
@@ -53,6 +53,9 @@ struct _UsockMessage
   gboolean has_time_record; /* the time is among the controls too */
   UsockMessageFlags flags;
   UsockMsgFlags msg_flags;
+  UsockBodyKind kind;
+  GVariant *variant; /* what the bytes are the serialized form of */
+  int memfd;         /* whose content they are; or -1 */
   gboolean frozen;
   gboolean received;
 };
@@ -68,6 +71,25 @@ UsockMessage           *usock_message_new_assembled    (GBytes                 *
 UsockMessage           *usock_message_new_taken        (gpointer                data,
                                                         gsize                   length,
                                                         gsize                   full_length);
+UsockMessage           *usock_message_new_part         (UsockMessage           *carrier,
+                                                        UsockBodyKind           kind,
+                                                        GBytes                 *bytes,
+                                                        GVariant               *value);
+GVariant               *usock_message_read_variant     (const GVariantType     *type,
+                                                        GBytes                 *bytes);
+GBytes                 *usock_message_map_memfd        (int                     fd,
+                                                        GError                **error);
+void                    usock_message_set_memfd        (UsockMessage           *self,
+                                                        int                     fd);
+int                     usock_message_get_memfd        (UsockMessage           *self);
+UsockMessage           *usock_message_new_wrapped      (gconstpointer           data,
+                                                        gsize                   length,
+                                                        GError                **error);
+void                    usock_message_move_fds         (UsockMessage           *self,
+                                                        UsockMessage           *from);
+gboolean                usock_message_append_fds_of    (UsockMessage           *self,
+                                                        UsockMessage           *other,
+                                                        GError                **error);
 void                    usock_message_cut              (UsockMessage           *self,
                                                         const gsize            *sizes,
                                                         gsize                   n_sizes);

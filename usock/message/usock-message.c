@@ -41,7 +41,9 @@ message_new (GBytes *bytes)
   g_atomic_ref_count_init (&self->ref_count);
   self->bytes = bytes;
   self->length = self->full_length = g_bytes_get_size (bytes);
+  self->kind = USOCK_BODY_KIND_BYTES;
   self->pidfd = -1;
+  self->memfd = -1;
 
   return self;
 }
@@ -224,9 +226,13 @@ usock_message_new_from_bytes (GBytes *bytes)
 UsockMessage *
 usock_message_new_from_text (const char *text)
 {
+  UsockMessage *self;
+
   g_return_val_if_fail (text != NULL, NULL);
 
-  return message_new (g_bytes_new (text, strlen (text)));
+  self = message_new (g_bytes_new (text, strlen (text)));
+  self->kind = USOCK_BODY_KIND_TEXT;
+  return self;
 }
 
 /**
@@ -271,10 +277,13 @@ usock_message_unref (UsockMessage *self)
   g_free (self->fds);
   g_clear_pointer (&self->segments, g_ptr_array_unref);
   g_clear_pointer (&self->bytes, g_bytes_unref);
+  g_clear_pointer (&self->variant, g_variant_unref);
   g_clear_object (&self->credentials);
   g_clear_pointer (&self->controls, g_array_unref);
   if (self->pidfd != -1)
     close (self->pidfd);
+  if (self->memfd != -1)
+    close (self->memfd);
   g_free (self->sender);
   g_free (self->sender_native);
   g_clear_object (&self->sender_address);
@@ -306,6 +315,11 @@ usock_message_append_bytes (UsockMessage *self,
 
   g_ptr_array_add (self->segments, g_bytes_ref (bytes));
   g_clear_pointer (&self->bytes, g_bytes_unref);
+  g_clear_pointer (&self->variant, g_variant_unref);
+  self->kind = USOCK_BODY_KIND_BYTES;
+  if (self->memfd != -1)
+    close (self->memfd);
+  self->memfd = -1;
   self->length += g_bytes_get_size (bytes);
   self->full_length = self->length;
 }

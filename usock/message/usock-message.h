@@ -24,6 +24,11 @@ UsockMessage      *usock_message_new_from_bytes  (GBytes         *bytes);
 USOCK_AVAILABLE_IN_1_0
 UsockMessage      *usock_message_new_from_text   (const char     *text);
 USOCK_AVAILABLE_IN_1_0
+UsockMessage      *usock_message_new_from_variant (GVariant      *value);
+USOCK_AVAILABLE_IN_1_0
+UsockMessage      *usock_message_new_from_memfd  (gint            fd,
+                                                  GError        **error);
+USOCK_AVAILABLE_IN_1_0
 UsockMessage      *usock_message_ref             (UsockMessage   *self);
 USOCK_AVAILABLE_IN_1_0
 void               usock_message_unref           (UsockMessage   *self);
@@ -31,6 +36,10 @@ void               usock_message_unref           (UsockMessage   *self);
 USOCK_AVAILABLE_IN_1_0
 void               usock_message_append_bytes    (UsockMessage   *self,
                                                   GBytes         *bytes);
+USOCK_AVAILABLE_IN_1_0
+gboolean           usock_message_append_message  (UsockMessage   *self,
+                                                  UsockMessage   *other,
+                                                  GError        **error);
 USOCK_AVAILABLE_IN_1_0
 gboolean           usock_message_append_fd       (UsockMessage   *self,
                                                   gint            fd,
@@ -52,6 +61,10 @@ gboolean           usock_message_append_control_value (UsockMessage *self,
                                                   GVariant       *value,
                                                   GError        **error);
 
+USOCK_AVAILABLE_IN_1_0
+UsockBodyKind      usock_message_get_kind        (UsockMessage   *self);
+USOCK_AVAILABLE_IN_1_0
+GVariant          *usock_message_get_variant     (UsockMessage   *self);
 USOCK_AVAILABLE_IN_1_0
 GBytes            *usock_message_get_bytes       (UsockMessage   *self);
 USOCK_AVAILABLE_IN_1_0

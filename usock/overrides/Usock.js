@@ -183,6 +183,7 @@ const NUMBERS = {
         listen_on_path: ', ?int backlog', listen_on_name: ', ?int backlog',
         listen_on_fd: ', ?int backlog', listen_on_address: ', ?int backlog',
         listen_on_host: ', count port, ?int backlog', close_gracefully_async: 'timeout timeout'},
+    Peer: {call_async: ', , timeout timeout', call_variant_async: ', , timeout timeout'},
     Message: {append_control: 'int level, int type', append_control_value: 'int level, int type',
         lookup_control: 'int level, int type', get_fd_kind: 'count index',
         get_segment: 'count index', take_fd: 'count index'},
@@ -196,6 +197,8 @@ const PROPERTIES = {
         send_timeout: 'count'},
     Stream: {attempt_delay: 'count', keep_alive_delay: 'count'},
     Dgram: {mode: 'mode', receive_buffer_size: 'int', send_buffer_size: 'int'},
+    Peer: {max_body_size: 'size', max_calls: 'count', max_held_bytes: 'size',
+        max_incoming_calls: 'count', max_queued_calls: 'count'},
     Server: {allowed_users: 'int', high_water_mark: 'size', idle_timeout: 'count',
         max_connections: 'count', max_connections_per_user: 'count', max_fds: 'count',
         max_held_fds: 'count', mode: 'mode', queue_limit: 'size', read_buffer_size: 'count',
@@ -288,7 +291,7 @@ function asChannelType(Usock, type, socketType = Gio.SocketType.SEQPACKET) {
 
 // What an object is made with does not pass by its setters.
 function checkMaking(Usock, type) {
-    const rangesOf = each => each === Usock.Socket ? {}
+    const rangesOf = each => each === GObject.Object ? {}
         : {...rangesOf(Object.getPrototypeOf(each)), ...PROPERTIES[each.$gtype.name.slice(5)]};
     const ranges = rangesOf(type);
     const {_init} = type.prototype;
@@ -320,7 +323,7 @@ function patchNumbers(Usock) {
     }
     defineProperty(Usock.Server.prototype, 'channel_type',
         (type, server) => asChannelType(Usock, type, server.socket_type));
-    [Usock.Seqpacket, Usock.Stream, Usock.Dgram, Usock.Server].forEach(
+    [Usock.Seqpacket, Usock.Stream, Usock.Dgram, Usock.Server, Usock.Peer].forEach(
         type => checkMaking(Usock, type));
 }
 
@@ -953,6 +956,8 @@ function patchMessage(Usock) {
             },
         },
     });
+    const {new_from_memfd} = Usock.Message;
+    Usock.Message.new_from_memfd = fd => new_from_memfd(asFd(fd));
     const {append_fd, append_fd_owned} = Usock.Message.prototype;
     Usock.Message.prototype.append_fd = function (fd) {
         return append_fd.call(this, asFd(fd));
@@ -1793,6 +1798,368 @@ function patchAccepting(Usock) {
     };
 }
 
+// Calls between programs
+
+// A descriptor that came with a value. Who takes it has to close it; else it is closed with the
+// message that it came with.
+class Descriptor {
+    constructor(message, index) {
+        this._message = message;
+        this._index = index;
+    }
+
+    take() {
+        return this._message.take_fd(this._index);
+    }
+}
+
+// C text ends at a NUL.
+function asPlainText(text) {
+    if (text.includes('\0'))
+        throw new TypeError('a text that is part of a call has no NUL in it');
+    return text;
+}
+
+function bytesVariant(data) {
+    return GLib.Variant.new_from_bytes(new GLib.VariantType('ay'), new GLib.Bytes(asBytes(data)),
+        true);
+}
+
+const isBytes = value => ArrayBuffer.isView(value) || value instanceof ArrayBuffer ||
+    value instanceof GLib.Bytes;
+
+const isDescriptor = value => typeof value.get_fd === 'function' || Number.isInteger(value.fd);
+
+function arrayVariant(child, children) {
+    return GLib.Variant.new_array(new GLib.VariantType(child), children);
+}
+
+// The index of a descriptor among those that go along.
+function asHandle(value, fds) {
+    return GLib.Variant.new_handle(typeof value === 'number'
+        ? checkNumber(value, 'int', 'a handle') : fds.push(value) - 1);
+}
+
+// A value of the type that it looks like. What has a get_fd() or an fd goes along as a descriptor.
+function asVariant(value, fds) {
+    switch (typeof value) {
+    case 'string':
+        return GLib.Variant.new_string(asPlainText(value));
+    case 'boolean':
+        return GLib.Variant.new_boolean(value);
+    case 'bigint':
+        return asNumber(value);
+    case 'number':
+        return Number.isSafeInteger(value)
+            ? GLib.Variant.new_int64(value) : GLib.Variant.new_double(value);
+    case 'undefined':
+        return GLib.Variant.new_tuple([]);
+    case 'object':
+        return value === null ? GLib.Variant.new_tuple([]) : asContainer(value, fds);
+    default:
+        throw new TypeError(`a ${typeof value} is nothing that a call can take along`);
+    }
+}
+
+function asContainer(value, fds) {
+    const boxed = item => GLib.Variant.new_variant(asVariant(item, fds));
+    if (value instanceof GLib.Variant)
+        return value;
+    if (isBytes(value))
+        return bytesVariant(value);
+    if (isDescriptor(value))
+        return asHandle(value, fds);
+    if (typeof value[Symbol.iterator] === 'function' && !(value instanceof Map))
+        return arrayVariant('v', Array.from(value, boxed));
+    const entries = value instanceof Map ? [...value] : Object.entries(value);
+    return arrayVariant('{sv}', entries.map(([key, item]) =>
+        GLib.Variant.new_dict_entry(GLib.Variant.new_string(asPlainText(key)), boxed(item))));
+}
+
+function endOfType(text, at) {
+    if ('am'.includes(text[at]))
+        return endOfType(text, at + 1);
+    if ('({'.includes(text[at])) {
+        at++;
+        while (!')}'.includes(text[at]))
+            at = endOfType(text, at);
+    }
+    return at + 1;
+}
+
+// The types that stand one behind the other.
+function typesIn(text) {
+    const types = [];
+    for (let at = 0, end; at < text.length; at = end) {
+        end = endOfType(text, at);
+        types.push(text.slice(at, end));
+    }
+    return types;
+}
+
+// A value of a type that was given.
+function asTyped(value, kind, fds) {
+    if (value instanceof GLib.Variant && value.get_type_string() === kind)
+        return value;
+    if (kind === 'v')
+        return GLib.Variant.new_variant(asVariant(value, fds));
+    if (kind === 'h')
+        return asHandle(value, fds);
+    if (kind === 'ay' && !Array.isArray(value))
+        return bytesVariant(value);
+    if (kind[0] === 'a')
+        return asTypedArray(value, kind.slice(1), fds);
+    if (kind[0] === 'm') {
+        return GLib.Variant.new_maybe(new GLib.VariantType(kind.slice(1)),
+            value === null || value === undefined ? null : asTyped(value, kind.slice(1), fds));
+    }
+    if (kind[0] === '(')
+        return asTypedTuple(value, kind, fds);
+    return asBasic(value, kind);
+}
+
+function asTypedArray(value, kind, fds) {
+    if (kind[0] !== '{')
+        return arrayVariant(kind, Array.from(value, item => asTyped(item, kind, fds)));
+    const [keyType, itemType] = typesIn(kind.slice(1, -1));
+    const entries = value instanceof Map ? [...value]
+        : Object.entries(value).map(([key, item]) => [asKey(key, keyType), item]);
+    return arrayVariant(kind, entries.map(([key, item]) =>
+        GLib.Variant.new_dict_entry(asTyped(key, keyType, fds), asTyped(item, itemType, fds))));
+}
+
+// The keys of an object are text, whatever they were.
+function asKey(key, kind) {
+    if (kind === 'b')
+        return key === 'true' || (key === 'false' ? false : key);
+    return 'sog'.includes(kind) ? key : Number(key);
+}
+
+function asTypedTuple(value, kind, fds) {
+    const types = typesIn(kind.slice(1, -1));
+    const items = types.length === 0 && !value ? [] : [...value];
+    if (items.length !== types.length)
+        throw new TypeError(`${kind} takes ${types.length} items, not ${items.length}`);
+    return GLib.Variant.new_tuple(items.map((item, i) => asTyped(item, types[i], fds)));
+}
+
+const INTEGERS = {
+    y: [0, 0xff], n: [-0x8000, 0x7fff], q: [0, 0xffff], i: [-0x80000000, 0x7fffffff],
+    u: [0, 0xffffffff], x: [-(2n ** 63n), 2n ** 63n - 1n], t: [0, 2n ** 64n - 1n],
+};
+const NAMES = {x: 'int64', t: 'uint64'};
+
+function asBasic(value, kind) {
+    const range = INTEGERS[kind];
+    if (range !== undefined) {
+        if (typeof value !== 'bigint' && !Number.isSafeInteger(value))
+            throw new TypeError(`${show(value)} is no whole number, as ${kind} is`);
+        if (value < range[0] || value > range[1])
+            throw new RangeError(`${value} is out of the range of ${kind}`);
+        return kind in NAMES ? GLib.Variant.parse(null, `${NAMES[kind]} ${value}`, null, null)
+            : new GLib.Variant(kind, Number(value));
+    }
+    const wanted = {b: 'boolean', d: 'number'}[kind] ?? 'string';
+    if (typeof value !== wanted)
+        throw new TypeError(`${show(value)} is no ${wanted}, as ${kind} is`);
+    return new GLib.Variant(kind, wanted === 'string' ? asPlainText(value) : value);
+}
+
+// What a value is in JavaScript.
+function fromVariant(value, message) {
+    const kind = value.get_type_string();
+    const children = () => Array.from({length: value.n_children()},
+        (_, i) => fromVariant(value.get_child_value(i), message));
+    switch (kind) {
+    case 'ay':
+        return value.get_data_as_bytes().toArray();
+    case 'h':
+        return new Descriptor(message, value.get_handle());
+    case 'v':
+        return fromVariant(value.get_variant(), message);
+    case 'x':
+    case 't': {
+        const number = BigInt(value.print(false));
+        const small = Number(number);
+        return Number.isSafeInteger(small) ? small : number;
+    }
+    case '()':
+        return null;
+    }
+    if (kind.startsWith('a{'))
+        return fromEntries(kind[2], children());
+    if (kind[0] === 'm')
+        return children()[0] ?? null;
+    return 'a({'.includes(kind[0]) ? children() : value.unpack();
+}
+
+// A name that is a prototype's, __proto__ for one, is an entry like any other.
+function fromEntries(key, entries) {
+    return 'sog'.includes(key) ? Object.fromEntries(entries) : new Map(entries);
+}
+
+function fromBody(Usock, message) {
+    switch (message.get_kind()) {
+    case Usock.BodyKind.VARIANT:
+        return fromVariant(message.get_variant(), message);
+    case Usock.BodyKind.TEXT:
+        return message.text;
+    case Usock.BodyKind.BYTES:
+        return message.data;
+    default:
+        return null;
+    }
+}
+
+// A message of what goes along with a call, an answer or a post; null for nothing.
+function asBody(Usock, value, {signature, fds = []}) {
+    if (value instanceof Usock.Message) {
+        if (signature !== undefined || fds.length > 0)
+            throw new TypeError('a Usock.Message is sent as what it is, with its descriptors');
+        return value;
+    }
+    const all = [...fds];
+    const isNothing = value === null || value === undefined;
+    let body;
+    if (signature !== undefined)
+        body = Usock.Message.new_from_variant(asTyped(value, asSignature(signature), all));
+    else if (isNothing && all.length === 0)
+        return null;
+    else if (typeof value === 'string')
+        body = newFromText(asPlainText(value));
+    else if (isNothing || isBytes(value))
+        body = Usock.Message.new(isNothing ? new Uint8Array() : asBytes(value));
+    else
+        body = Usock.Message.new_from_variant(asVariant(value, all));
+    asFds(all).forEach(fd => body.append_fd(fd));
+    kept(1, body.get_length());
+    return body;
+}
+
+function asSignature(signature) {
+    if (typeof signature !== 'string' || !GLib.VariantType.string_is_valid(signature) ||
+        !new GLib.VariantType(signature).is_definite())
+        throw new TypeError(`“${String(signature)}” is no signature`);
+    return signature;
+}
+
+let newFromText;
+
+// Nothing but its text leaves of what is no error of the library.
+function asReason(error) {
+    if (error instanceof GLib.Error)
+        return error;
+    return new Gio.IOErrorEnum({
+        code: Gio.IOErrorEnum.FAILED,
+        message: (error instanceof Error ? error.message || error.name : String(error)) || 'Error',
+    });
+}
+
+function asCallName(name) {
+    if (typeof name !== 'string' || name === '' || new TextEncoder().encode(name).length > 255)
+        throw new TypeError('the name of a call is a text of 1 to 255 bytes');
+    return asPlainText(name);
+}
+
+function patchCall(Usock) {
+    const {prototype} = Usock.Call;
+    const {reply, reply_error} = prototype;
+    Object.defineProperties(prototype, {
+        name: {
+            get() {
+                return this.get_name();
+            },
+        },
+        // What came along: text, a Uint8Array, null, or what a value is made of.
+        body: {
+            get() {
+                return fromBody(Usock, this.get_body());
+            },
+        },
+        cancellable: {
+            get() {
+                return this.get_cancellable();
+            },
+        },
+    });
+    // Answers with text, bytes, null, or a value, of the type {signature} if it is given.
+    prototype.reply = function (value = null, options = {}) {
+        return reply.call(this, asBody(Usock, value, told(options, 'signature', 'fds')));
+    };
+    // Answers with an error, or whatever was thrown.
+    prototype.reply_error = function (error) {
+        return reply_error.call(this, asReason(error));
+    };
+}
+
+async function answer(call, handler, options) {
+    try {
+        const value = await handler(call.body, call);
+        if (!call.is_answered())
+            call.reply(value, options);
+    } catch (error) {
+        if (!call.is_answered())
+            call.reply_error(error);
+    }
+}
+
+function patchPeer(Usock) {
+    patchCall(Usock);
+    const {prototype} = Usock.Peer;
+    const {handle_with_closure, post, _init} = prototype;
+    const asked = promisify(prototype, 'call');
+    promisify(prototype, 'call_variant');
+    prototype._init = function (properties, ...rest) {
+        return _init.call(this, properties instanceof Usock.Channel ? {channel: properties}
+            : properties, ...rest);
+    };
+
+    // Resolves with what the other side answers, or rejects with its error. {message: true} is for
+    // who wants the Usock.Message.
+    prototype.call = async function (name, body = null, options = {}) {
+        const {timeout = -1, cancellable = null, message = false, ...rest} =
+            told(options, 'timeout', 'cancellable', 'message', 'signature', 'fds');
+        asWait({timeout, cancellable});
+        const answered = await call(this, asked,
+            [asCallName(name), asBody(Usock, body, rest), timeout], {cancellable});
+        kept(1, answered.get_length());
+        return message ? answered : fromBody(Usock, answered);
+    };
+    // Tells the other side something, to which there is no answer.
+    prototype.post = function (name, body = null, options = {}) {
+        return post.call(this, asCallName(name),
+            asBody(Usock, body, told(options, 'signature', 'fds')));
+    };
+    // Has a function, which may be async, answer all calls of a name. It gets what came along and
+    // the Usock.Call, and what it returns is the answer.
+    prototype.handle = function (name, handler, options = {}) {
+        const {signature} = told(options, 'signature');
+        if (typeof handler !== 'function')
+            throw new TypeError('what handles calls is a function');
+        if (signature !== undefined)
+            asSignature(signature);
+        // A function would be given a call that is gone after the first await.
+        handle_with_closure.call(this, asCallName(name), (_peer, each) => {
+            kept(1, each.get_body().get_length());
+            answer(each, handler, {signature});
+        });
+    };
+    for (const name of ['call_async', 'call_variant_async', 'handle_with_closure', 'post_variant',
+        'unhandle']) {
+        const method = prototype[name];
+        prototype[name] = function (callName, ...rest) {
+            return method.call(this, asCallName(callName), ...rest);
+        };
+    }
+
+    // What it is in JavaScript.
+    Object.defineProperty(Usock.Message.prototype, 'body', {
+        get() {
+            return fromBody(Usock, this);
+        },
+    });
+}
+
 // After an await the script is itself a job of a promise's, and GJS begins none within another. All
 // jobs are done by one source of the default context.
 function keepsPromises() {
@@ -1807,6 +2174,7 @@ function _init() {
 
     ['all', 'any', 'race'].forEach(watchRaces);
 
+    newFromText = Usock.Message.new_from_text;
     patchMessage(Usock);
     patchSocket(Usock);
     patchStealing(Usock);
@@ -1821,6 +2189,7 @@ function _init() {
     patchHandle(Usock);
     patchPoll(Usock);
     patchServer(Usock);
+    patchPeer(Usock);
     patchNumbers(Usock);
 
     for (const type of [Usock.Seqpacket, Usock.Stream, Usock.Dgram, Usock.Handle]) {

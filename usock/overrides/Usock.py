@@ -2463,3 +2463,416 @@ def run_until_closed(context=None):
     context = context or GLib.MainContext.default()
     with wakeup_on_signal():
         _iterate_until(lambda: Usock.count_held(context) == 0, context)
+
+
+# Calls between programs
+
+@export
+class Descriptor:
+    """One that came with a value. It is closed with this object, unless it was taken away."""
+
+    def __init__(self, message, index):
+        self._fd = -1
+        self._fd = message.take_fd(index)
+
+    def fileno(self):
+        if self._fd < 0:
+            raise ValueError('the descriptor was taken or closed')
+        return self._fd
+
+    def take(self):
+        """Returns the number, which is the caller's to close from now on."""
+        fd, self._fd = self.fileno(), -1
+        return fd
+
+    def close(self):
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __del__(self):
+        self.close()
+
+    def __repr__(self):
+        return f'<Usock.Descriptor {self._fd}>'
+
+
+def _refuse_nul_in(text):
+    if '\0' in text:
+        raise ValueError('a text that is part of a call has no NUL in it')
+    return text
+
+
+def _variant_of(type_, children):
+    builder = GLib.VariantBuilder(type_)
+    for child in children:
+        builder.add_value(child)
+    return builder.end()
+
+
+_BYTES = GLib.VariantType('ay')
+_ANY = (GLib.VariantType('av'), GLib.VariantType('a{sv}'))
+
+
+def _bytes_variant(data):
+    return GLib.Variant.new_from_bytes(_BYTES, GLib.Bytes.new(_as_bytes(data)), True)
+
+
+def _handle(value, fds):
+    """The index of a descriptor among those that go along."""
+    if isinstance(value, int):
+        return value
+    fds.append(value)
+    return len(fds) - 1
+
+
+def _as_variant(value, fds):
+    """A value of the type that it looks like. What has a fileno() goes along as a descriptor."""
+    if isinstance(value, GLib.Variant):
+        return value
+    if value is None:
+        return GLib.Variant.new_tuple()
+    if isinstance(value, bool):
+        return GLib.Variant.new_boolean(value)
+    if isinstance(value, int):
+        return GLib.Variant('x' if value < 1 << 63 else 't', value)
+    if isinstance(value, float):
+        return GLib.Variant.new_double(value)
+    if isinstance(value, str):
+        return GLib.Variant.new_string(_refuse_nul_in(value))
+    if isinstance(value, (bytes, bytearray, memoryview, GLib.Bytes)):
+        return _bytes_variant(value)
+    if isinstance(value, dict):
+        return _variant_of(_ANY[1], [_entry(GLib.Variant.new_string(_as_key(key)),
+                                            GLib.Variant.new_variant(_as_variant(item, fds)))
+                                     for key, item in value.items()])
+    if isinstance(value, tuple):
+        return GLib.Variant.new_tuple(*[_as_variant(item, fds) for item in value])
+    if hasattr(value, 'fileno'):
+        return GLib.Variant.new_handle(_handle(value, fds))
+    if hasattr(value, '__iter__'):
+        return _variant_of(_ANY[0], [GLib.Variant.new_variant(_as_variant(item, fds))
+                                     for item in value])
+    raise TypeError(f'a {type(value).__name__} is nothing that a call can take along')
+
+
+def _as_key(key):
+    if not isinstance(key, str):
+        raise TypeError(f'without a signature the keys of a dict are text, not '
+                        f'{type(key).__name__}')
+    return _refuse_nul_in(key)
+
+
+def _entry(key, value):
+    return GLib.Variant.new_dict_entry(key, value)
+
+
+def _end_of_type(text, at):
+    if text[at] in 'am':
+        return _end_of_type(text, at + 1)
+    if text[at] in '({':
+        at += 1
+        while text[at] not in ')}':
+            at = _end_of_type(text, at)
+    return at + 1
+
+
+def _types_in(text):
+    """The types that stand one behind the other."""
+    types, at = [], 0
+    while at < len(text):
+        end = _end_of_type(text, at)
+        types.append(text[at:end])
+        at = end
+    return types
+
+
+def _as_typed(value, kind, fds):
+    """A value of a type that was given."""
+    if isinstance(value, GLib.Variant) and value.get_type_string() == kind:
+        return value
+    if kind == 'v':
+        return GLib.Variant.new_variant(_as_variant(value, fds))
+    if kind == 'h':
+        return GLib.Variant.new_handle(_handle(value, fds))
+    if kind == 'ay' and not isinstance(value, (list, tuple)):
+        return _bytes_variant(value)
+    if kind.startswith('a{'):
+        key, item = _types_in(kind[2:-1])
+        return _variant_of(GLib.VariantType(kind), [_entry(_as_typed(k, key, fds), _as_typed(v, item, fds))
+                                                    for k, v in value.items()])
+    if kind.startswith('a'):
+        return _variant_of(GLib.VariantType(kind), [_as_typed(item, kind[1:], fds)
+                                                    for item in _listed(value, 'values')])
+    if kind.startswith('('):
+        return _as_tuple(value, kind, fds)
+    if kind.startswith('m'):
+        inner = None if value is None else _as_typed(value, kind[1:], fds)
+        return GLib.Variant.new_maybe(GLib.VariantType(kind[1:]), inner)
+    return GLib.Variant(kind, _refuse_nul_in(value) if isinstance(value, str) else value)
+
+
+def _as_tuple(value, kind, fds):
+    types = _types_in(kind[1:-1])
+    items = () if value is None and not types else tuple(value)
+    if len(items) != len(types):
+        raise TypeError(f'{kind} takes {len(types)} items, not {len(items)}')
+    return GLib.Variant.new_tuple(*[_as_typed(item, each, fds)
+                                    for item, each in zip(items, types)])
+
+
+def _from_variant(value, message):
+    """What a value is in Python. Descriptors are taken out of the message that it came with."""
+    kind = value.get_type_string()
+    if kind == 'ay':
+        return value.get_data_as_bytes().get_data() or b''
+    if kind == 'h':
+        return Descriptor(message, value.get_handle())
+    if kind == 'v':
+        return _from_variant(value.get_variant(), message)
+    if kind == '()':
+        return None
+    first = kind[0]
+    if first not in 'a({m':
+        return value.unpack()
+    items = [_from_variant(value.get_child_value(i), message) for i in range(value.n_children())]
+    if first == 'm':
+        return items[0] if items else None
+    if kind.startswith('a{'):
+        return dict(items)
+    return items if first == 'a' else tuple(items)
+
+
+def _as_signature(signature):
+    if (not GLib.VariantType.string_is_valid(signature)
+            or not GLib.VariantType(signature).is_definite()):
+        raise ValueError(f'“{signature}” is no signature')
+    return signature
+
+
+_raw_message_from_text = Usock.Message.new_from_text
+_raw_message_from_variant = Usock.Message.new_from_variant
+
+
+def _as_body(value, signature=None, fds=()):
+    """A message of what goes along with a call, an answer or a post; None for nothing."""
+    if isinstance(value, Usock.Message):
+        if signature is not None or fds:
+            raise TypeError('a Usock.Message is sent as what it is, with its descriptors')
+        return value
+    fds = list(fds or ())
+    if signature is not None:
+        body = _raw_message_from_variant(_as_typed(value, _as_signature(signature), fds))
+    elif value is None and not fds:
+        return None
+    elif isinstance(value, str):
+        body = _raw_message_from_text(_refuse_nul_in(value))
+    elif value is None or isinstance(value, (bytes, bytearray, memoryview, GLib.Bytes)):
+        body = Usock.Message.new(_as_bytes(b'' if value is None else value))
+    else:
+        body = _raw_message_from_variant(_as_variant(value, fds))
+    for fd in fds:
+        Usock.Message.append_fd(body, _as_fd(fd))
+    return body
+
+
+def _from_body(message):
+    kind = message.get_kind()
+    if kind == Usock.BodyKind.VARIANT:
+        return _from_variant(message.get_variant(), message)
+    if kind == Usock.BodyKind.TEXT:
+        return message.get_data().decode()
+    return message.get_data() if kind == Usock.BodyKind.BYTES else None
+
+
+# What it is in Python: text, bytes, None, or what a value is made of.
+Message.body = property(_from_body)
+
+
+def _as_error(error):
+    """What the other side is told. Nothing but its text leaves of an exception of Python's."""
+    if isinstance(error, GLib.Error):
+        return GLib.Error.new_literal(GLib.quark_from_string(error.domain), error.message,
+                                      error.code)
+    text = str(error) or type(error).__name__
+    code = Gio.IOErrorEnum.FAILED
+    if isinstance(error, OSError) and error.errno:
+        code = Gio.io_error_from_errno(error.errno)
+    return GLib.Error.new_literal(Gio.io_error_quark(), text, code)
+
+
+@export
+@override
+class Call(_raw('Call')):
+    """What the other side asks: answered once, with reply() or reply_error()."""
+
+    @property
+    def name(self):
+        return self.get_name()
+
+    @property
+    def body(self):
+        """What came along: text, bytes, None, or what a value is made of."""
+        return _from_body(self.get_body())
+
+    @property
+    def cancellable(self):
+        return self.get_cancellable()
+
+    def reply(self, value=None, *, signature=None, fds=()):
+        """Answers with text, bytes, None, or a value, of the type signature if it is given."""
+        return Usock.Call.reply(self, _as_body(value, signature, fds))
+
+    def reply_error(self, error):
+        """Answers with an error, or any exception."""
+        return Usock.Call.reply_error(self, _as_error(error))
+
+
+def _takes_call(handler):
+    """Whether a handler wants the call beside what came with it."""
+    import inspect
+    try:
+        parameters = inspect.signature(handler).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(places) > 1 or any(p.kind == p.VAR_POSITIONAL for p in parameters)
+
+
+class _Answerer:
+    """Answers calls of one name with what a function or a coroutine returns or raises."""
+
+    def __init__(self, handler, signature):
+        self._handler, self._signature = handler, signature
+        self._takes_call = _takes_call(handler)
+        self._tasks = set()
+
+    def __call__(self, _peer, call, *_):
+        try:
+            body = call.body
+            result = self._handler(body, call) if self._takes_call else self._handler(body)
+            if hasattr(result, '__await__'):
+                self._spawn(call, result)
+            else:
+                self._reply(call, result)
+        except Exception as error:
+            self._fail(call, error)
+
+    def _reply(self, call, result):
+        if not call.is_answered():
+            call.reply(result, signature=self._signature)
+
+    def _fail(self, call, error):
+        if not call.is_answered():
+            call.reply_error(error)
+
+    async def _answer(self, call, awaitable):
+        try:
+            self._reply(call, await awaitable)
+        except Exception as error:
+            self._fail(call, error)
+
+    def _spawn(self, call, awaitable):
+        task = spawn(self._answer(call, awaitable))
+        if task.done():
+            return
+        # It is to be there until it is done, and nobody else keeps it.
+        cancellable = call.get_cancellable()
+        link = GObject.Object.connect(cancellable, 'cancelled', lambda *_: task.cancel())
+        place = task, cancellable, link
+        self._tasks.add(place)
+        self._when_done(task, lambda: (self._tasks.discard(place),
+                                       GObject.Object.disconnect(cancellable, link)))
+
+    @staticmethod
+    def _when_done(task, callback):
+        if hasattr(task, 'add_done_callback'):
+            task.add_done_callback(lambda _: callback())
+        else:
+            task._begin(callback)
+
+
+def _as_name(name):
+    if not isinstance(name, str):
+        raise TypeError(f'the name of a call is a text, not a {type(name).__name__}')
+    if not 0 < len(name.encode()) <= 255:
+        raise ValueError('the name of a call is a text of 1 to 255 bytes')
+    return _refuse_nul_in(name)
+
+
+_RawPeer = _raw('Peer')
+
+
+@export
+@override
+class Peer(_RawPeer):
+    """Calls over a channel: `await peer.call('Open', {'path': '/etc/hostname'})` on one side,
+    `@peer.handle('Open')` above a function or a coroutine on the other."""
+
+    def __init__(self, channel=None, **properties):
+        super().__init__(channel=channel, **properties)
+        _is_used()
+
+    @staticmethod
+    def new(channel):
+        return Peer(channel)
+
+    async def call(self, name, body=None, *, signature=None, timeout=None, cancellable=None,
+                   fds=()):
+        """Await it: what the other side answers. Its error is raised here."""
+        return _from_body(await self.call_message(name, _as_body(body, signature, fds),
+                                                  timeout=timeout, cancellable=cancellable))
+
+    def call_message(self, name, message=None, *, timeout=None, cancellable=None):
+        """Await it: the Usock.Message that the other side answers with."""
+        milliseconds = -1 if timeout is None else max(0, min(-int(-timeout * 1000 // 1),
+                                                             0x7fffffff))
+        return _call(functools.partial(_RawPeer.call_async, self, _as_name(name), message,
+                                       milliseconds),
+                     functools.partial(_RawPeer.call_finish, self), cancellable)
+
+    def post(self, name, body=None, *, signature=None, fds=()):
+        """Tells the other side something, to which there is no answer."""
+        return Usock.Peer.post(self, _as_name(name), _as_body(body, signature, fds))
+
+    def handle(self, name, handler=None, *, signature=None):
+        """Has a function or coroutine answer all calls of a name. It gets what came along, and the
+        Usock.Call if it takes two arguments. Without a handler this is a decorator."""
+        if handler is None:
+            return functools.partial(self._decorate, name, signature)
+        _RawPeer.handle(self, _as_name(name), _Answerer(handler, signature))
+        _is_used()
+        return handler
+
+    def _decorate(self, name, signature, handler):
+        return self.handle(name, handler, signature=signature)
+
+    def unhandle(self, name):
+        _RawPeer.unhandle(self, _as_name(name))
+
+    def connect(self, signal, handler, *args):
+        number = super().connect(signal, handler, *args)
+        _is_used()
+        return number
+
+    call_async = _awaitable('call', _as_name, _same, _same, of=_RawPeer)
+    call_variant_async = _awaitable('call_variant', _as_name, _same, _same,
+                                    of=_RawPeer)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.get_channel().__exit__(*error)
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *error):
+        await self.get_channel().__aexit__(*error)

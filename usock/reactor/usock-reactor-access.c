@@ -88,6 +88,13 @@ usock_reactor_is_usable (UsockReactor *self)
   return self->source != NULL && !usock_reactor_is_inherited (self);
 }
 
+/* Which turn of the main loop it is: the same only for what is done in one go. */
+guint64
+usock_reactor_get_turn (UsockReactor *self)
+{
+  return self->n_turns;
+}
+
 /* Whether it is the parent's, and this process a forked child. */
 gboolean
 usock_reactor_is_inherited (UsockReactor *self)

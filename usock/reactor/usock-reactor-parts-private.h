@@ -57,6 +57,7 @@ struct _UsockReactor
   gpointer epoll_tag; /* where the source polls the epoll; NULL in a forked child */
   GHashTable *ghosts; /* of UsockWatch that is gone, where epoll may not know; NULL for none */
   guint n_fds;
+  guint64 n_turns;
   UsockDirect direct[USOCK_DIRECT_MAX];
   guint n_direct;
   gboolean epoll_unneeded; /* it is empty, and not polled */

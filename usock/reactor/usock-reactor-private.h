@@ -97,6 +97,7 @@ void          usock_reactor_unref         (UsockReactor          *self);
 UsockAccess   usock_reactor_get_access    (UsockReactor          *self);
 gboolean      usock_reactor_is_usable     (UsockReactor          *self);
 gboolean      usock_reactor_is_inherited  (UsockReactor          *self);
+guint64       usock_reactor_get_turn      (UsockReactor          *self);
 
 void          usock_watch_init            (UsockWatch            *watch,
                                            UsockReactor          *reactor,

@@ -112,6 +112,7 @@ reactor_prepare (GSource *source,
       return FALSE;
     }
 
+  self->n_turns++;
   /* Who is about to poll for the context runs it. */
   if (g_atomic_pointer_get (&self->owner) != usock_reactor_this_thread ())
     g_atomic_pointer_set (&self->owner, usock_reactor_this_thread ());

@@ -1,0 +1,25 @@
+#!/usr/bin/gjs -m
+// SPDX-FileCopyrightText: 2026 The usock developers
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// Has files opened by a worker, and prints them: open-client.js PATH NAME...
+
+import Gio from 'gi://Gio';
+import System from 'system';
+import Usock from 'gi://Usock?version=1';
+
+const [path, ...names] = System.programArgs;
+const channel = await new Usock.Seqpacket({max_fds: 1}).open(path);
+const peer = new Usock.Peer(channel);
+try {
+    for (const name of names) {
+        const file = await peer.call('Open', {name}, {timeout: 5000});
+        const stream = new Gio.UnixInputStream({fd: file.take(), close_fd: true});
+        print(new TextDecoder().decode(stream.read_bytes(65536, null).toArray()).trimEnd());
+        stream.close(null);
+    }
+} catch (error) {
+    printerr(error.message);
+    System.exit(1);
+}
+channel.close();
