@@ -167,6 +167,40 @@ test_datagrams (UsockTest     *test,
   usock_socket_close (USOCK_SOCKET (other));
 }
 
+static void
+test_internet (UsockTest     *test,
+               gconstpointer  unused)
+{
+  g_autoptr (UsockServer) server = usock_server_new (G_SOCKET_TYPE_STREAM);
+  g_autoptr (UsockSocket) client = USOCK_SOCKET (usock_stream_new ());
+  g_autoptr (UsockSocket) accepted = NULL;
+  g_autoptr (UsockDgram) dgram = usock_dgram_new ();
+  Watcher watcher, client_watcher;
+
+  g_signal_connect (server, "connection", G_CALLBACK (keep_cb), &accepted);
+  watcher_start (&watcher, server);
+  usock_test_no_error (usock_server_listen_on_host (server, "127.0.0.1", 0, 0, &error));
+  watcher_stop (&watcher);
+
+  watcher_start (&client_watcher, client);
+  usock_test_no_error (usock_channel_connect_to_address (
+      USOCK_CHANNEL (client), usock_socket_get_local_address (USOCK_SOCKET (server)), &error));
+  usock_test_wait_until (accepted != NULL);
+  watcher_stop (&client_watcher);
+
+  watcher_start (&watcher, dgram);
+  usock_test_no_error (usock_dgram_bind_to_address (
+      dgram, usock_socket_get_local_address (USOCK_SOCKET (server)), &error));
+  watcher_stop (&watcher);
+
+  watcher_start (&client_watcher, client);
+  usock_socket_close (client);
+  usock_socket_close (accepted);
+  usock_socket_close (USOCK_SOCKET (server));
+  usock_socket_close (USOCK_SOCKET (dgram));
+  watcher_stop (&client_watcher);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -176,6 +210,7 @@ main (int    argc,
   usock_test_add ("/usock/properties/server", test_server);
   usock_test_add ("/usock/properties/failed", test_failed);
   usock_test_add ("/usock/properties/datagrams", test_datagrams);
+  usock_test_add ("/usock/properties/internet", test_internet);
 
   return g_test_run ();
 }

@@ -51,6 +51,7 @@ struct _UsockSocket
   UsockState state;
   UsockState notified_state;
   int notified_fd;
+  int notified_family;
   gboolean held;
   gboolean finishing;
   UsockOrigin origin;

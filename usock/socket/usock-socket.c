@@ -91,6 +91,11 @@ socket_notify_changes (UsockSocket *self)
       g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_FD]);
       USOCK_SOCKET_GET_CLASS (self)->notify_fd (self);
     }
+  if (self->notified_family != self->family)
+    {
+      self->notified_family = self->family;
+      g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_FAMILY]);
+    }
   if (self->readdressed)
     {
       self->readdressed = FALSE;
@@ -603,6 +608,7 @@ static void
 usock_socket_init (UsockSocket *self)
 {
   self->fd = self->notified_fd = -1;
+  self->notified_family = AF_UNIX;
   self->held = TRUE;
 }
 
