@@ -9,6 +9,7 @@
 #include <gio/gunixsocketaddress.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -996,6 +997,60 @@ test_early_stream_options (UsockTest     *test,
   scene_close (g_steal_pointer (&server));
 }
 
+/* Until the kernel has heard of the refusal: then the socket is ready for nothing but its error. */
+static void
+wait_for_error (int fd)
+{
+  struct pollfd poll_fd = { fd, POLLIN };
+
+  g_assert_cmpint (poll (&poll_fd, 1, 10 * 1000), ==, 1);
+  g_assert_cmpint (poll_fd.revents & POLLERR, ==, POLLERR);
+}
+
+/* A socket that was adopted may keep its errors in a queue that nobody reads. It goes on, and the
+ * loop has nothing to do meanwhile. */
+static void
+test_error_queue (UsockTest     *test,
+                  gconstpointer  unused)
+{
+  const int yes = TRUE;
+  g_autofree char *nobody = NULL;
+  g_autofree char *receiver = NULL;
+  guint16 own, port;
+  Witness witness;
+  UsockDgram *self;
+  int fd, raw, gone;
+
+  fd = raw_new_inet (&own);
+  g_assert_no_errno (setsockopt (fd, IPPROTO_IP, IP_RECVERR, &yes, sizeof yes));
+  usock_test_no_error (self = usock_dgram_new_from_fd (fd, &error));
+  witness_init (&witness);
+  witness_watch (&witness, self, "send-failed error close");
+  gone = raw_new_inet (&port);
+  nobody = g_strdup_printf ("127.0.0.1:%u", port);
+  raw = raw_new_inet (&port);
+  receiver = g_strdup_printf ("127.0.0.1:%u", port);
+  close (gone);
+
+  for (guint i = 0; i < 3; i++)
+    {
+      usock_test_no_error (usock_dgram_send_to (self, (const guint8 *) "lost", 4, nobody, &error));
+      wait_for_error (fd);
+      scene_settle ();
+      usock_test_no_error (usock_dgram_send_to (self, (const guint8 *) "sent", 4, receiver, &error));
+      raw_expect (raw, "sent");
+    }
+
+  raw_send_to_port (raw, "early", own);
+  scene_settle ();
+  witness_watch (&witness, self, "data");
+  witness_expect (&witness, "data:early");
+  raw_send_to_port (raw, "late", own);
+  witness_expect (&witness, "data:late");
+  dgram_free (self, &witness);
+  close (raw);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -1020,6 +1075,7 @@ main (int    argc,
   usock_test_add ("/usock/dgram/refused", test_refused);
   usock_test_add ("/usock/dgram/refused/between", test_refused_between);
   usock_test_add ("/usock/dgram/refused/receiver", test_refused_receiver);
+  usock_test_add ("/usock/dgram/error-queue", test_error_queue);
   usock_test_add ("/usock/dgram/host", test_host);
   usock_test_add ("/usock/dgram/host/cancelled", test_host_cancelled);
   usock_test_add ("/usock/dgram/host/closed", test_host_closed);
