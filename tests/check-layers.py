@@ -41,7 +41,8 @@ ROOMS = {
     'option': ['option', 'option-unpack option-table option-pack', 'option-network',
                'option-value'],
     'path': ['activation path', 'path-take-over', 'path-lock', 'path-file'],
-    'socket': ['poll socket-option socket-peer socket-steal', 'socket', 'connector waiter notify'],
+    'socket': ['poll socket-option socket-peer socket-steal', 'socket', 'socket-life',
+               'socket-name socket-signals', 'socket-access', 'connector waiter notify'],
     'stream': ['stream', 'stream-connect stream-lines stream-receive'],
     'channel': [
         'channel', 'channel-connect channel-end channel-pass channel-post',

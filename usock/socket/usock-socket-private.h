@@ -103,6 +103,18 @@ struct _UsockSocketClass
 #define USOCK_SOCKET_GET_CLASS(instance)                                                           \
   G_TYPE_INSTANCE_GET_CLASS (instance, USOCK_TYPE_SOCKET, UsockSocketClass)
 
+typedef enum
+{
+  USOCK_SOCKET_PROP_FD = 1,
+  USOCK_SOCKET_PROP_FAMILY,
+  USOCK_SOCKET_PROP_SOCKET_TYPE,
+  USOCK_SOCKET_PROP_STATE,
+  USOCK_SOCKET_PROP_HELD,
+  USOCK_SOCKET_PROP_HAD_ERROR,
+  USOCK_SOCKET_PROP_LOCAL_ADDRESS,
+  USOCK_SOCKET_PROP_REMOTE_ADDRESS,
+} UsockSocketProperty;
+
 /* A public call is for the thread that owns the main context: of what it is called in another, it
  * does nothing. Where it has no error to tell that with, it is a mistake of the program. */
 #define usock_socket_return_if_not_ours(self)                                                      \
@@ -120,18 +132,52 @@ struct _UsockSocketClass
   }                                                                                                \
   G_STMT_END
 
-void     usock_socket_readdress   (UsockSocket       *self,
-                                   const char        *label);
+/* usock-socket-access.c */
+UsockAccess
+         usock_socket_get_access  (UsockSocket       *self);
 gboolean usock_socket_may_close   (UsockSocket       *self,
                                    const char        *call);
 gboolean usock_socket_is_ours     (UsockSocket       *self,
                                    const char        *call);
 gboolean usock_socket_check_thread (UsockSocket      *self,
                                    GError           **error);
-gboolean usock_socket_check_async (UsockSocket       *self,
-                                   gpointer           tag,
-                                   GAsyncReadyCallback callback,
-                                   gpointer           user_data);
+
+/* usock-socket-name.c */
+void     usock_socket_readdress   (UsockSocket       *self,
+                                   const char        *label);
+void     usock_socket_set_label   (UsockSocket       *self,
+                                   const char        *label);
+const char *
+         usock_socket_get_label   (UsockSocket       *self);
+void     usock_socket_set_too_large
+                                  (UsockSocket       *self,
+                                   gsize              length,
+                                   const char        *label,
+                                   GError           **error);
+int      usock_socket_find_peer   (UsockSocket       *self);
+void     usock_socket_remember_peer
+                                  (UsockSocket       *self);
+void     usock_socket_remember_remote
+                                  (UsockSocket       *self);
+
+/* usock-socket-signals.c */
+void     usock_socket_install_properties
+                                  (GObjectClass      *class);
+void     usock_socket_install_signals (void);
+void     usock_socket_notify      (UsockSocket       *self,
+                                   UsockSocketProperty property);
+void     usock_socket_notify_changes
+                                  (UsockSocket       *self);
+gboolean usock_socket_is_listened_to
+                                  (UsockSocket       *self);
+void     usock_socket_emit_error  (UsockSocket       *self,
+                                   const GError      *error);
+void     usock_socket_emit_end    (UsockSocket       *self);
+
+/* usock-socket-life.c */
+void     usock_socket_find_reactor (UsockSocket      *self);
+gboolean usock_socket_check       (UsockSocket       *self,
+                                   GError           **error);
 int      usock_socket_refuse_fds  (UsockSocket       *self,
                                    int                fd,
                                    gboolean           refuse);
@@ -143,36 +189,25 @@ void     usock_socket_retreat     (UsockSocket       *self);
 int      usock_socket_withdraw    (UsockSocket       *self);
 gboolean usock_socket_watch       (UsockSocket       *self,
                                    GError           **error);
-gboolean usock_socket_check       (UsockSocket       *self,
-                                   GError           **error);
 void     usock_socket_set_state   (UsockSocket       *self,
                                    UsockState         state);
-void     usock_socket_set_label   (UsockSocket       *self,
-                                   const char        *label);
-const char *
-         usock_socket_get_label   (UsockSocket       *self);
-void     usock_socket_remember_remote
-                                  (UsockSocket       *self);
-void     usock_socket_set_too_large
-                                  (UsockSocket       *self,
-                                   gsize              length,
-                                   const char        *label,
-                                   GError           **error);
 void     usock_socket_record      (UsockSocket       *self,
                                    UsockIoCall        call,
                                    int                errnum);
+void     usock_socket_close_fd    (UsockSocket       *self);
 void     usock_socket_fail        (UsockSocket       *self,
                                    GError            *error);
-void     usock_socket_conclude     (UsockSocket       *self);
-void     usock_socket_emit_error   (UsockSocket       *self,
-                                   const GError      *error);
-int      usock_socket_give_away    (UsockSocket       *self);
-void     usock_socket_join         (UsockSocket       *self,
+void     usock_socket_conclude    (UsockSocket       *self);
+int      usock_socket_give_away   (UsockSocket       *self);
+void     usock_socket_join        (UsockSocket       *self,
                                    UsockSocket       *other);
 void     usock_socket_set_owner   (UsockSocket       *self,
                                    const UsockSocketOwner *owner,
                                    gpointer           user_data);
-int      usock_socket_find_peer   (UsockSocket       *self);
+gboolean usock_socket_check_async (UsockSocket       *self,
+                                   gpointer           tag,
+                                   GAsyncReadyCallback callback,
+                                   gpointer           user_data);
 
 /* usock-socket-option.c */
 int      usock_socket_apply_options (UsockSocket     *self,
