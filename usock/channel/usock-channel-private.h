@@ -33,15 +33,15 @@ G_BEGIN_DECLS
 typedef struct
 {
   UsockName *target;
-  gboolean announce; /* connected, and the signal still to come */
-  gboolean patient;  /* nobody needs to be there yet */
-  int patience;      /* in milliseconds; -1 for ever */
-  guint delay;       /* in milliseconds */
-  gint64 next;       /* when to look again */
-  gint64 due;        /* when to give up; 0 for never */
-  int fd;            /* has a name of its own, and is to be connected; -1 for none */
-  gboolean has_name; /* the socket is that one now, or was */
-  UsockPath *claim;  /* of that name, if it is a path that we have made */
+  gint64 next;      /* when to look again */
+  gint64 due;       /* when to give up; 0 for never */
+  int patience;     /* in milliseconds; -1 for ever */
+  guint delay;      /* in milliseconds */
+  int fd;           /* has a name of its own, and is to be connected; -1 for none */
+  bool announce;    /* connected, and the signal still to come */
+  bool patient;     /* nobody needs to be there yet */
+  bool has_name;    /* the socket is that one now, or was */
+  UsockPath *claim; /* of that name, if it is a path that we have made */
 } UsockApproach;
 
 typedef enum
@@ -88,9 +88,15 @@ struct _UsockChannel
   guint idle_timeout;
   guint send_timeout;
   guint connect_timeout;
-  gboolean allow_half_open;
-  gboolean paused;
-  gboolean withheld; /* not let in yet: nothing is delivered */
+
+  bool allow_half_open;
+  bool paused;
+  bool withheld; /* not let in yet: nothing is delivered */
+  bool end_told; /* the peer has ended, and those who take messages know */
+  bool ending;   /* no more is taken */
+  bool ended;    /* and the peer knows */
+  bool lost;     /* of what was accepted something was not sent */
+  bool idle_told;
 
   UsockReceiver *receiver; /* NULL for none */
 
@@ -98,15 +104,10 @@ struct _UsockChannel
   gpointer feed_data;
 
   UsockDelivery *delivery; /* of the innermost turn; NULL for none */
-  gboolean end_told;       /* the peer has ended, and those who take messages know */
-  gboolean ending;         /* no more is taken */
-  gboolean ended;          /* and the peer knows */
-  gboolean lost;           /* of what was accepted something was not sent */
 
   gint64 read_retry_at; /* when to read again, where no event tells; 0 for never */
   gint64 close_due;
   gint64 last_activity;
-  gboolean idle_told;
 };
 
 /* What a turn borrows, and how much of its share it has used. */

@@ -208,6 +208,17 @@ channel_assemble (UsockChannel   *self,
   return TRUE;
 }
 
+static int
+channel_peek_end (UsockChannel *self)
+{
+  gboolean at_end = self->inlet.at_end;
+  int result = usock_io_peek_end (usock_channel_socket (self)->fd, self->inlet.funcs->is_bytes,
+                                  &at_end);
+
+  self->inlet.at_end = at_end;
+  return result;
+}
+
 /* Nobody listens, and the peer has hung up, or reads no more. If it left nothing behind, that is
  * the end; else the messages wait for somebody to take them. */
 static void
@@ -220,11 +231,11 @@ channel_look_for_end (UsockChannel *self)
   if (usock_inlet_holds_messages (inlet) || inlet->at_end || !usock_channel_is_connection (self))
     return;
 
-  result = usock_io_peek_end (socket->fd, inlet->funcs->is_bytes, &inlet->at_end);
+  result = channel_peek_end (self);
   if (result == -ECONNRESET)
     {
       usock_channel_break_errno (self, ECONNRESET);
-      result = usock_io_peek_end (socket->fd, inlet->funcs->is_bytes, &inlet->at_end);
+      result = channel_peek_end (self);
     }
   if (result == -EAGAIN)
     socket->watch.ready &= ~(USOCK_READY_HANGUP | USOCK_READY_IN);

@@ -13,6 +13,8 @@
 
 #pragma once
 
+#include <stdbool.h>
+
 #include "usock-eagerness-private.h"
 #include "usock-io-private.h"
 #include "usock-queue-private.h"
@@ -35,14 +37,19 @@ typedef struct
 struct _UsockInlet
 {
   const UsockInletFuncs *funcs;
-  int fd;           /* the socket's; -1 while there is nothing to read from */
-  gboolean is_open; /* what is read is kept */
+  int fd; /* the socket's; -1 while there is nothing to read from */
 
   guint read_buffer_size;
   guint max_fds;
   guint max_held_fds;
-  gboolean pass_credentials;
-  gboolean pass_pidfd;
+  bool pass_credentials;
+  bool pass_pidfd;
+
+  bool is_open;  /* what is read is kept */
+  bool is_level; /* what is not read will be told of again */
+  bool may_hide; /* a read that found less than it asked for proves nothing */
+  bool emptied;  /* by the last read, as far as it could tell */
+  bool at_end;   /* nothing more will come */
   UsockTally *tally; /* made for the first limit, or the first descriptors that come */
   UsockTallyFunc fell;
   gpointer fell_data;
@@ -53,10 +60,6 @@ struct _UsockInlet
   guint count;
 
   UsockEagerness eagerness;
-  gboolean is_level; /* what is not read will be told of again */
-  gboolean may_hide; /* a read that found less than it asked for proves nothing */
-  gboolean emptied;  /* by the last read, as far as it could tell */
-  gboolean at_end;   /* nothing more will come */
   gsize lost_length; /* of the bytes that have lost their descriptors */
 
   guint64 bytes_read;

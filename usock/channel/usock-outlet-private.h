@@ -15,6 +15,8 @@
 
 #pragma once
 
+#include <stdbool.h>
+
 #include "usock-io-private.h"
 #include "usock-queue-private.h"
 
@@ -28,7 +30,7 @@ typedef struct
 {
   UsockQueue queue;
   UsockName *destination; /* NULL for the other end */
-  gboolean blocked;
+  bool blocked;
   gint64 retry_at;
   gint64 stalled_since;
 } UsockRoute;
@@ -89,12 +91,13 @@ struct _UsockOutlet
   guint64 high_water_mark;
   guint64 queue_limit;
   guint n_corks;
-  gboolean needs_drain;
-  gboolean is_open; /* connected: what leaves may leave */
-  gboolean was_cut; /* the last batch did not leave as a whole */
-  gboolean singly;  /* no batches, in which an answer of the kernel could get lost */
-  GArray *settled;  /* of UsockSettled; NULL for none */
-  guint n_taken;    /* of those */
+  guint n_taken;   /* of what is settled */
+  GArray *settled; /* of UsockSettled; NULL for none */
+
+  bool needs_drain;
+  bool is_open; /* connected: what leaves may leave */
+  bool was_cut; /* the last batch did not leave as a whole */
+  bool singly;  /* no batches, in which an answer of the kernel could get lost */
 
   guint64 bytes_written;
   guint64 messages_written;

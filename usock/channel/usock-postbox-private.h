@@ -9,6 +9,8 @@
 
 #pragma once
 
+#include <stdbool.h>
+
 #include "usock-queue-private.h"
 
 G_BEGIN_DECLS
@@ -18,7 +20,7 @@ typedef struct
 {
   UsockQueue queue;
   guint64 limit;
-  gboolean closed;
+  bool closed;
   guint n; /* of the queue; atomic, for who only wants to know whether to look */
 } UsockPostbox;
 

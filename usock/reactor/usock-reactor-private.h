@@ -22,6 +22,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 
 #include "usock-io-private.h"
 
@@ -78,13 +79,13 @@ struct _UsockWatch
 
   int fd;
   UsockPlace place;
-  gboolean writable_wanted;
-  gboolean level; /* may be polled directly, or level-triggered */
-  guint n_turns;  /* that it has had since it came, or left something unread */
-  gboolean attached;
-  gboolean interrupted;
-  gint64 deadline; /* -1: none */
+  guint n_turns; /* that it has had since it came, or left something unread */
   guint heap_index;
+  bool writable_wanted;
+  bool level; /* may be polled directly, or level-triggered */
+  bool attached;
+  bool interrupted;
+  gint64 deadline; /* -1: none */
   GList ready_link;
   GList sample_link;
   GList attached_link;

@@ -14,7 +14,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   GError *error;     /* the first that went wrong; NULL for nothing */
-  gboolean is_final; /* it has ended with that */
+  bool is_final; /* it has ended with that */
 } UsockFate;
 
 /* What who accepted a socket is told, without a signal handler on it: that it is closed, before
@@ -52,13 +52,14 @@ struct _UsockSocket
   UsockState notified_state;
   int notified_fd;
   int notified_family;
-  gboolean held;
-  gboolean finishing;
   UsockOrigin origin;
-  gboolean sealed; /* as long as there is its descriptor, it has taken no descriptors from others */
-  gboolean orphaned; /* its context goes, and nobody is left to call back */
-  gboolean readdressed; /* and nobody was notified of it */
-  gboolean given_away; /* somebody else has the descriptor, who needs what belongs to it */
+  bool held;
+  bool finishing;
+  bool sealed; /* as long as there is its descriptor, it has taken no descriptors from others */
+  bool orphaned; /* its context goes, and nobody is left to call back */
+  bool readdressed; /* and nobody was notified of it */
+  bool peer_known;
+  bool given_away; /* somebody else has the descriptor, who needs what belongs to it */
 
   UsockFate fate;
   int error_number;
@@ -71,7 +72,6 @@ struct _UsockSocket
   GSocketAddress *local_address;
   GSocketAddress *remote_address;
 
-  gboolean peer_known;
   UsockCredentials peer; /* kept for when the descriptor is closed */
 
   const UsockSocketOwner *owner;
