@@ -27,7 +27,7 @@ FLOORS = [
     ['channel'],
     ['stream', 'dgram', 'handle', 'seqpacket'],
     ['server'],
-    ['peer'],
+    ['peer', 'spawn'],
 ]
 
 # From the top down; files of one line do not call each other.
@@ -58,6 +58,7 @@ ROOMS = {
              'frame peer-error peer-signal'],
     'handle': ['handle-connect handle-transfer', 'handle'],
     'seqpacket': ['seqpacket'],
+    'spawn': ['spawn'],
     'server': ['server', 'server-host server-name', 'server-adopt', 'server-listen',
                'server-listener', 'server-accept server-broadcast server-close',
                'server-acceptor', 'server-model', 'server-channel server-inet server-policy',

@@ -21,6 +21,7 @@
 #include "usock-dgram.h"
 #include "usock-notify.h"
 #include "usock-server.h"
+#include "usock-spawn.h"
 #include "usock-guest.h"
 #include "usock-peer.h"
 #include "usock-call.h"

@@ -26,7 +26,7 @@ const [API_PATH] = ARGV;
 const API = JSON.parse(new TextDecoder().decode(GLib.file_get_contents(API_PATH)[1]));
 
 // Memory is the binding's business.
-const LEFT_OUT = ['ref', 'unref', 'run_until_closed', 'poll'];
+const LEFT_OUT = ['ref', 'unref', 'run_until_closed', 'poll', 'spawn'];
 const TAKES_FD = ['new_from_fd', 'new_from_bound_fd', 'append_fd_owned', 'listen_on_fd'];
 const GIVES_FD = ['take_fd', 'dup_pidfd', 'dup_peer_pidfd', 'open_reuse_port_fd'];
 

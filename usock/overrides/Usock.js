@@ -357,6 +357,13 @@ function asPath(where, what) {
     return checkText(where instanceof Gio.File ? where.get_path() : where, what);
 }
 
+// A text would be a list of its letters.
+function asArguments(argv) {
+    if (!Array.isArray(argv) || argv.length === 0)
+        throw new TypeError('a program and its arguments are given in an array');
+    return argv.map(each => asPath(each, 'Could not start'));
+}
+
 // The port of what is host:port; what has a slash is a path.
 function portOf(text) {
     const colon = text.lastIndexOf(':');
@@ -2206,6 +2213,13 @@ function _init() {
             const [, first, second] = type.new_pair();
             return [first, second];
         };
+    }
+
+    // Starts a program that has the other end; returns the channel and the Gio.Subprocess.
+    for (const type of [Usock.Seqpacket, Usock.Stream]) {
+        const {spawn} = type;
+        type.spawn = (argv, flags = Gio.SubprocessFlags.NONE) =>
+            spawn.call(type, asArguments(argv), checkNumber(flags, 'count', 'flags'));
     }
 
     const {address_parse, notify, run_until_closed} = Usock;

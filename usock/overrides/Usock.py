@@ -269,6 +269,7 @@ def _refuse_nul(text, what):
 
 CONNECT, LISTEN = 'Could not connect to', 'Could not listen on'
 BIND, SEND = 'Could not bind to', 'Could not send to'
+START = 'Could not start'
 
 
 def _as_path(path, what):
@@ -1604,9 +1605,29 @@ for _name, *_prepare in (('connect', _same), ('connect_to_path', _as_connect_pat
     setattr(Channel, _name + '_async', _awaitable(_name, *_prepare))
 
 
+def _as_argument(argument):
+    if isinstance(argument, Gio.File):
+        return _as_path(argument, START)
+    return _refuse_nul(os.fsdecode(argument), START)
+
+
+def _spawn(call, argv, flags):
+    """Starts a program; returns the channel and the Gio.Subprocess."""
+    if isinstance(argv, (str, bytes)) or not argv:
+        raise TypeError('a program and its arguments are given in a list')
+    channel, process = call([_as_argument(each) for each in _listed(argv, 'arguments')], flags)
+    _is_used()
+    return channel, process
+
+
 @export
 @override
 class Seqpacket(_raw('Seqpacket')):
+    @staticmethod
+    def spawn(argv, flags=Gio.SubprocessFlags.NONE):
+        """Starts a program that has the other end; returns the channel and the Gio.Subprocess."""
+        return _spawn(Usock.Seqpacket.spawn, argv, flags)
+
     @staticmethod
     def new_for_name(name):
         return Usock.Seqpacket.new_for_name(_refuse_nul(name, CONNECT))
@@ -1766,6 +1787,11 @@ class Stream(_RawStream):
     comes as it comes. `for line in stream.lines()` and `async for` iterate lines."""
 
     _wanted = _PIECE
+
+    @staticmethod
+    def spawn(argv, flags=Gio.SubprocessFlags.NONE):
+        """Starts a program that has the other end; returns the stream and the Gio.Subprocess."""
+        return _spawn(Usock.Stream.spawn, argv, flags)
 
     @staticmethod
     def pair():
