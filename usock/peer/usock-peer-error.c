@@ -47,7 +47,7 @@ gboolean
 usock_peer_check_thread (UsockPeer  *self,
                          GError    **error)
 {
-  return usock_socket_check_thread (USOCK_SOCKET (self->channel), error);
+  return usock_socket_check_thread (usock_peer_socket (self), error);
 }
 
 /* For what is done by name. */
@@ -58,7 +58,7 @@ usock_peer_error_new (UsockPeer    *self,
                       const char   *reason)
 {
   const char *label
-      = self->channel != NULL ? usock_socket_get_label (USOCK_SOCKET (self->channel)) : "";
+      = self->channel != NULL ? usock_socket_get_label (usock_peer_socket (self)) : "";
 
   /* Translators: the name of a call, whom it is made to, and why it failed */
   return g_error_new (G_IO_ERROR, (int) code, _("Could not call “%s” of “%s”: %s"), name, label,

@@ -152,6 +152,13 @@ struct _UsockCall
   gint is_answered;
 };
 
+/* Asked for with each call, and what it is was looked at once. */
+static inline UsockSocket *
+usock_peer_socket (UsockPeer *self)
+{
+  return (UsockSocket *) self->channel;
+}
+
 /* usock-peer-error.c */
 GError     *usock_peer_error_new       (UsockPeer     *self,
                                         const char    *name,

@@ -117,9 +117,11 @@ static UsockMessage *
 make_body_of_frame (const UsockFrame *frame,
                     UsockMessage     *carrier)
 {
-  g_autofree char *signature = g_strndup (frame->signature, frame->signature_length);
+  g_autofree char *signature = NULL;
   guint8 *copy;
 
+  if (frame->kind == USOCK_BODY_KIND_VARIANT)
+    signature = g_strndup (frame->signature, frame->signature_length);
   if ((frame->flags & USOCK_FRAME_FLAGS_MEMFD) != 0)
     return make_body_of_memfd (frame, signature, carrier);
 
@@ -259,7 +261,7 @@ peer_refuse (UsockPeer        *self,
   else
     usock_peer_break (self, g_error_new (G_IO_ERROR, (int) code,
                                          _("Could not receive from “%s”: %s"),
-                                         usock_socket_get_label (USOCK_SOCKET (self->channel)),
+                                         usock_socket_get_label (usock_peer_socket (self)),
                                          reason));
 }
 

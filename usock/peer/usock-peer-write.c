@@ -28,7 +28,7 @@ usock_peer_break (UsockPeer *self,
   if (!self->is_over && !self->is_breaking)
     {
       self->is_breaking = TRUE;
-      usock_socket_destroy (USOCK_SOCKET (self->channel), error);
+      usock_socket_destroy (usock_peer_socket (self), error);
     }
   g_error_free (error);
 }
@@ -40,7 +40,7 @@ usock_peer_break_rule (UsockPeer  *self,
   usock_peer_break (self, g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
                                        _("Could not receive from “%s”: it broke the rule “%s” of "
                                          "the protocol for calls"),
-                                       usock_socket_get_label (USOCK_SOCKET (self->channel)),
+                                       usock_socket_get_label (usock_peer_socket (self)),
                                        rule));
 }
 
@@ -77,7 +77,7 @@ peer_gathers (UsockPeer *self)
 {
   guint64 turn = usock_reactor_get_turn (self->reactor);
 
-  if (usock_socket_get_state (USOCK_SOCKET (self->channel)) != USOCK_STATE_OPEN)
+  if (usock_socket_get_state (usock_peer_socket (self)) != USOCK_STATE_OPEN)
     return FALSE;
   if (!self->is_gathering && self->sent_turn != turn)
     {
@@ -102,7 +102,7 @@ peer_has_room (UsockPeer  *self,
 
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK,
                _("Could not send to “%s”: it does not read what it is sent"),
-               usock_socket_get_label (USOCK_SOCKET (self->channel)));
+               usock_socket_get_label (usock_peer_socket (self)));
   return FALSE;
 }
 

@@ -70,7 +70,7 @@ static GParamSpec *properties[PROP_MAX_HELD_BYTES + 1];
 static UsockState
 peer_get_state (UsockPeer *self)
 {
-  return usock_socket_get_state (USOCK_SOCKET (self->channel));
+  return usock_socket_get_state (usock_peer_socket (self));
 }
 
 static void
@@ -267,8 +267,8 @@ end_cb (UsockPeer *self)
   g_object_ref (self);
   self->has_ended = TRUE;
   usock_peer_fail_asks (self);
-  if (usock_io_has_hung_up (usock_socket_get_fd (USOCK_SOCKET (self->channel))))
-    usock_socket_close (USOCK_SOCKET (self->channel));
+  if (usock_io_has_hung_up (usock_socket_get_fd (usock_peer_socket (self))))
+    usock_socket_close (usock_peer_socket (self));
   else
     peer_check_end (self);
   usock_peer_complete (self);
@@ -324,7 +324,7 @@ peer_check_channel (UsockPeer   *self,
 {
   if (self->channel != NULL)
     return self->is_over ? usock_peer_check_thread (self, error)
-                         : usock_socket_check (USOCK_SOCKET (self->channel), error);
+                         : usock_socket_check (usock_peer_socket (self), error);
 
   g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
                        _("Could not call: a peer needs a channel of packets or a stream"));
