@@ -250,6 +250,62 @@ test_sizes (UsockTest     *test,
   g_free (data);
 }
 
+/* An empty message with one memory file, in which nobody can change anything. */
+static void
+assert_wrapped (int           fd,
+                const guint8 *data,
+                gsize         length)
+{
+  const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+  g_autoptr (UsockHandle) handle = NULL;
+  g_autoptr (UsockMessage) message = NULL;
+  g_autoptr (GMappedFile) file = NULL;
+  int copy = dup (fd), memfd;
+
+  usock_test_no_error ((handle = usock_handle_new_from_fd (copy, &error)) != NULL);
+  usock_test_no_error ((message = usock_handle_recvmsg (handle, 100, 0, 10000, &error)) != NULL);
+  g_assert_cmpuint (usock_message_get_length (message), ==, 0);
+  g_assert_cmpuint (usock_message_get_n_fds (message), ==, 1);
+  usock_test_no_error ((memfd = usock_message_take_fd (message, 0, &error)) != -1);
+  g_assert_cmpint (fcntl (memfd, F_GET_SEALS) & seals, ==, seals);
+  usock_test_no_error ((file = g_mapped_file_new_from_fd (memfd, FALSE, &error)) != NULL);
+  g_assert_cmpmem (g_mapped_file_get_contents (file), g_mapped_file_get_length (file), data, length);
+  close (memfd);
+}
+
+static void
+test_memfd_fallback (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  const gsize length = 5000000;
+  g_autofree guint8 *data = g_malloc0 (length);
+  g_autoptr (UsockMessage) message = usock_message_new (data, length);
+  Scene scene;
+  char *text;
+
+  scene_start (&scene, test, "error close");
+  g_object_set (scene.channel, "memfd-fallback", TRUE, NULL);
+  g_assert_true (usock_channel_get_memfd_fallback (scene.channel));
+  memset (data, 7, length);
+  usock_test_no_error (usock_channel_send (scene.channel, data, length, &error));
+  assert_wrapped (scene.peer, data, length);
+  memset (data, 0, length);
+  usock_test_no_error (usock_channel_send_message (scene.channel, message, &error));
+  assert_wrapped (scene.peer, data, length);
+  g_assert_cmpuint (usock_channel_send_messages (scene.channel, &message, 1, NULL), ==, 1);
+  assert_wrapped (scene.peer, data, length);
+  usock_test_no_error (usock_channel_post (scene.channel, message, &error));
+  scene_settle ();
+  assert_wrapped (scene.peer, data, length);
+
+  /* What the kernel takes is as it was. */
+  usock_test_no_error (usock_channel_send_text (scene.channel, "small", &error));
+  text = scene_receive (scene.peer);
+  g_assert_cmpstr (text, ==, "small");
+  g_free (text);
+  scene_stop (&scene);
+}
+
 static void
 test_too_large (UsockTest     *test,
                 gconstpointer  unused)
@@ -1033,6 +1089,7 @@ main (int   argc,
   add ("messages", test_messages);
   add ("messages-until-full", test_messages_until_full);
   add ("sizes", test_sizes);
+  add ("memfd-fallback", test_memfd_fallback);
   add ("too-large", test_too_large);
   add ("large-one-among-many", test_large_one_among_many);
   add ("queue-limit", test_queue_limit);

@@ -90,6 +90,7 @@ struct _UsockChannel
   guint connect_timeout;
 
   bool allow_half_open;
+  bool memfd_fallback; /* what the kernel refuses as too large goes in a memory file */
   bool paused;
   bool withheld; /* not let in yet: nothing is delivered */
   bool end_told; /* the peer has ended, and those who take messages know */

@@ -325,17 +325,14 @@ channel_send_later (UsockChannel    *self,
   return TRUE;
 }
 
-/* Sends at once if nothing waits on the route, else queues. An @operation is the channel's if
- * this succeeds, and waits however full the queue is; without one the limit holds. @message may
- * be NULL, for plain bytes. */
-gboolean
-usock_channel_send_on (UsockChannel    *self,
-                       UsockRoute      *route,
-                       UsockMessage    *message,
-                       gconstpointer    data,
-                       gsize            length,
-                       UsockOperation  *operation,
-                       GError         **error)
+static gboolean
+channel_send_plain (UsockChannel    *self,
+                    UsockRoute      *route,
+                    UsockMessage    *message,
+                    gconstpointer    data,
+                    gsize            length,
+                    UsockOperation  *operation,
+                    GError         **error)
 {
   GError *reason = NULL;
 
@@ -355,6 +352,70 @@ usock_channel_send_on (UsockChannel    *self,
 
   g_propagate_error (error, reason);
   return FALSE;
+}
+
+/* What may be too large for the kernel, and so has to be asked for. */
+#define LARGE (64 * 1024)
+
+/* Whether it goes in a memory file. A message that has descriptors would be another then. */
+static gboolean
+channel_wraps (UsockChannel *self,
+               UsockMessage *message,
+               gsize         length)
+{
+  UsockOutlet *outlet = &self->outlet;
+
+  return self->memfd_fallback && length > LARGE && outlet->funcs->fits != NULL
+         && usock_channel_socket (self)->family == AF_UNIX
+         && (message == NULL || usock_message_get_n_fds (message) == 0)
+         && (length > USOCK_IO_MESSAGE_MAX || !outlet->funcs->fits (outlet, length));
+}
+
+static UsockMessage *
+channel_wrap (UsockMessage   *message,
+              gconstpointer   data,
+              gsize           length,
+              GError        **error)
+{
+  g_autoptr (UsockMessage) wrapped = NULL;
+
+  if (message == NULL)
+    return usock_message_new_wrapped (data, length, error);
+  if (usock_message_get_memfd (message) == -1)
+    return usock_message_new_wrapped (usock_message_get_data (message, NULL), length, error);
+
+  wrapped = usock_message_new (NULL, 0);
+  if (!usock_message_append_fd (wrapped, usock_message_get_memfd (message), error))
+    return NULL;
+  return g_steal_pointer (&wrapped);
+}
+
+/* Sends at once if nothing waits on the route, else queues. An @operation is the channel's if
+ * this succeeds, and waits however full the queue is; without one the limit holds. @message may
+ * be NULL, for plain bytes. */
+gboolean
+usock_channel_send_on (UsockChannel    *self,
+                       UsockRoute      *route,
+                       UsockMessage    *message,
+                       gconstpointer    data,
+                       gsize            length,
+                       UsockOperation  *operation,
+                       GError         **error)
+{
+  g_autoptr (UsockMessage) wrapped = NULL;
+
+  if (G_LIKELY (!channel_wraps (self, message, length)))
+    return channel_send_plain (self, route, message, data, length, operation, error);
+  if (!channel_check_sendable (self, error))
+    return FALSE;
+
+  wrapped = channel_wrap (message, data, length, error);
+  if (wrapped == NULL || !channel_send_plain (self, route, wrapped, NULL, 0, operation, error))
+    return FALSE;
+
+  if (message != NULL)
+    usock_message_freeze (message);
+  return TRUE;
 }
 
 /* Of a stream: how many messages were accepted, where that many bytes have left. */
@@ -432,7 +493,7 @@ usock_channel_send_some (UsockChannel   *self,
   if (!channel_check_sendable (self, error))
     return 0;
 
-  if (usock_outlet_may_send_now (outlet, outlet->route))
+  if (usock_outlet_may_send_now (outlet, outlet->route) && !self->memfd_fallback)
     n = usock_outlet_gather (outlet, messages, n_messages, outgoing, iov);
   if (n > 1)
     {
@@ -512,6 +573,18 @@ channel_take_post (UsockChannel *self,
   UsockOutlet *outlet = &self->outlet;
   g_autoptr (GError) error = NULL;
 
+  if (channel_wraps (self, message, usock_message_get_length (message)))
+    {
+      UsockMessage *wrapped
+          = channel_wrap (message, NULL, usock_message_get_length (message), &error);
+
+      if (wrapped != NULL)
+        {
+          usock_message_unref (message);
+          message = wrapped;
+        }
+      g_clear_error (&error);
+    }
   if (usock_message_get_n_fds (message) == 0
       || USOCK_CHANNEL_GET_CLASS (self)->check_fds (self, usock_message_get_length (message),
                                                     &error))

@@ -57,9 +57,10 @@ typedef enum
   PROP_MAX_FDS,
   PROP_MAX_HELD_FDS,
   PROP_ALLOW_HALF_OPEN,
+  PROP_MEMFD_FALLBACK,
 } UsockChannelProperty;
 
-static GParamSpec *properties[PROP_ALLOW_HALF_OPEN + 1];
+static GParamSpec *properties[PROP_MEMFD_FALLBACK + 1];
 
 static void
 usock_channel_stop_connecting (UsockChannel *self)
@@ -186,6 +187,9 @@ usock_channel_get_property (GObject    *object,
     case PROP_ALLOW_HALF_OPEN:
       g_value_set_boolean (value, self->allow_half_open);
       break;
+    case PROP_MEMFD_FALLBACK:
+      g_value_set_boolean (value, self->memfd_fallback);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
     }
@@ -233,6 +237,9 @@ usock_channel_set_property (GObject      *object,
       break;
     case PROP_ALLOW_HALF_OPEN:
       usock_channel_set_allow_half_open (self, g_value_get_boolean (value));
+      break;
+    case PROP_MEMFD_FALLBACK:
+      usock_channel_set_memfd_fallback (self, g_value_get_boolean (value));
       break;
     case PROP_PAUSED:
     case PROP_QUEUED_BYTES:
@@ -408,6 +415,19 @@ channel_install_properties (GObjectClass *object_class)
    */
   properties[PROP_ALLOW_HALF_OPEN] = g_param_spec_boolean ("allow-half-open", NULL, NULL, FALSE,
                                                            read_write);
+
+  /**
+   * UsockChannel:memfd-fallback: (getter get_memfd_fallback) (setter set_memfd_fallback)
+   *
+   * Whether a message that is too large for the kernel, and has no descriptors,
+   * is sent as the clients of the journal do: as an empty message with one
+   * descriptor, a sealed memory file that has the bytes. The receiver has to
+   * know of that, and to accept descriptors.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_MEMFD_FALLBACK]
+      = g_param_spec_boolean ("memfd-fallback", NULL, NULL, FALSE, read_write);
 
   g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
 }
@@ -883,4 +903,46 @@ usock_channel_set_allow_half_open (UsockChannel *self,
 
   self->allow_half_open = allow_half_open;
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_ALLOW_HALF_OPEN]);
+}
+
+/**
+ * usock_channel_get_memfd_fallback: (get-property memfd-fallback)
+ * @self: a channel
+ *
+ * Gets whether what is too large for the kernel is sent in a memory file.
+ *
+ * Returns: whether it is
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_channel_get_memfd_fallback (UsockChannel *self)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), FALSE);
+
+  return self->memfd_fallback;
+}
+
+/**
+ * usock_channel_set_memfd_fallback: (set-property memfd-fallback)
+ * @self: a channel
+ * @memfd_fallback: whether it should
+ *
+ * Sets whether what is too large for the kernel is sent in a memory file.
+ *
+ * Since: 1.0
+ */
+void
+usock_channel_set_memfd_fallback (UsockChannel *self,
+                                  gboolean      memfd_fallback)
+{
+  g_return_if_fail (USOCK_IS_CHANNEL (self));
+  usock_socket_return_if_not_ours (self);
+
+  memfd_fallback = !!memfd_fallback;
+  if (self->memfd_fallback == memfd_fallback)
+    return;
+
+  self->memfd_fallback = memfd_fallback;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MEMFD_FALLBACK]);
 }

@@ -251,6 +251,11 @@ USOCK_AVAILABLE_IN_1_0
 void          usock_channel_set_max_held_fds       (UsockChannel         *self,
                                                     guint                 max_held_fds);
 USOCK_AVAILABLE_IN_1_0
+gboolean      usock_channel_get_memfd_fallback     (UsockChannel         *self);
+USOCK_AVAILABLE_IN_1_0
+void          usock_channel_set_memfd_fallback     (UsockChannel         *self,
+                                                    gboolean              memfd_fallback);
+USOCK_AVAILABLE_IN_1_0
 gboolean      usock_channel_get_allow_half_open    (UsockChannel         *self);
 USOCK_AVAILABLE_IN_1_0
 void          usock_channel_set_allow_half_open    (UsockChannel         *self,
