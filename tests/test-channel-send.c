@@ -705,6 +705,91 @@ test_async (UsockTest     *test,
   scene_stop (&scene);
 }
 
+static gssize
+send_now (Scene      *scene,
+          const char *text)
+{
+  g_autoptr (GError) error = NULL;
+  gssize result = usock_channel_send_now (scene->channel, (const guint8 *) text, strlen (text),
+                                          &error);
+
+  g_assert_no_error (error);
+  return result;
+}
+
+static void
+expect_text (Scene      *scene,
+             const char *expected)
+{
+  g_autofree char *text = scene_receive (scene->peer);
+
+  g_assert_cmpstr (text, ==, expected);
+}
+
+static void
+test_now (UsockTest     *test,
+          gconstpointer  unused)
+{
+  Scene scene;
+  guint n;
+
+  scene_start (&scene, test, "error close");
+  g_assert_cmpint (send_now (&scene, "now"), ==, 0);
+  expect_text (&scene, "now");
+
+  n = scene_clog (&scene);
+  g_assert_cmpint (send_now (&scene, "never"), ==, -1);
+  g_assert_cmpuint (usock_channel_get_queued_bytes (scene.channel), ==, 0);
+  scene_read_numbers (&scene, 0, n);
+  g_assert_cmpint (send_now (&scene, "again"), ==, 0);
+  expect_text (&scene, "again");
+  scene_stop (&scene);
+}
+
+/* Neither what waits is overtaken, nor a call that has not been told yet. */
+static void
+test_now_overtakes_nothing (UsockTest     *test,
+                            gconstpointer  unused)
+{
+  Scene scene;
+  guint n;
+
+  scene_start (&scene, test, "error close");
+  send_async (&scene, "a", NULL);
+  g_assert_cmpint (send_now (&scene, "never"), ==, -1);
+  witness_expect (&scene.witness, "a:ok");
+  expect_text (&scene, "a");
+
+  n = scene_clog (&scene);
+  usock_test_no_error (usock_channel_send_text (scene.channel, "waits", &error));
+  g_assert_cmpint (send_now (&scene, "never"), ==, -1);
+  scene_read_numbers (&scene, 0, n);
+  usock_test_wait_until (usock_channel_get_queued_bytes (scene.channel) == 0);
+  g_assert_cmpint (send_now (&scene, "last"), ==, 0);
+  expect_text (&scene, "waits");
+  expect_text (&scene, "last");
+  scene_stop (&scene);
+}
+
+static void
+test_now_fails (UsockTest     *test,
+                gconstpointer  unused)
+{
+  g_autoptr (GError) too_large = NULL;
+  g_autoptr (GError) closed = NULL;
+  g_autofree guint8 *data = g_malloc0 (8 * 1024 * 1024);
+  Scene scene;
+
+  scene_start (&scene, test, "");
+  g_assert_cmpint (usock_channel_send_now (scene.channel, data, 8 * 1024 * 1024, &too_large), ==,
+                   -1);
+  g_assert_error (too_large, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE);
+  usock_socket_close (USOCK_SOCKET (scene.channel));
+  g_assert_cmpint (usock_channel_send_now (scene.channel, data, 1, &closed), ==, -1);
+  g_assert_error (closed, G_IO_ERROR, G_IO_ERROR_CLOSED);
+  scene_stop (&scene);
+}
+
 static void
 test_async_beyond_limit (UsockTest     *test,
                          gconstpointer  unused)
@@ -1106,6 +1191,9 @@ main (int   argc,
   add ("loss-while-paused", test_loss_while_paused);
   add ("peer-closes-with-queue", test_peer_closes_with_queue);
   add ("async", test_async);
+  add ("now", test_now);
+  add ("now-overtakes-nothing", test_now_overtakes_nothing);
+  add ("now-fails", test_now_fails);
   add ("async-beyond-limit", test_async_beyond_limit);
   add ("flush-nothing", test_flush_nothing);
   add ("flush-when-closed", test_flush_when_closed);

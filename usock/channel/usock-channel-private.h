@@ -289,6 +289,11 @@ gboolean usock_channel_send_on           (UsockChannel        *self,
                                           gsize                length,
                                           UsockOperation      *operation,
                                           GError             **error);
+gssize   usock_channel_send_at_once      (UsockChannel        *self,
+                                          UsockRoute          *route,
+                                          gconstpointer        data,
+                                          gsize                length,
+                                          GError             **error);
 gsize    usock_channel_send_some         (UsockChannel        *self,
                                           UsockMessage       **messages,
                                           gsize                n_messages,

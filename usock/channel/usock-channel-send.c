@@ -174,6 +174,41 @@ usock_channel_send_message (UsockChannel  *self,
 }
 
 /**
+ * usock_channel_send_now:
+ * @self: a channel
+ * @data: (array length=length) (element-type guint8) (nullable): the bytes of one message
+ * @length: how many bytes there are; 0 sends an empty message
+ * @error: return location for an error
+ *
+ * Sends one message if it need not wait, which is what
+ * [method@Usock.Channel.send_message_async] would do at once. Who waits for
+ * room asks here first, and waits with that call only if this returns -1
+ * without an error: then nothing was sent, and nothing is kept. It overtakes
+ * nothing that was sent before.
+ *
+ * A stream may take the beginning. Then the rest is accepted as well, whatever
+ * the limit, and [method@Usock.Channel.flush_async] tells when it has left.
+ *
+ * Fails as [method@Usock.Channel.send] does, except for want of room.
+ *
+ * Returns: 0 if the kernel has the message; how many bytes of it wait; or -1 if it was not
+ *   accepted, with an error if it never will be
+ *
+ * Since: 1.0
+ */
+gssize
+usock_channel_send_now (UsockChannel  *self,
+                        const guint8  *data,
+                        gsize          length,
+                        GError       **error)
+{
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), -1);
+  g_return_val_if_fail (data != NULL || length == 0, -1);
+
+  return usock_channel_send_at_once (self, self->outlet.route, data, length, error);
+}
+
+/**
  * usock_channel_send_messages:
  * @self: a channel
  * @messages: (array length=n_messages) (transfer none): messages

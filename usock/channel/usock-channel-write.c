@@ -418,6 +418,38 @@ usock_channel_send_on (UsockChannel    *self,
   return TRUE;
 }
 
+/* Nothing is overtaken: neither what waits, nor a call that has not been told yet that it is done. */
+static gboolean
+channel_may_send_now (UsockChannel *self,
+                      UsockRoute   *route)
+{
+  UsockOutlet *outlet = &self->outlet;
+
+  return usock_outlet_may_send_now (outlet, route) && !usock_outlet_has_settled (outlet)
+         && self->pending.completed.length == 0;
+}
+
+/* How many bytes of it are left to leave, which some may be of a stream; -1 if it is not sent, and
+ * why if it cannot be. */
+gssize
+usock_channel_send_at_once (UsockChannel   *self,
+                            UsockRoute     *route,
+                            gconstpointer   data,
+                            gsize           length,
+                            GError        **error)
+{
+  UsockQueueItem *rest;
+
+  /* What goes in a memory file is left to the call that makes one. */
+  if (!channel_check_message (self, NULL, length, error) || !channel_may_send_now (self, route)
+      || channel_wraps (self, NULL, length)
+      || !channel_send_now (self, route, NULL, data, length, NULL, error))
+    return -1;
+
+  rest = usock_queue_peek (&route->queue, 0);
+  return rest != NULL ? (gssize) usock_message_get_length (rest->message) : 0;
+}
+
 /* Of a stream: how many messages were accepted, where that many bytes have left. */
 static gsize
 channel_sent_joined (UsockChannel  *self,

@@ -104,6 +104,11 @@ gboolean      usock_channel_send_message           (UsockChannel         *self,
                                                     UsockMessage         *message,
                                                     GError              **error);
 USOCK_AVAILABLE_IN_1_0
+gssize        usock_channel_send_now               (UsockChannel         *self,
+                                                    const guint8         *data,
+                                                    gsize                 length,
+                                                    GError              **error);
+USOCK_AVAILABLE_IN_1_0
 gsize         usock_channel_send_messages          (UsockChannel         *self,
                                                     UsockMessage        **messages,
                                                     gsize                 n_messages,

@@ -157,6 +157,7 @@ void     usock_outlet_drop_messages (UsockOutlet            *self,
 void     usock_outlet_drop_all      (UsockOutlet            *self,
                                      const GError           *error);
 void     usock_outlet_sweep         (UsockOutlet            *self);
+gboolean usock_outlet_has_settled   (const UsockOutlet      *self);
 gboolean usock_outlet_take_settled  (UsockOutlet            *self,
                                      UsockSettled           *settled);
 gboolean usock_outlet_owes_drain    (UsockOutlet            *self);

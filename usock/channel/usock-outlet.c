@@ -361,13 +361,19 @@ usock_outlet_sweep (UsockOutlet *self)
   usock_outlet_each_route (self, outlet_sweep_route, NULL);
 }
 
+gboolean
+usock_outlet_has_settled (const UsockOutlet *self)
+{
+  return self->settled != NULL && self->n_taken < self->settled->len;
+}
+
 /* The oldest that was settled. To release its message may run foreign code, so the line is in order
  * whenever this returns. */
 gboolean
 usock_outlet_take_settled (UsockOutlet  *self,
                            UsockSettled *settled)
 {
-  if (self->settled == NULL || self->n_taken == self->settled->len)
+  if (!usock_outlet_has_settled (self))
     {
       if (self->settled != NULL)
         g_array_set_size (self->settled, 0);
