@@ -1596,6 +1596,44 @@ test_take (UsockTest     *test,
 }
 
 static void
+take_some_cb (UsockChannel *channel,
+              UsockMessage *message,
+              guint        *n_taken)
+{
+  gsize n;
+  g_autofree UsockMessage **messages = usock_channel_take_messages (channel, 10, &n);
+
+  for (gsize i = 0; i < n; i++)
+    usock_message_unref (messages[i]);
+  *n_taken += 1 + n;
+}
+
+/* Who is given one and takes others has no larger share of a turn. */
+static void
+test_take_in_a_turn (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("x");
+  UsockMessage *messages[2000];
+  guint n_taken = 0, before = 0;
+  Scene scene;
+
+  for (guint i = 0; i < G_N_ELEMENTS (messages); i++)
+    messages[i] = message;
+  scene_start (&scene, test, "");
+  usock_test_no_error (usock_channel_unread_messages (scene.channel, messages,
+                                                      G_N_ELEMENTS (messages), &error));
+  g_signal_connect (scene.channel, "message", G_CALLBACK (take_some_cb), &n_taken);
+  while (n_taken < G_N_ELEMENTS (messages))
+    {
+      g_main_context_iteration (test->context, TRUE);
+      g_assert_cmpuint (n_taken - before, <, 300);
+      before = n_taken;
+    }
+  scene_stop (&scene);
+}
+
+static void
 test_take_what_was_read (UsockTest     *test,
                          gconstpointer  unused)
 {
@@ -1789,6 +1827,7 @@ main (int   argc,
   add ("flood-starves-nobody", test_flood_starves_nobody);
   add ("take", test_take);
   add ("take-what-was-read", test_take_what_was_read);
+  add ("take-in-a-turn", test_take_in_a_turn);
   add ("take-gives-way", test_take_gives_way);
   add ("take-holds-the-end", test_take_holds_the_end);
   add ("take-fds", test_take_fds);

@@ -105,6 +105,7 @@ struct _UsockChannel
   gpointer feed_data;
 
   UsockDelivery *delivery; /* of the innermost turn; NULL for none */
+  guint n_taken; /* by hand in this turn, and not yet part of its share */
 
   gint64 read_retry_at; /* when to read again, where no event tells; 0 for never */
   gint64 close_due;
@@ -389,7 +390,9 @@ gboolean usock_channel_surrender         (UsockSocket         *socket,
 void     usock_channel_start_receiver    (UsockChannel        *self,
                                           UsockOperation      *operation);
 gboolean usock_channel_may_take          (UsockChannel        *self);
-void     usock_channel_took              (UsockChannel        *self);
+void     usock_channel_took              (UsockChannel        *self,
+                                          guint                n,
+                                          gsize                bytes);
 gboolean usock_channel_check_unreadable  (UsockChannel        *self,
                                           GError             **error);
 void     usock_channel_begin_unread      (UsockChannel        *self);

@@ -22,6 +22,7 @@ turn_begin (UsockChannel *self,
             UsockTurn    *turn)
 {
   *turn = (UsockTurn) { .messages = TURN_MESSAGES, .counted = self->inlet.bytes_read };
+  self->n_taken = 0;
   usock_inlet_begin (&self->inlet, &turn->frame);
 }
 
@@ -53,6 +54,15 @@ turn_end (UsockChannel *self,
     usock_reactor_give_array (reactor, turn->array);
   if (batch != NULL)
     usock_reactor_give_batch (reactor, batch);
+}
+
+/* Who is given a message may take others with it. */
+static void
+turn_count_taken (UsockChannel *self,
+                  UsockTurn    *turn)
+{
+  turn->messages -= MIN (turn->messages, self->n_taken);
+  self->n_taken = 0;
 }
 
 /* Whether the turn had to leave something to the next. */
@@ -321,7 +331,10 @@ channel_give_some (UsockChannel *self,
   if (assembler != NULL)
     {
       if (channel_assemble (self, turn, assembler) || !usock_channel_is_connected (self))
-        return TRUE;
+        {
+          turn_count_taken (self, turn);
+          return TRUE;
+        }
       turn->messages--;
       return channel_read_some (self, turn);
     }
@@ -332,6 +345,7 @@ channel_give_some (UsockChannel *self,
     {
       turn->messages--;
       usock_channel_deliver (self, turn, takers, &incoming);
+      turn_count_taken (self, turn);
     }
   return TRUE;
 }

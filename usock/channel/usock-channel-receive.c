@@ -5,6 +5,9 @@
 
 #include "usock-channel-private.h"
 
+/* In a turn, that many bytes count as much as a message. */
+#define TAKEN_BYTES 4096
+
 /**
  * usock_channel_pause:
  * @self: a channel
@@ -193,10 +196,13 @@ usock_channel_may_take (UsockChannel *self)
          && usock_pending_get_receiver (&self->pending, usock_channel_give_back, self) == NULL;
 }
 
-/* The end may be all that is left. */
+/* What is taken in a turn is part of its share. The end may be all that is left. */
 void
-usock_channel_took (UsockChannel *self)
+usock_channel_took (UsockChannel *self,
+                    guint         n,
+                    gsize         bytes)
 {
+  self->n_taken += n + bytes / TAKEN_BYTES;
   if (!usock_inlet_holds_messages (&self->inlet))
     usock_watch_wake (&usock_channel_socket (self)->watch);
 }
@@ -241,6 +247,7 @@ usock_channel_take_messages (UsockChannel *self,
 {
   UsockMessage **messages;
   UsockIncoming incoming;
+  gsize bytes = 0;
   gsize n;
 
   g_return_val_if_fail (USOCK_IS_CHANNEL (self), NULL);
@@ -254,8 +261,11 @@ usock_channel_take_messages (UsockChannel *self,
   n = max > 0 ? MIN (n, max) : n;
   messages = g_new (UsockMessage *, n);
   while (*n_messages < n && usock_inlet_next (&self->inlet, &incoming))
-    messages[(*n_messages)++] = usock_inlet_make_message (&self->inlet, &incoming);
-  usock_channel_took (self);
+    {
+      messages[(*n_messages)++] = usock_inlet_make_message (&self->inlet, &incoming);
+      bytes += incoming.length;
+    }
+  usock_channel_took (self, *n_messages, bytes);
   return messages;
 }
 

@@ -131,7 +131,8 @@ usock_stream_take_lines (UsockStream *self,
   if (lines == NULL)
     return NULL;
 
-  usock_channel_took (channel);
+  /* The bytes were counted when they were read. */
+  usock_channel_took (channel, lines->len, 0);
   *n_lines = lines->len;
   return (char **) g_ptr_array_free (lines, FALSE);
 }
