@@ -1072,17 +1072,45 @@ def _cancel_with(cancellable, future):
 
 
 class _Want:
-    """What a receive waits for: how to begin and end the call, and how to make of what it brought
-    the message that it was, and again what is wanted."""
+    """What a receive waits for: how to begin and end the call, how to make of what it brought the
+    message that it was, and again what is wanted; and how several are taken that are there."""
 
-    __slots__ = ('start', 'finish', 'args', 'undo', 'cut')
+    __slots__ = ('start', 'finish', 'args', 'undo', 'cut', 'ahead')
 
-    def __init__(self, start, finish, args=(), undo=None, cut=None):
+    def __init__(self, start, finish, args=(), undo=None, cut=None, ahead=None):
         self.start, self.finish, self.args = start, finish, args
-        self.undo, self.cut = undo, cut
+        self.undo, self.cut, self.ahead = undo, cut, ahead
 
     def is_like(self, other):
         return self.start is other.start and self.args == other.args
+
+
+class _Ahead:
+    """How what was read already is taken, that many at the most; what of it is wanted; and the
+    messages that it goes back as."""
+
+    __slots__ = ('most', 'take', 'serve', 'undo')
+
+    def __init__(self, most, take, serve, undo):
+        self.most, self.take, self.serve, self.undo = most, take, serve, undo
+
+
+_NOTHING = object()
+
+# Whoever listens to one of these takes what comes.
+_TAKING = ('data', 'message', 'batch', 'datagram')
+
+
+@functools.lru_cache(None)
+def _taking_signals(kind):
+    names = GObject.signal_list_names(kind)
+    return [GObject.signal_lookup(name, kind) for name in _TAKING if name in names]
+
+
+def _is_listened_to(socket):
+    kind = Usock.Dgram if isinstance(socket, Usock.Dgram) else Usock.Channel
+    return any(GObject.signal_has_handler_pending(socket, number, 0, False)
+               for number in _taking_signals(kind))
 
 
 class _Line:
@@ -1091,27 +1119,85 @@ class _Line:
     There is one call of the library at a time, for the first in line. What it brings is taken when
     that one runs again, and not before: so if it gives up it takes nothing with it, and the next in
     line is the first.
+
+    Where nobody waits, what was read already is taken together, and is given one by one, without a
+    call, a future or a turn of the loop for each. It goes back before anybody else could take what
+    comes after it. After so many the next is waited for all the same, so that a flood leaves room
+    for other tasks.
     """
 
-    __slots__ = ('_waiting', '_call', '_wanted', '_result', '_rest')
+    __slots__ = ('_waiting', '_call', '_cancelled', '_spare', '_wanted', '_result', '_rest',
+                 'ahead', 'ahead_of', '_since', 'last')
 
     def __init__(self):
         self._waiting = collections.deque()  # Of (want, future).
-        self._call = None
+        self._call = None                    # The cancellable of the call.
+        self._cancelled = False
+        self._spare = None                   # One that was never cancelled: making it takes long.
         self._wanted = None                  # By the call, or for the result.
         self._result = None                  # A tuple of value and error.
         self._rest = []                      # Messages that the library takes back no more.
+        self.ahead = collections.deque()     # What was taken, and is next: nobody waits then.
+        self.ahead_of = None                 # What it is.
+        self._since = 0                      # How many, since somebody waited.
+        self.last = None                     # The line given of those; '' if it was none.
 
     def holds_messages(self):
         return self._rest or self._result is not None and self._result[0] is not None
 
+    def shift(self, socket, want):
+        """Returns what is there already, or _NOTHING if there is nothing, or nobody may have it
+        before others."""
+        if self.ahead:
+            if self.ahead_of is want:
+                return want.ahead.serve(self)
+            self.settle(socket)
+        if self._waiting or self._call is not None or self._result is not None or self._rest:
+            return _NOTHING
+        ahead = want.ahead
+        if ahead is None or self._since >= ahead.most or (
+                socket._was_listened_to and _is_listened_to(socket)):
+            return _NOTHING
+        taken = ahead.take(socket, ahead.most)
+        if not taken:
+            return _NOTHING
+        self._since += len(taken)
+        self.last = ''
+        self.ahead.extend(taken)
+        self.ahead_of = want
+        return ahead.serve(self)
+
+    def settle(self, socket):
+        """Puts what was taken ahead back to where it came from, for who takes it otherwise."""
+        if self.ahead:
+            messages = self.ahead_of.ahead.undo(self.ahead)
+            self.ahead.clear()
+            self._put_back(socket, messages)
+
+    def _put_back(self, socket, messages):
+        try:
+            _unread_messages(socket, messages)
+        except GLib.Error:
+            self._rest += messages
+
+    def drop(self):
+        """The program throws away what it has not received."""
+        self.ahead.clear()
+        self._rest.clear()
+
     async def take(self, socket, want, cancellable=None, timeout=None):
-        place = want, Future()
+        if cancellable is None or not cancellable.is_cancelled():
+            value = self.shift(socket, want)
+            if value is not _NOTHING:
+                return value
+        self.settle(socket)
+        self.last = None
+        place = want, _new_future()
         unlink = cancellable and _cancel_with(cancellable, place[1])
         self._waiting.append(place)
         try:
             self._advance(socket)
-            await _within(timeout, place[1])
+            await (place[1] if timeout is None else _within(timeout, place[1]))
         except BaseException:
             self._waiting.remove(place)
             self._advance(socket)
@@ -1124,7 +1210,8 @@ class _Line:
     def _hand_out(self, socket, place):
         self._waiting.remove(place)
         (value, error), self._result = self._result, None
-        self._advance(socket)
+        if self._waiting:
+            self._advance(socket)
         if error is not None:
             raise error
         return value
@@ -1133,6 +1220,7 @@ class _Line:
         first = self._waiting[0] if self._waiting else None
         if self._call is not None:
             if first is None or not first[0].is_like(self._wanted):
+                self._cancelled = True
                 self._call.cancel()
             return
         if self._result is not None and not self._fits(first) and self._undo(socket):
@@ -1154,35 +1242,43 @@ class _Line:
             return True
         if self._wanted.undo is None:
             return False
-        message = self._wanted.undo(value, socket)
-        try:
-            socket.unread(message)
-        except GLib.Error:
-            self._rest.append(message)
+        self._put_back(socket, [self._wanted.undo(value, socket)])
         return True
 
     def _start(self, socket, want):
         self._wanted = want
+        self._since = 0
         if self._rest:
             self._result = want.cut(self._rest, *want.args)
             self._advance(socket)
             return
-        self._call = Gio.Cancellable()
+        self._call, self._spare = self._spare or Gio.Cancellable(), None
+        self._cancelled = False
         try:
-            want.start(socket, *want.args, self._call,
-                       functools.partial(self._done, socket, want))
+            want.start(socket, *want.args, self._call, self._done)
         except BaseException:
             self._call = None
             raise
 
-    def _done(self, socket, want, _source, result):
-        was_cancelled, self._call = self._call.is_cancelled(), None
+    def _done(self, socket, result):
+        if not self._cancelled:
+            self._spare = self._call
+        self._call = None
         try:
-            self._result = want.finish(socket, result), None
+            self._result = self._wanted.finish(socket, result), None
         except GLib.Error as error:
-            is_ours = was_cancelled and error.matches(Gio.io_error_quark(), _Code.CANCELLED)
-            self._result = None if is_ours else (None, error)
+            is_ours = self._cancelled and error.matches(Gio.io_error_quark(), _Code.CANCELLED)
+            self._result = None if is_ours else (None, _told(error))
         self._advance(socket)
+
+
+def _new_future():
+    """What the one who runs now can wait for."""
+    loop = _asyncio_loop()
+    if loop is None:
+        return Future()
+    _Host.of(loop)
+    return loop.create_future()
 
 
 async def _look_up_async(host, port, cancellable=None, timeout=None):
@@ -1258,9 +1354,8 @@ class Message(_raw('Message')):
         """Adds a number, which is the message's from now on, or a copy of what has a fileno()."""
         return _given(functools.partial(Usock.Message.append_fd_owned, self), fd)
 
-    @property
-    def data(self):
-        return self.get_data()
+    # Not a function of Python: it is asked of every message.
+    data = property(Usock.Message.get_data)
 
     @property
     def text(self):
@@ -1342,22 +1437,41 @@ _TELLING = ('error', 'send-failed', 'send_failed')
 class Socket(_raw('Socket')):
     """What all sockets have. Each is a descriptor for whatever takes one: it has a fileno()."""
 
+    _line = None
+    _was_listened_to = False
+
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         _is_used()
 
     def connect(self, signal, handler, *args):
         """Has a handler called for a signal. Where asyncio runs, nothing else is to be done."""
-        handler = _Teller(handler) if signal in _TELLING else handler
-        number = super().connect(signal, handler, *args)
-        _is_used()
-        return number
+        return self._listen(super().connect, signal, handler, args)
 
     def connect_after(self, signal, handler, *args):
+        return self._listen(super().connect_after, signal, handler, args)
+
+    def connect_data(self, signal, handler, *args, **kwargs):
+        return self._listen(super().connect_data, signal, handler, args, kwargs)
+
+    def connect_object(self, signal, handler, *args):
+        return self._listen(super().connect_object, signal, handler, args)
+
+    def connect_object_after(self, signal, handler, *args):
+        return self._listen(super().connect_object_after, signal, handler, args)
+
+    def _listen(self, connect, signal, handler, args, kwargs={}):
         handler = _Teller(handler) if signal in _TELLING else handler
-        number = super().connect_after(signal, handler, *args)
+        number = connect(signal, handler, *args, **kwargs)
         _is_used()
+        if signal in _TAKING:
+            self._was_listened_to = True
+        _settle(self)
         return number
+
+    def close(self):
+        _drop(self)
+        Usock.Socket.close(self)
 
     def fileno(self):
         return self.get_fd()
@@ -1396,15 +1510,28 @@ class Socket(_raw('Socket')):
         if error is None:
             self.close()
             return
+        _drop(self)
         if not isinstance(error, GLib.Error):
             error = GLib.Error.new_literal(Gio.io_error_quark(), str(error) or repr(error),
                                            Gio.IOErrorEnum.FAILED)
         Usock.Socket.destroy(self, error)
 
 
+def _settle(socket):
+    """Nobody but the library holds anything that was received."""
+    if socket._line is not None:
+        socket._line.settle(socket)
+
+
+def _drop(socket):
+    if socket._line is not None:
+        socket._line.drop()
+
+
 def _has_all_told(socket):
     """Refuses to part with a connection of which a message waits here."""
-    line = socket.__dict__.get('_line')
+    _settle(socket)
+    line = socket._line
     if line is not None and line.holds_messages():
         raise _fail(_Code.PENDING, 'Could not give a connection away: a message was read from it '
                     'that nobody has received yet')
@@ -1448,7 +1575,7 @@ def _awaitable(name, *prepare, of=Usock.Channel):
 
 def _line_of(socket):
     # Made when first asked for: what a server accepted was never initialised here.
-    line = socket.__dict__.get('_line')
+    line = socket._line
     if line is None:
         line = socket._line = _Line()
     return line
@@ -1460,10 +1587,53 @@ def _same(argument):
 
 # What is called for each message tells of errors itself.
 _raw_send, _raw_send_with_fds = Usock.Channel.send, Usock.Channel.send_with_fds
-_raw_send_message = Usock.Channel.send_message
+_raw_send_message, _raw_send_now = Usock.Channel.send_message, Usock.Channel.send_now
+_unread_messages, _take_messages = Usock.Channel.unread_messages, Usock.Channel.take_messages
+_receive, _received = Usock.Channel.receive_async, Usock.Channel.receive_finish
 
 _RawChannel = _raw('Channel')
-_MESSAGE = _Want(_RawChannel.receive_async, _RawChannel.receive_finish)
+
+# How many are taken, or sent, until the loop has its turn.
+_MESSAGES_AHEAD, _LINES_AHEAD, _SENDS = 64, 256, 128
+
+
+def _again(value, _socket):
+    return value
+
+
+def _cut_piece(rest):
+    return rest.pop(0), None
+
+
+def _serve_message(line):
+    return line.ahead.popleft()
+
+
+_MESSAGES = _Ahead(_MESSAGES_AHEAD, _take_messages, _serve_message, list)
+_MESSAGE = _Want(_receive, _received, (), _again, _cut_piece, _MESSAGES)
+
+
+class _Messages:
+    """The messages of a channel. Leaving a loop over them leaves the channel open, and what was
+    taken ahead is next."""
+
+    __slots__ = ('_channel', '_line', '_ahead')
+
+    def __init__(self, channel):
+        self._channel = channel
+        self._line = _line_of(channel)
+        self._ahead = self._line.ahead
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if self._ahead and self._line.ahead_of is _MESSAGE:
+            return self._ahead.popleft()
+        message = await self._line.take(self._channel, _MESSAGE)
+        if message is None:
+            raise StopAsyncIteration
+        return message
 
 
 @export
@@ -1473,7 +1643,7 @@ class Channel(_RawChannel):
     open. Leaving a block without an exception sends what waits in the queue first; leaving it with
     one closes at once."""
 
-    _wanted = _MESSAGE
+    _n_sent = 0  # At once, since one was waited for.
 
     def connect_to_path(self, path):
         return Usock.Channel.connect_to_path(self, _as_connect_path(path))
@@ -1506,6 +1676,8 @@ class Channel(_RawChannel):
         caller's.
         """
         try:
+            if type(data) is bytes and length is None and fds is None and offset == 0:
+                return _raw_send(self, data)
             if isinstance(data, Usock.Message):
                 return _raw_send_message(self, _whole(data, offset, length, fds))
             data = _as_bytes(data)
@@ -1517,10 +1689,33 @@ class Channel(_RawChannel):
         except GLib.Error as error:
             raise _told(error) from None
 
-    def send_async(self, data, offset=0, length=None, fds=None, cancellable=None, *, timeout=None):
+    async def send_async(self, data, offset=0, length=None, fds=None, cancellable=None, *,
+                         timeout=None):
         """Sends like send(), but waits for room. Await it: then the kernel has the message."""
-        return self.send_message_async(_as_message(data, offset, length, fds), cancellable,
-                                       timeout=timeout)
+        if fds is not None or (type(data) is not bytes and isinstance(data, Usock.Message)):
+            message = _as_message(data, offset, length, fds)
+        else:
+            if type(data) is not bytes or length is not None or offset != 0:
+                data = _slice(_as_bytes(data), offset, length)
+            left = self._send_now(data, cancellable)
+            if left == 0:
+                return True
+            if left > 0:
+                return await self.flush(cancellable, timeout=timeout)
+            message = Message(data)
+        self._n_sent = 0
+        return await self.send_message_async(message, cancellable, timeout=timeout)
+
+    def _send_now(self, data, cancellable):
+        """Returns how many bytes wait, or -1 for all of it. After so many that did not wait one
+        does, so that who sends without end leaves room for others."""
+        if self._n_sent >= _SENDS or cancellable is not None and cancellable.is_cancelled():
+            return -1
+        self._n_sent += 1
+        try:
+            return _raw_send_now(self, data)
+        except GLib.Error as error:
+            raise _told(error) from None
 
     def send_text(self, text):
         return Usock.Channel.send(self, _as_text(text))
@@ -1543,12 +1738,28 @@ class Channel(_RawChannel):
 
     def receive(self, cancellable=None, *, timeout=None):
         """Await it: the next Usock.Message, or None after the last one."""
-        return _line_of(self).take(self, self._wanted, cancellable, timeout)
+        return _line_of(self).take(self, _MESSAGE, cancellable, timeout)
 
     def receive_async(self, *args, **kwargs):
         if any(map(callable, args)) or 'callback' in kwargs:
+            _settle(self)
             return Usock.Channel.receive_async(self, *args, **kwargs)
         return self.receive(*args, **kwargs)
+
+    def take_messages(self, max=0):
+        """Returns the messages that were read already, or no more than so many of them."""
+        _settle(self)
+        return _take_messages(self, max)
+
+    def unread_messages(self, messages):
+        """Puts messages back to where they came from: they are received next."""
+        messages = _listed(messages, 'messages')
+        _settle(self)
+        return Usock.Channel.unread_messages(self, messages)
+
+    def pause(self):
+        _settle(self)
+        Usock.Channel.pause(self)
 
     def flush(self, cancellable=None, *, timeout=None):
         """Await it: then the kernel has all that was sent."""
@@ -1560,19 +1771,18 @@ class Channel(_RawChannel):
         return self.close_gracefully_async(_as_grace(milliseconds, timeout), cancellable)
 
     def __aiter__(self):
-        return self
+        return _Messages(self)
 
-    async def __anext__(self):
-        message = await self.receive()
-        if message is None:
-            raise StopAsyncIteration
-        return message
+    def __anext__(self):
+        return _Messages(self).__anext__()
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        message = _block_on(self.receive())
+        message = _line_of(self).shift(self, _MESSAGE)
+        if message is _NOTHING:
+            message = _block_on(self.receive())
         if message is None:
             raise StopIteration
         return message
@@ -1663,10 +1873,6 @@ def _joined(rest):
     return b''.join(message.get_data() for message in rest)
 
 
-def _cut_piece(rest):
-    return rest.pop(0), None
-
-
 def _cut_exactly(rest, n_bytes, n_fds):
     data = _joined(rest)
     if len(data) < n_bytes or n_fds > 0:
@@ -1703,10 +1909,6 @@ def _cut_line_bytes(rest):
     return Message(line.data.removesuffix(b'\r')), error
 
 
-def _again(value, _socket):
-    return value
-
-
 def _text_again(text, _socket):
     return Message(text)
 
@@ -1726,18 +1928,27 @@ def _until_again(delimiter):
     return again
 
 
-_PIECE = _Want(Usock.Channel.receive_async, Usock.Channel.receive_finish, (), _again, _cut_piece)
-
-
 _RawStream = _raw('Stream')
 
 
-def _want_of_stream(name, args, undo, cut):
+def _want_of_stream(name, args, undo, cut, ahead=None):
     return _Want(getattr(Usock.Stream, name + '_async'), getattr(Usock.Stream, name + '_finish'),
-                 args, undo, cut)
+                 args, undo, cut, ahead)
 
 
-_LINE = _want_of_stream('receive_line', (), _line_again, _cut_line)
+# Of a line that was taken ahead the stream does not know any more how it ended.
+
+def _serve_line(line):
+    line.last = last = line.ahead.popleft()
+    return last[:-2] if last.endswith('\r\n') else last[:-1]
+
+
+def _lines_again(lines):
+    return [Message(''.join(lines))]
+
+
+_LINES = _Ahead(_LINES_AHEAD, Usock.Stream.take_lines, _serve_line, _lines_again)
+_LINE = _want_of_stream('receive_line', (), _line_again, _cut_line, _LINES)
 _LINE_BYTES = _want_of_stream('receive_line_bytes', (), _line_bytes_again, _cut_line_bytes)
 _TEXT = _want_of_stream('receive_text', (), _text_again, _cut_text)
 
@@ -1745,14 +1956,20 @@ _TEXT = _want_of_stream('receive_text', (), _text_again, _cut_text)
 class _Lines:
     """The lines of a stream, for both kinds of loop. Leaving one leaves the stream open."""
 
+    __slots__ = ('_stream', '_line', '_ahead')
+
     def __init__(self, stream):
         self._stream = stream
+        self._line = _line_of(stream)
+        self._ahead = self._line.ahead
 
     def __aiter__(self):
         return self
 
     async def __anext__(self):
-        line = await self._stream.receive_line()
+        if self._ahead and self._line.ahead_of is _LINE:
+            return _serve_line(self._line)
+        line = await self._line.take(self._stream, _LINE)
         if line is None:
             raise StopAsyncIteration
         return line
@@ -1761,7 +1978,9 @@ class _Lines:
         return self
 
     def __next__(self):
-        line = _block_on(self._stream.receive_line())
+        line = self._line.shift(self._stream, _LINE)
+        if line is _NOTHING:
+            line = _block_on(self._stream.receive_line())
         if line is None:
             raise StopIteration
         return line
@@ -1785,8 +2004,6 @@ class _Cork:
 class Stream(_RawStream):
     """Bytes without borders. Each receive waits in the same line as receive(), which takes what
     comes as it comes. `for line in stream.lines()` and `async for` iterate lines."""
-
-    _wanted = _PIECE
 
     @staticmethod
     def spawn(argv, flags=Gio.SubprocessFlags.NONE):
@@ -1862,6 +2079,29 @@ class Stream(_RawStream):
     def lines(self):
         return _Lines(self)
 
+    def take_lines(self, max=0):
+        """Returns the lines that were read already, with what ended them, or no more than so
+        many."""
+        _settle(self)
+        return Usock.Stream.take_lines(self, max)
+
+    def get_line_ending(self):
+        """What ended the line that was received last: LF, CRLF, or None if the end cut it off."""
+        last = self._line and self._line.last
+        if last is None:
+            return Usock.Stream.get_line_ending(self)
+        return ('\r\n' if last.endswith('\r\n') else '\n') if last else None
+
+    def was_cut_off(self):
+        if self._line is not None and self._line.last is not None:
+            return False
+        return Usock.Stream.was_cut_off(self)
+
+    def unread(self, message):
+        """Puts bytes back: they are received next."""
+        _settle(self)
+        return Usock.Stream.unread(self, message)
+
     def steal_connection(self):
         """Takes the connection away; returns a Gio.SocketConnection, and the bytes that were read
         ahead."""
@@ -1881,6 +2121,7 @@ def _received_by(name, n_args, of, fit=operator.index):
 
     def method(self, *args, **kwargs):
         if any(map(callable, args)) or 'callback' in kwargs:
+            _settle(self)
             return start(self, *map(fit, args[:n_args]), *args[n_args:], **kwargs)
         return getattr(self, name)(*args, **kwargs)
 
