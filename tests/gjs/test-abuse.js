@@ -33,6 +33,7 @@ const GIVES_FD = ['take_fd', 'dup_pidfd', 'dup_peer_pidfd', 'open_reuse_port_fd'
 // The mistakes of a program of which there is no error to tell; test_abuse.py has the reasons.
 const MISUSE = ['usock_operation_propagate', 'usock_packet_address_new',
     'usock_packet_address_new_for_interface', 'usock_message_append_bytes',
+    'usock_message_append_message',
     'usock_message_set_credentials', 'usock_server_set_channel_type'];
 const CRITICAL = /Usock-CRITICAL \*\*: [\d:.]+: (\w+): assertion /;
 const COMPLAINT = /(CRITICAL|WARNING) \*\*|^\d+ FAILED|runtime error|ERROR: /;

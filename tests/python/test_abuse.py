@@ -48,6 +48,7 @@ MISUSE = {
     'usock_packet_address_new': 'a constructor that has no error, with numbers out of range',
     'usock_packet_address_new_for_interface': 'a protocol out of range',
     'usock_message_append_bytes': 'the message is frozen',
+    'usock_message_append_message': 'the message is frozen, or it is the other one',
     'usock_message_set_credentials': 'the message is frozen',
     'usock_server_set_channel_type': 'a type that is none of a channel',
 }
