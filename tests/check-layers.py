@@ -43,7 +43,7 @@ ROOMS = {
     'path': ['activation path', 'path-take-over', 'path-lock', 'path-file'],
     'socket': ['poll socket-option socket-peer socket-steal', 'socket', 'socket-life',
                'socket-name socket-signals', 'socket-access', 'connector waiter notify'],
-    'stream': ['stream', 'stream-connect stream-lines stream-receive'],
+    'stream': ['stream', 'stream-connect stream-lines stream-receive', 'stream-assemble', 'stream-call'],
     'channel': [
         'channel', 'channel-connect channel-end channel-pass channel-post',
         'channel-send channel-receive channel-surrender', 'channel-turn',

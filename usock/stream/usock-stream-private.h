@@ -12,8 +12,9 @@ G_BEGIN_DECLS
 /* usock-stream: bytes in order, without borders.
  *
  * The channel sends and receives the pieces. The class is in usock-stream.c; connecting to hosts
- * and internet addresses in -connect.c; taking bytes by number, up to a delimiter or by
- * character, whatever the pieces are, in -receive.c; taking lines that came together in -lines.c. */
+ * and internet addresses in -connect.c; calls that take bytes by number, up to a delimiter or by
+ * character in -receive.c, and putting together what they want, whatever the pieces are, in
+ * -assemble.c; taking lines that came together in -lines.c. */
 typedef struct _UsockStreamLookup UsockStreamLookup;
 
 struct _UsockStream
@@ -45,7 +46,7 @@ gboolean usock_stream_connect         (UsockChannel  *channel,
 void     usock_stream_retry_connect   (UsockChannel  *channel);
 void     usock_stream_stop_connecting (UsockChannel  *channel);
 
-/* usock-stream-receive.c */
+/* usock-stream-assemble.c */
 gboolean usock_stream_assemble  (UsockChannel   *channel,
                                  UsockOperation *operation,
                                  gboolean        last);
