@@ -8,6 +8,7 @@ import contextlib
 import gc
 import os
 import threading
+import time
 
 import fixture
 import tap
@@ -23,6 +24,12 @@ except ImportError:
     events = None
 
 Code = Gio.IOErrorEnum
+
+
+async def some_turns():
+    """Long enough for whatever is ready to be seen."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 class AsyncioCase(fixture.Case):
@@ -87,7 +94,7 @@ class TestAsyncio(AsyncioCase):
 
         async def main():
             first.send(b'early')
-            await asyncio.sleep(0.05)
+            await some_turns()
             got = asyncio.get_running_loop().create_future()
             second.connect('data', lambda _channel, data: got.set_result(data))
             return await got
@@ -122,16 +129,27 @@ class TestAsyncio(AsyncioCase):
         self.run_async(main())
 
     def test_another_thread_wakes_it(self):
+        def wake(sleeper, wakes):
+            # A thread that only waits for its turn sleeps too, but not while nobody else runs.
+            asleep, until = 0, time.monotonic() + fixture.DEADLINE
+            while asleep < 3 and time.monotonic() < until:
+                time.sleep(0.001)
+                asleep = asleep + 1 if self.state(sleeper) == 'S' else 0
+            GLib.idle_add(wakes)
+
         async def main():
             got = asyncio.Event()
             self.pair()
-            thread = threading.Thread(target=GLib.idle_add, args=(got.set,))
-            await asyncio.sleep(0.05)
+            thread = threading.Thread(target=wake, args=(threading.get_native_id(), got.set))
             thread.start()
             await got.wait()
             thread.join()
 
         self.run_async(main())
+
+    def state(self, thread):
+        with open(f'/proc/self/task/{thread}/stat', encoding='ascii') as stat:
+            return stat.read().rpartition(')')[2].split()[0]
 
     def test_names_are_looked_up(self):
         async def main():
@@ -472,7 +490,7 @@ class TestGLibTimeouts(fixture.Case):
     def test_what_others_add_is_seen(self):
         async def main():
             self.pair()
-            await asyncio.sleep(0.05)
+            await some_turns()
             got = asyncio.Event()
             GLib.timeout_add(10, got.set)
             await asyncio.wait_for(got.wait(), fixture.DEADLINE)

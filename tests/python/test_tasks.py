@@ -271,7 +271,7 @@ class TestTasks(fixture.Case):
             a.put_nowait('ball')
             tasks = [Usock.spawn(play(a, b)), Usock.spawn(play(b, a))]
             while not fired:
-                await Usock.sleep(0.001)
+                await Usock.sleep(0)
             for task in tasks:
                 task.cancel()
 
@@ -290,9 +290,10 @@ class TestTasks(fixture.Case):
         async def main():
             for coroutine in (Usock.Queue().get(), first.receive(), stubborn()):
                 task = Usock.spawn(coroutine)
-                await Usock.sleep(0.001)
+                await Usock.sleep(0)
                 task.cancel()
-                await Usock.sleep(0.001)
+                while not task.done():
+                    await Usock.sleep(0)
                 del task
             gc.collect()
 
