@@ -4,7 +4,7 @@
 
 // Has files opened by a worker, and prints them: open-client.js PATH NAME...
 
-import Gio from 'gi://Gio';
+import GLib from 'gi://GLib';
 import System from 'system';
 import Usock from 'gi://Usock?version=1';
 
@@ -14,9 +14,10 @@ const peer = new Usock.Peer(channel);
 try {
     for (const name of names) {
         const file = await peer.call('Open', {name}, {timeout: 5000});
-        const stream = new Gio.UnixInputStream({fd: file.take(), close_fd: true});
-        print(new TextDecoder().decode(stream.read_bytes(65536, null).toArray()).trimEnd());
-        stream.close(null);
+        // Every GLib has this one; Gio.UnixInputStream has moved to GioUnix.
+        const contents = GLib.IOChannel.unix_new(file.take());
+        print(new TextDecoder().decode(contents.read_to_end()[1]).trimEnd());
+        contents.shutdown(false);
     }
 } catch (error) {
     printerr(error.message);

@@ -627,7 +627,7 @@ test_properties (UsockTest     *test,
       g_assert_cmpint (g_param_values_cmp (pspecs[i], &value, &after), ==, 0);
       n_checked++;
     }
-  g_assert_cmpuint (n_checked, ==, 12);
+  g_assert_cmpuint (n_checked, ==, 13);
 }
 
 static void

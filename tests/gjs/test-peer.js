@@ -171,14 +171,15 @@ testSocket('descriptors', async fixture => {
     const [client, server] = peers(fixture);
     client.channel.max_fds = 4;
     server.channel.max_fds = 4;
-    server.handle('Back', body => {
-        const fd = body.file.take();
-        const stream = new Gio.UnixInputStream({fd, close_fd: true});
-        return {file: stream, n: 1};
-    });
     const file = nullFd();
+    const other = nullFd();
+    server.handle('Back', body => {
+        closeFd(body.file.take());
+        return {file: other, n: 1};
+    });
     const reply = await client.call('Back', {file});
     file.close(null);
+    other.close(null);
     const taken = reply.file.take();
     ok(taken > 2);
     closeFd(taken);
