@@ -265,7 +265,7 @@ channel_sent_part (UsockChannel   *self,
 
 /* The kernel takes it, or some of it, now. FALSE with @error set if it never will, and without if it
  * may later. */
-static gboolean
+G_ALWAYS_INLINE static inline gboolean
 channel_send_now (UsockChannel   *self,
                   UsockRoute     *route,
                   UsockMessage   *message,
@@ -325,7 +325,8 @@ channel_send_later (UsockChannel    *self,
   return TRUE;
 }
 
-static gboolean
+/* The way that nearly all go: two calls less are a sixth of what it takes. */
+G_ALWAYS_INLINE static inline gboolean
 channel_send_plain (UsockChannel    *self,
                     UsockRoute      *route,
                     UsockMessage    *message,
@@ -390,6 +391,30 @@ channel_wrap (UsockMessage   *message,
   return g_steal_pointer (&wrapped);
 }
 
+/* Apart from the way that nearly all go, which it would make longer. */
+static gboolean
+channel_send_wrapped (UsockChannel    *self,
+                      UsockRoute      *route,
+                      UsockMessage    *message,
+                      gconstpointer    data,
+                      gsize            length,
+                      UsockOperation  *operation,
+                      GError         **error)
+{
+  g_autoptr (UsockMessage) wrapped = NULL;
+
+  if (!channel_check_sendable (self, error))
+    return FALSE;
+
+  wrapped = channel_wrap (message, data, length, error);
+  if (wrapped == NULL || !channel_send_plain (self, route, wrapped, NULL, 0, operation, error))
+    return FALSE;
+
+  if (message != NULL)
+    usock_message_freeze (message);
+  return TRUE;
+}
+
 /* Sends at once if nothing waits on the route, else queues. An @operation is the channel's if
  * this succeeds, and waits however full the queue is; without one the limit holds. @message may
  * be NULL, for plain bytes. */
@@ -402,20 +427,9 @@ usock_channel_send_on (UsockChannel    *self,
                        UsockOperation  *operation,
                        GError         **error)
 {
-  g_autoptr (UsockMessage) wrapped = NULL;
-
-  if (G_LIKELY (!channel_wraps (self, message, length)))
-    return channel_send_plain (self, route, message, data, length, operation, error);
-  if (!channel_check_sendable (self, error))
-    return FALSE;
-
-  wrapped = channel_wrap (message, data, length, error);
-  if (wrapped == NULL || !channel_send_plain (self, route, wrapped, NULL, 0, operation, error))
-    return FALSE;
-
-  if (message != NULL)
-    usock_message_freeze (message);
-  return TRUE;
+  if (G_UNLIKELY (channel_wraps (self, message, length)))
+    return channel_send_wrapped (self, route, message, data, length, operation, error);
+  return channel_send_plain (self, route, message, data, length, operation, error);
 }
 
 /* Nothing is overtaken: neither what waits, nor a call that has not been told yet that it is done. */
