@@ -10,6 +10,9 @@
 
 G_BEGIN_DECLS
 
+#define USOCK_NATIVE_PATH_OFFSET offsetof (struct sockaddr_un, sun_path)
+#define USOCK_NATIVE_PATH_SIZE (sizeof ((struct sockaddr_un *) NULL)->sun_path)
+
 /* usock-address: a place to connect, bind or send to, checked and ready for the kernel.
  *
  * A path is kept apart, since it may be longer than a sockaddr_un: the io room reaches it then
@@ -49,6 +52,22 @@ void       usock_name_map_to_ipv6     (UsockName             *self);
 
 GSocketAddress *usock_name_to_address (const UsockName       *self);
 char      *usock_name_to_text         (const UsockName       *self);
+
+/* usock-address-text.c */
+
+/* GIO cuts a longer path to this length without a word: the file that remains is not the one
+ * meant. Whether one of just this length is whole cannot be seen, so those made here say it. */
+#define USOCK_ADDRESS_PATH_MAX (USOCK_NATIVE_PATH_SIZE - 1)
+
+GSocketAddress *usock_address_new_path (const char           *path,
+                                        gsize                 length);
+gboolean   usock_address_is_whole     (GSocketAddress        *address);
+gboolean   usock_text_unescape        (const char            *text,
+                                       GString               *name,
+                                       GError               **error);
+const char *usock_text_find_port      (const char            *text,
+                                       guint64               *port);
+char      *usock_path_to_text         (const char            *path);
 
 /* From what the kernel gives: text for people and for usock_address_parse(), NULL if unnamed. */
 char      *usock_native_to_text       (const struct sockaddr *native,

@@ -17,17 +17,18 @@ G_BEGIN_DECLS
 /* usock-channel: messages in and out of one socket.
  *
  * A channel has three parts that do not know each other: the inlet (what is received), the outlet
- * (what is sent) and the pending calls; and a postbox, through which other threads reach it. It conducts them: in a turn of the reactor it asks the
- * inlet, gives what there is to those who take it, asks the outlet, completes calls, looks at its
- * deadlines, and closes the socket when both sides are done. A turn keeps the order that is
- * promised: connect, then messages, then end; asynchronous calls complete in between, as they were
- * decided; the base emits error and close. Public calls only change state and wake the watch.
+ * (what is sent) and the pending calls; and a postbox, through which other threads reach it. It
+ * conducts them: in a turn of the reactor it asks the inlet, gives what there is to those who take
+ * it, asks the outlet, completes calls, looks at its deadlines, and closes the socket when both
+ * sides are done. A turn keeps the order that is promised: connect, then messages, then end;
+ * asynchronous calls complete in between, as they were decided; the base emits error and close.
+ * Public calls only change state and wake the watch.
  *
  * From the top down, and no file calls one above it: the class (usock-channel.c) and the public
  * calls (-connect.c, -send.c, -post.c, -receive.c, -end.c); the turn (-turn.c); becoming connected
- * (-open.c); reading in a turn (-read.c); giving it to whom it is for (-deliver.c); writing
- * (-write.c); what all need: deadlines, completions, what breaks the channel (-life.c); and the
- * signals (-signals.c). Below them are the parts. */
+ * (-open.c); reading in a turn (-read.c); giving it to whom it is for (-deliver.c); what has to
+ * wait until it leaves (-flush.c); writing (-write.c); what all need: deadlines, completions, what
+ * breaks the channel (-life.c); and the signals (-signals.c). Below them are the parts. */
 
 /* The way to a connection. */
 typedef struct
@@ -265,7 +266,6 @@ void     usock_channel_give_back         (UsockOperation      *operation,
                                           gpointer             self);
 
 /* usock-channel-write.c */
-void     usock_channel_feed              (UsockChannel        *self);
 extern const UsockOutletFuncs usock_channel_packets;
 extern const UsockOutletFuncs usock_channel_bytes;
 
@@ -299,6 +299,12 @@ gsize    usock_channel_send_some         (UsockChannel        *self,
                                           UsockMessage       **messages,
                                           gsize                n_messages,
                                           GError             **error);
+UsockMessage *
+         usock_channel_wrap_if_large     (UsockChannel        *self,
+                                          UsockMessage        *message);
+
+/* usock-channel-flush.c */
+void     usock_channel_feed              (UsockChannel        *self);
 void     usock_channel_flush             (UsockChannel        *self,
                                           gboolean             force);
 void     usock_channel_settle            (UsockChannel        *self);

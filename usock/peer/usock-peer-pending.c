@@ -16,16 +16,6 @@
 /* How many turns what is due waits at the most for what was there already, and is being read. */
 #define OVERTIME_TURNS 16
 
-void
-usock_assembly_free (UsockAssembly *self)
-{
-  g_free (self->name);
-  g_free (self->signature);
-  g_clear_pointer (&self->carrier, usock_message_unref);
-  g_free (self->data);
-  g_free (self);
-}
-
 static void
 ask_free (UsockAsk *self)
 {

@@ -5,7 +5,7 @@
  *
  * The peer listens to its channel, and sends over it, as any program could. It is made of what was
  * asked of the other side (usock-peer-pending.c), what the other side asks (usock-call.c), what is
- * read (-read.c) and what is written (-write.c). Its watch is its clock and its bell: deadlines,
+ * read (-read.c, and -body.c) and what is written (-write.c). Its watch is its clock and its bell: deadlines,
  * cancelled calls, and what is to be completed come by it, from the main context. */
 
 #pragma once
@@ -199,6 +199,21 @@ void        usock_peer_break           (UsockPeer     *self,
 void        usock_peer_break_rule      (UsockPeer     *self,
                                         const char    *rule);
 
+/* usock-peer-body.c */
+gboolean    usock_body_is_text         (const char    *data,
+                                        gsize          length);
+UsockMessage *
+            usock_frame_make_body      (const UsockFrame *frame,
+                                        UsockMessage  *carrier);
+UsockAssembly *
+            usock_assembly_new         (const UsockFrame *frame,
+                                        UsockMessage  *carrier);
+const char *usock_assembly_add         (UsockAssembly *self,
+                                        const UsockFrame *frame);
+UsockMessage *
+            usock_assembly_finish      (UsockAssembly *self);
+void        usock_assembly_free        (UsockAssembly *self);
+
 /* usock-peer-pending.c */
 void        usock_peer_start_ask       (UsockPeer     *self,
                                         UsockAsk      *ask);
@@ -218,7 +233,6 @@ void        usock_peer_fail_asks       (UsockPeer     *self);
 void        usock_peer_complete        (UsockPeer     *self);
 void        usock_peer_forget_asks     (UsockPeer     *self);
 guint32     usock_peer_next_serial     (UsockPeer     *self);
-void        usock_assembly_free        (UsockAssembly *self);
 
 /* usock-call.c */
 UsockCall  *usock_call_new             (UsockPeer     *peer,

@@ -58,131 +58,6 @@ check_carrier (const UsockFrame *frame,
   return *is_refused || n_fds == frame->n_fds ? NULL : "descriptors";
 }
 
-static gboolean
-is_plain_text (const char *text,
-               gsize       length)
-{
-  return length == 0 || g_utf8_validate_len (text, length, NULL);
-}
-
-/* Takes @bytes over. Returns NULL if it breaks a rule. */
-static UsockMessage *
-make_body (UsockMessage *carrier,
-           UsockBodyKind kind,
-           const char   *signature,
-           GBytes       *bytes)
-{
-  GVariant *value = NULL;
-  gsize length;
-  gconstpointer data = g_bytes_get_data (bytes, &length);
-
-  if (kind == USOCK_BODY_KIND_VARIANT)
-    value = usock_message_read_variant (G_VARIANT_TYPE (signature), bytes);
-  if ((kind == USOCK_BODY_KIND_VARIANT && value == NULL)
-      || (kind == USOCK_BODY_KIND_TEXT && !is_plain_text (data, length)))
-    {
-      g_bytes_unref (bytes);
-      return NULL;
-    }
-
-  return usock_message_new_part (carrier, kind, bytes, value);
-}
-
-/* Seals and size are looked at before anything is read. */
-static UsockMessage *
-make_body_of_memfd (const UsockFrame *frame,
-                    const char       *signature,
-                    UsockMessage     *carrier)
-{
-  g_autofd int fd = usock_message_take_fd (carrier, frame->n_fds - 1, NULL);
-  GBytes *bytes = fd != -1 ? usock_message_map_memfd (fd, NULL) : NULL;
-  UsockMessage *body;
-
-  if (bytes == NULL || g_bytes_get_size (bytes) != frame->size)
-    {
-      g_clear_pointer (&bytes, g_bytes_unref);
-      return NULL;
-    }
-
-  body = make_body (carrier, frame->kind, signature, bytes);
-  if (body != NULL)
-    {
-      usock_message_set_memfd (body, fd);
-      fd = -1;
-    }
-  return body;
-}
-
-static UsockMessage *
-make_body_of_frame (const UsockFrame *frame,
-                    UsockMessage     *carrier)
-{
-  g_autofree char *signature = NULL;
-  guint8 *copy;
-
-  if (frame->kind == USOCK_BODY_KIND_VARIANT)
-    signature = g_strndup (frame->signature, frame->signature_length);
-  if ((frame->flags & USOCK_FRAME_FLAGS_MEMFD) != 0)
-    return make_body_of_memfd (frame, signature, carrier);
-
-  copy = g_malloc (frame->body_length + 1);
-
-  if (frame->body_length > 0)
-    memcpy (copy, frame->body, frame->body_length);
-  copy[frame->body_length] = '\0';
-  return make_body (carrier, frame->kind, signature, g_bytes_new_take (copy, frame->body_length));
-}
-
-/* NULL if there is no memory. */
-static UsockAssembly *
-assembly_new (const UsockFrame *frame,
-              UsockMessage     *carrier)
-{
-  guint8 *data = g_try_malloc (frame->size + 1);
-  UsockAssembly *self;
-
-  if (data == NULL)
-    return NULL;
-
-  self = g_new0 (UsockAssembly, 1);
-  self->type = frame->type;
-  self->kind = frame->kind;
-  self->serial = frame->serial;
-  self->name = g_strndup (frame->name, frame->name_length);
-  self->signature = g_strndup (frame->signature, frame->signature_length);
-  if (carrier != NULL)
-    self->carrier = usock_message_new_part (carrier, frame->kind, g_bytes_new (NULL, 0), NULL);
-  self->data = data;
-  self->size = frame->size;
-  self->got = frame->body_length;
-  if (frame->body_length > 0)
-    memcpy (data, frame->body, frame->body_length);
-  return self;
-}
-
-/* Returns the rule that the piece breaks, or NULL. */
-static const char *
-assembly_add (UsockAssembly    *self,
-              const UsockFrame *frame)
-{
-  if (frame->size != self->got || frame->body_length > self->size - self->got)
-    return "piece";
-
-  memcpy (self->data + self->got, frame->body, frame->body_length);
-  self->got += frame->body_length;
-  return NULL;
-}
-
-static UsockMessage *
-assembly_finish (UsockAssembly *self)
-{
-  guint8 *data = g_steal_pointer (&self->data);
-
-  data[self->size] = '\0';
-  return make_body (self->carrier, self->kind, self->signature,
-                    g_bytes_new_take (data, self->size));
-}
-
 void
 usock_handler_unref (UsockHandler *self)
 {
@@ -270,7 +145,7 @@ peer_begin_asked (UsockPeer        *self,
                   const UsockFrame *frame,
                   UsockMessage     *carrier)
 {
-  UsockAssembly *assembly = assembly_new (frame, carrier);
+  UsockAssembly *assembly = usock_assembly_new (frame, carrier);
 
   if (assembly == NULL)
     {
@@ -317,7 +192,7 @@ peer_hear_asked (UsockPeer        *self,
     peer_begin_asked (self, frame, carrier);
   else
     peer_dispatch (self, frame->type, frame->serial, g_strndup (frame->name, frame->name_length),
-                   make_body_of_frame (frame, carrier));
+                   usock_frame_make_body (frame, carrier));
 }
 
 static void
@@ -332,7 +207,7 @@ peer_hear_piece (UsockPeer        *self,
   if (assembly == NULL)
     return;
 
-  rule = assembly_add (assembly, frame);
+  rule = usock_assembly_add (assembly, frame);
   if (rule != NULL)
     {
       usock_peer_break_rule (self, rule);
@@ -344,7 +219,7 @@ peer_hear_piece (UsockPeer        *self,
   g_hash_table_steal (self->assemblies, serial);
   self->held_bytes -= assembly->size;
   peer_dispatch (self, assembly->type, frame->serial, g_steal_pointer (&assembly->name),
-                 assembly_finish (assembly));
+                 usock_assembly_finish (assembly));
   usock_assembly_free (assembly);
 }
 
@@ -383,7 +258,7 @@ peer_begin_reply (UsockPeer        *self,
                   const UsockFrame *frame,
                   UsockMessage     *carrier)
 {
-  ask->reply = assembly_new (frame, carrier);
+  ask->reply = usock_assembly_new (frame, carrier);
   if (ask->reply != NULL)
     {
       self->held_bytes += ask->reply->size;
@@ -433,7 +308,7 @@ peer_hear_reply (UsockPeer        *self,
   else if (!frame_is_whole (frame))
     peer_begin_reply (self, ask, frame, carrier);
   else
-    peer_hear_answer (self, ask, make_body_of_frame (frame, carrier));
+    peer_hear_answer (self, ask, usock_frame_make_body (frame, carrier));
 }
 
 static void
@@ -446,11 +321,11 @@ peer_hear_reply_piece (UsockPeer        *self,
   if (ask == NULL || ask->reply == NULL)
     return;
 
-  rule = assembly_add (ask->reply, frame);
+  rule = usock_assembly_add (ask->reply, frame);
   if (rule != NULL)
     usock_peer_break_rule (self, rule);
   else if (ask->reply->got == ask->reply->size)
-    peer_hear_answer (self, ask, assembly_finish (ask->reply));
+    peer_hear_answer (self, ask, usock_assembly_finish (ask->reply));
 }
 
 static void
@@ -459,7 +334,7 @@ peer_hear_error (UsockPeer        *self,
 {
   UsockAsk *ask = usock_peer_find_ask (self, frame->serial);
 
-  if (!is_plain_text ((const char *) frame->body, frame->body_length))
+  if (!usock_body_is_text ((const char *) frame->body, frame->body_length))
     usock_peer_break_rule (self, "body");
   else if (ask != NULL && ask->is_sent)
     usock_peer_answer_ask (self, ask, NULL, usock_peer_error_read (frame));

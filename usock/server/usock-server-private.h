@@ -12,7 +12,8 @@ G_BEGIN_DECLS
 
 /* usock-server: listens, accepts, and keeps what it accepted.
  *
- * The files stand here as they call each other, from the top down. The class is in usock-server.c.
+ * The files stand here as they call each other, from the top down. The class is in usock-server.c,
+ * and what it is set to in -property.c and, of the path, in -path.c.
  * It comes to listen by name in -name.c, by TCP in -host.c, on what it is given in -adopt.c, and
  * anywhere in -listen.c, with more sockets than its own in -listener.c. What then comes in turns is
  * led by -accept.c: connections come, are judged, and handed out; -close.c leads the end, and
@@ -135,6 +136,10 @@ gboolean usock_server_wants_from   (UsockServer *self,
                                     UsockSocket *listener);
 void     usock_server_accept       (UsockServer *self,
                                     UsockSocket *listener);
+
+/* usock-server-property.c */
+void     usock_server_install_properties (GObjectClass *object_class);
+void     usock_server_notify_fd    (UsockSocket *socket);
 
 /* usock-server-close.c */
 gboolean usock_server_lingers      (UsockSocket *socket);

@@ -12,7 +12,7 @@ G_BEGIN_DECLS
 /* usock-stream: bytes in order, without borders.
  *
  * The channel sends and receives the pieces. The class is in usock-stream.c; connecting to hosts
- * and internet addresses in -connect.c; calls that take bytes by number, up to a delimiter or by
+ * and internet addresses in -connect.c, the race of a host's addresses in -race.c; calls that take bytes by number, up to a delimiter or by
  * character in -receive.c, and putting together what they want, whatever the pieces are, in
  * -assemble.c; taking lines that came together in -lines.c. */
 typedef struct _UsockStreamLookup UsockStreamLookup;
@@ -38,8 +38,15 @@ struct _UsockStream
   gboolean cut_off; /* what was received last had no end but that of the peer */
 };
 
-/* usock-stream-connect.c */
+/* usock-stream-race.c */
 void     usock_stream_add_signals     (void);
+gboolean usock_stream_begin           (UsockStream   *self,
+                                       const char    *label,
+                                       GError       **error);
+void     usock_stream_start_lookup    (UsockStream   *self,
+                                       GSocketConnectable *connectable,
+                                       const char    *host,
+                                       GSocketFamily  family);
 gboolean usock_stream_connect         (UsockChannel  *channel,
                                        UsockName     *target,
                                        GError       **error);
