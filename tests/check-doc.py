@@ -2,11 +2,19 @@
 # SPDX-FileCopyrightText: 2026 The usock developers
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-"""What the chapters of the reference show is right: check-doc.py CC CHAPTER...
+"""What the chapters of the reference show is right: check-doc.py [--vapidir DIRECTORY] CC CHAPTER...
 
-C is compiled and Python parsed. A block that asserts something, which in JavaScript throws, is run and
-has to end."""
+C and Vala are compiled, Python and JavaScript parsed, and names of the library that they use are
+looked up. A block that asserts something, which in JavaScript throws, is run and has to end. Shell
+scripts are parsed, and units, JSON and C's build files read."""
 
+import argparse
+import ast
+import collections
+import concurrent.futures
+import configparser
+import functools
+import json
 import os
 import re
 import shlex
@@ -17,7 +25,7 @@ import tempfile
 
 DEADLINE = 60
 BLOCK = re.compile(r'^```(\w+)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-FLAGS = ['-std=gnu17', '-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter']
+FLAGS = ['-std=gnu17', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter']
 
 # What every chapter but the first leaves out.
 PYTHON = """\
@@ -27,9 +35,11 @@ from gi.repository import Gio, GLib, Usock
 """
 JAVASCRIPT = """\
 import Gio from 'gi://Gio';
+import GLib from 'gi://GLib';
 import Usock from 'gi://Usock?version=1';
 """
 C_STATEMENTS = """\
+#include <unistd.h>
 #include <usock/usock.h>
 
 void statements (GError *error);
@@ -40,62 +50,210 @@ statements (GError *error)
 {}
 }}
 """
+C_MAIN = """
+int
+main (void)
+{
+  statements (NULL);
+  return 0;
+}
+"""
+VALA_STATEMENTS = """\
+async void statements () throws Error {{
+{}
+}}
+
+void main () {{
+    var loop = new MainLoop ();
+    statements.begin ((source, result) => {{
+        try {{
+            statements.end (result);
+        }} catch (Error e) {{
+            error (e.message);
+        }}
+        loop.quit ();
+    }});
+    loop.run ();
+}}
+"""
+
+Block = collections.namedtuple('Block', 'chapter line language source')
+Tools = collections.namedtuple('Tools', 'compiler flags vapidir')
 
 
-def check_c(source, compiler, flags):
+def run(*command, **options):
+    subprocess.run(command, timeout=DEADLINE, check=True, **options)
+
+
+def check_c(source, tools):
+    is_run = 'g_assert' in source
     if not re.search('^{', source, re.MULTILINE):
-        source = C_STATEMENTS.format(source)
-    run = 'g_assert' in source
-    target = ['-o', 'program'] if run else ['-c', '-o', 'program.o']
+        source = C_STATEMENTS.format(source) + (C_MAIN if is_run else '')
+    target = ['-o', 'program'] if is_run else ['-c', '-o', 'program.o']
     # clang complains of libraries where nothing is linked.
-    flags = [flag for flag in flags if run or not flag.startswith(('-l', '-L', '-Wl,'))]
+    flags = [flag for flag in tools.flags if is_run or not flag.startswith(('-l', '-L', '-Wl,'))]
     with open('program.c', 'w', encoding='utf-8') as file:
         file.write(source)
-    subprocess.run([*compiler, *FLAGS, 'program.c', *target, *flags], check=True)
-    if run:
-        subprocess.run(['./program'], timeout=DEADLINE, check=True)
-    return run
+    run(*tools.compiler, *FLAGS, 'program.c', *target, *flags)
+    if is_run:
+        run('./program')
+    return is_run
 
 
-def check_python(source, chapter):
-    run = 'assert ' in source
+def check_vala(source, tools):
+    if tools.vapidir is None or shutil.which('valac') is None:
+        return False
+    if not re.search(r'^(async )?\w+ \w+ \(.*\{$', source, re.MULTILINE):
+        source = VALA_STATEMENTS.format(source)
+    with open('program.vala', 'w', encoding='utf-8') as file:
+        file.write(source)
+    is_run = 'assert (' in source
+    # What the vapi needs stands in a file that is there where it is installed.
+    command = ['valac', '--vapidir', tools.vapidir, '--pkg', 'gio-2.0', '--pkg', 'usock-1',
+               'program.vala']
+    # What valac writes is not ours to judge.
+    run(*command, *(['-X', '-w', '-o', 'program'] if is_run else ['--ccode']))
+    if is_run:
+        run('./program')
+    return is_run
+
+
+@functools.lru_cache(None)
+def library():
+    import gi
+    gi.require_version('Usock', '1')
+    from gi.repository import Usock
+    return Usock
+
+
+def check_names(tree):
+    """What is written as Usock.Name, and one further, is there."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute):
+            continue
+        names, value = [node.attr], node.value
+        while isinstance(value, ast.Attribute):
+            names.insert(0, value.attr)
+            value = value.value
+        if isinstance(value, ast.Name) and value.id == 'Usock':
+            functools.reduce(getattr, names, library())
+
+
+def check_python(source, _tools):
+    is_run = 'assert ' in source
     if 'import gi' not in source:
         source = PYTHON + source
-    compile(source, chapter, 'exec')
-    if run:
-        subprocess.run([sys.executable, '-c', source], timeout=DEADLINE, check=True)
-    return run
+    check_names(ast.parse(source))
+    if is_run:
+        run(sys.executable, '-c', source)
+    return is_run
 
 
-def check_javascript(source):
-    run = 'throw ' in source and shutil.which('gjs') is not None
-    if run:
-        with open('program.js', 'w', encoding='utf-8') as file:
-            file.write(JAVASCRIPT + source)
-        subprocess.run(['gjs', '-m', 'program.js'], timeout=DEADLINE, check=True)
-    return run
+def check_javascript(source, _tools):
+    if shutil.which('gjs') is None:
+        return False
+    is_run = 'throw ' in source
+    if "from 'gi://Usock" not in source:
+        source = JAVASCRIPT + source
+    if not is_run:
+        # Parsed as part of a function that nobody calls; imports stand outside of it.
+        imports = re.findall(r'^import .*?;$', source, re.MULTILINE)
+        rest = re.sub(r'^import .*?;$', '', source, flags=re.MULTILINE)
+        source = '\n'.join([*imports, 'async function program() {', rest, '}', 'void program;'])
+    with open('program.js', 'w', encoding='utf-8') as file:
+        file.write(source)
+    run('gjs', '-m', 'program.js')
+    return is_run
+
+
+def check_shell(source, _tools):
+    run('sh', '-n', '-c', source)
+    return False
+
+
+def check_unit(source, _tools):
+    parser = configparser.RawConfigParser(strict=False, delimiters=('=',))
+    parser.optionxform = str
+    parser.read_string(source)
+    for section in parser.sections():
+        assert section in ('Unit', 'Service', 'Socket', 'Install'), section
+        for name in parser[section]:
+            assert re.fullmatch('[A-Z][A-Za-z]+', name), name
+    return False
+
+
+def check_json(source, _tools):
+    json.loads(source)
+    return False
+
+
+def check_meson(source, _tools):
+    with open('meson.build', 'w', encoding='utf-8') as file:
+        file.write("project('example', 'c')\n" + source)
+    run('meson', 'rewrite', 'kwargs', 'info', 'project', '/', stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL)
+    return False
+
+
+def check_nothing(_source, _tools):
+    return False
+
+
+LANGUAGES = {
+    'c': check_c, 'vala': check_vala, 'python': check_python, 'js': check_javascript,
+    'sh': check_shell, 'ini': check_unit, 'json': check_json, 'meson': check_meson,
+    # What is printed, and code of what programs leave behind.
+    'text': check_nothing, 'node': check_nothing, 'ucode': check_nothing,
+}
+
+
+def read_blocks(path):
+    with open(path, encoding='utf-8') as file:
+        text = file.read()
+    for match in BLOCK.finditer(text):
+        yield Block(os.path.basename(path), text.count('\n', 0, match.start()) + 1, match[1],
+                    match[2])
+
+
+def check_in_place(block, *tools):
+    """Returns whether it was run, or what is wrong. Every block has a directory of its own."""
+    with tempfile.TemporaryDirectory(prefix='usock-') as directory:
+        os.chdir(directory)
+        try:
+            return bool(LANGUAGES[block.language](block.source, Tools(*tools))), None
+        except subprocess.CalledProcessError as error:
+            return False, f'{os.path.basename(error.cmd[0])} failed with {error.returncode}'
+        except (subprocess.TimeoutExpired, AssertionError, AttributeError, ImportError, KeyError,
+                SyntaxError, ValueError, configparser.Error) as error:
+            return False, f'{type(error).__name__}: {error}'
+        finally:
+            os.chdir('/')
 
 
 def main():
-    compiler = shlex.split(sys.argv[1])
-    chapters = [os.path.abspath(chapter) for chapter in sys.argv[2:]]
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--vapidir')
+    parser.add_argument('--only', help='those of one chapter')
+    parser.add_argument('compiler')
+    parser.add_argument('chapters', nargs='+')
+    arguments = parser.parse_args()
     flags = subprocess.run(['pkg-config', '--cflags', '--libs', 'usock-1'], check=True,
                            stdout=subprocess.PIPE, text=True).stdout.split()
-    n_run = 0
-    with tempfile.TemporaryDirectory(prefix='usock-') as directory:
-        os.chdir(directory)
-        for chapter in chapters:
-            with open(chapter, encoding='utf-8') as file:
-                text = file.read()
-            for language, source in BLOCK.findall(text):
-                print(os.path.basename(chapter), language, flush=True)
-                if language == 'c':
-                    n_run += check_c(source, compiler, flags)
-                elif language == 'python':
-                    n_run += check_python(source, chapter)
-                elif language == 'js':
-                    n_run += check_javascript(source)
+    tools = Tools(shlex.split(arguments.compiler), flags, arguments.vapidir)
+    blocks = [block for chapter in arguments.chapters for block in read_blocks(chapter)
+              if arguments.only in (None, block.chapter)]
+    n_run, n_wrong = 0, 0
+    with concurrent.futures.ProcessPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        futures = [pool.submit(check_in_place, block, *tools) for block in blocks]
+        for block, future in zip(blocks, futures):
+            is_run, problem = future.result()
+            n_run += is_run
+            n_wrong += problem is not None
+            print(f'{block.chapter}:{block.line} {block.language}', problem or '', flush=True)
+    print(f'{len(blocks)} blocks, of which {n_run} were run; {n_wrong} are wrong')
     assert n_run > 0, 'nothing was run'
+    sys.exit(n_wrong != 0)
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,167 @@
+# SPDX-FileCopyrightText: 2026 The usock developers
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+"""What the overrides add, read from their sources: names, signatures and a line of each."""
+
+import ast
+import collections
+import re
+
+Entry = collections.namedtuple('Entry', 'owner name signature awaited static doc')
+
+PYTHON_PROTOCOLS = {
+    '__len__': 'len(it)', '__iter__': 'for … in it', '__aiter__': 'async for … in it',
+    '__enter__': 'with it', '__aenter__': 'async with it', '__bytes__': 'bytes(it)',
+}
+SKIPPED = {'__new__', '__repr__', '__bool__', '__getattr__', '__setattr__', '__dir__', '__del__',
+           '__anext__', '__exit__', '__aexit__', '__await__', '__init__'}
+
+
+def _sentence(doc):
+    """The first paragraph, in one line."""
+    return ' '.join((doc or '').split('\n\n')[0].split())
+
+
+def _is_static(node):
+    return any(isinstance(each, ast.Name) and each.id == 'staticmethod'
+               for each in node.decorator_list)
+
+
+def _is_property(node):
+    return any(isinstance(each, ast.Name) and each.id == 'property'
+               for each in node.decorator_list)
+
+
+def _python_entry(owner, node):
+    doc = ast.get_docstring(node)
+    static = _is_static(node)
+    arguments = ast.unparse(node.args)
+    if owner and not static:
+        arguments = re.sub(r'^self(, )?', '', arguments)
+    awaited = isinstance(node, ast.AsyncFunctionDef) or 'wait it' in (doc or '')
+    name = node.name
+    if name in PYTHON_PROTOCOLS:
+        return Entry(owner, name, PYTHON_PROTOCOLS[name], False, False, _sentence(doc))
+    signature = name if _is_property(node) else f'{name}({arguments})'
+    return Entry(owner, name, signature, awaited, static, _sentence(doc))
+
+
+def _is_exported(node):
+    return any(isinstance(each, ast.Name) and each.id == 'export' for each in node.decorator_list)
+
+
+def python(source):
+    """Entries, of which those of no class come first, and the line of each class."""
+    entries, classes = [], {}
+    for node in ast.parse(source).body:
+        if not isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        if not _is_exported(node):
+            continue
+        if not isinstance(node, ast.ClassDef):
+            entries.append(_python_entry(None, node))
+            continue
+        classes[node.name] = _sentence(ast.get_docstring(node))
+        for member in node.body:
+            if not isinstance(member, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            hidden = member.name.startswith('_') and member.name not in PYTHON_PROTOCOLS
+            if not hidden and member.name not in SKIPPED:
+                entries.append(_python_entry(node.name, member))
+    return entries, classes
+
+
+# JavaScript is not parsed: it is what a line of the overrides assigns to a prototype or to a class,
+# the comment above that line, and the lines up to the end of it.
+JS_ASSIGNED = re.compile(
+    r'( +)(prototype|Usock\.\w+\.prototype|type|Usock|Usock\.\w+)'
+    r'(?:\.(\w+)|\[Symbol\.(\w+)\]|\[name\]) = '
+    r'(async )?(?:function )?(?:\((.*)\)|(\w+)) (?:=> )?(?:=>)?.*')
+JS_GETTER = re.compile(r' {8}(\w+): \{')
+JS_PROTOCOLS = {'iterator': '[...it]', 'asyncIterator': 'for await (… of it)',
+                'dispose': 'using', 'asyncDispose': 'await using'}
+JS_WAIT = '{timeout, cancellable}'
+
+
+class _Scanner:
+    """Goes through the functions that patch the classes."""
+
+    def __init__(self, lines):
+        self.lines = lines
+        self.found = {}
+
+    def scan(self):
+        inside, owners, several, comment = False, [], [], []
+        self.names = []
+        for at, line in enumerate(self.lines):
+            if line.startswith('function '):
+                inside = re.match(r'function (patch\w+|_init)\(', line) is not None
+                owners, several = [], []
+            elif line.startswith('}'):
+                inside = False
+            if not inside:
+                continue
+            owner = re.search(r'const \{.*\bprototype\b.*\} = Usock\.(\w+)', line)
+            owners = [owner[1]] if owner else owners
+            loop = re.match(r'    for \(const (?:type|\{prototype\}) of \[([^]]*)\]', line)
+            if loop:
+                several = re.findall(r'Usock\.(\w+)', loop[1])
+            elif line == '    }':
+                several = []
+            names = re.match(r'    for \(const name of \[([^]]*)\]', line)
+            if names:
+                self.names = re.findall(r"'(\w+)'", names[1])
+            if line.lstrip().startswith('// '):
+                comment.append(line.strip()[3:])
+                continue
+            self._look(at, line, several or owners, ' '.join(comment))
+            if not line.lstrip().startswith(('for (', 'if (', 'const {')):
+                comment = []
+
+    def _look(self, at, line, owners, doc):
+        match = JS_ASSIGNED.match(line)
+        if match:
+            _, target, name, symbol, is_async, arguments, argument = match.groups()
+            if target.startswith('Usock'):
+                owners = [target.split('.')[1] if '.' in target else None]
+            content = self._content(at, match[1])
+            for owner in owners:
+                for each in [name] if name or symbol else self.names:
+                    self._add(owner, each, symbol, arguments or argument or '', content, doc,
+                              bool(is_async), not target.endswith('prototype'))
+        getter = JS_GETTER.match(line)
+        if getter and 'get() {' in self.lines[at + 1]:
+            for owner in owners:
+                self.found[owner, getter[1]] = Entry(owner, getter[1], getter[1], False, False, doc)
+
+    def _content(self, at, indent):
+        lines = [self.lines[at]]
+        for line in self.lines[at + 1:]:
+            if not line.startswith(indent + ' '):
+                break
+            lines.append(line)
+        return '\n'.join(lines)
+
+    def _add(self, owner, name, symbol, arguments, content, doc, is_async, static):
+        if symbol:
+            entry = Entry(owner, symbol, JS_PROTOCOLS[symbol], False, False, doc)
+        else:
+            awaited = (is_async or doc.startswith('Resolve') or 'return take(' in content
+                       or re.search(r'return this\.\w+_async\(', content) is not None)
+            entry = Entry(owner, name, f'{name}({self._options(arguments, content)})', awaited,
+                          static, doc)
+        if name is None or not name.startswith('_'):
+            self.found[owner, entry.name] = entry
+
+    @staticmethod
+    def _options(arguments, content):
+        told = re.search(r'told\(options,([^)]*)\)', content)
+        names = re.findall(r"'(\w+)'", told[1]) if told else []
+        options = '{' + ', '.join(names) + '}' if names else JS_WAIT
+        return re.sub(r'\boptions(?: = (?:undefined|-1|\{\}))?', options, arguments)
+
+
+def javascript(source):
+    scanner = _Scanner(source.split('\n'))
+    scanner.scan()
+    return [entry for entry in scanner.found.values() if '...' not in entry.signature], {}
