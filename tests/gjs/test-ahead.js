@@ -86,6 +86,21 @@ for (const [name, {type, loop, receive, ask, textOf, joined}] of Object.entries(
         }
     });
 
+    // Who calls gets one; the handler is not kept from those after it.
+    testSocket(`${name}: a handler that calls`, async fixture => {
+        const [, second] = filled(fixture, type);
+        const log = new Log(second, 'end');
+        const data = [];
+        const got = [];
+        second.connect('data', (_channel, bytes) => {
+            data.push(bytes);
+            ask(second).then(item => got.push(item === null ? null : textOf(item)), () => {});
+        });
+        await log.wait('end');
+        const numbers = [...joined(data), ...got.filter(item => item !== null)];
+        equal(numbers.map(Number).sort((one, other) => one - other), NUMBERS.map(Number));
+    });
+
     testSocket(`${name}: closed in the loop`, async fixture => {
         for (const close of [c => c.close(), c => c.destroy(), c => c.destroy(new Error('x'))]) {
             const [, second] = filled(fixture, type);

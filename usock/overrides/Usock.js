@@ -703,6 +703,16 @@ class Taking {
     }
 }
 
+const TAKING_SIGNALS = new Set(['data', 'message', 'batch', 'datagram']);
+const WAS_LISTENED_TO = Symbol('was listened to');
+
+// Whether what nobody waits for goes to a handler. Few sockets ever have one and are awaited too.
+function isListenedTo(self) {
+    return self[WAS_LISTENED_TO] === true && [...TAKING_SIGNALS]
+        .map(signal => GObject.signal_lookup(signal, self.constructor.$gtype))
+        .some(number => number > 0 && GObject.signal_has_handler_pending(self, number, 0, false));
+}
+
 // What is received from one socket by one method. Items that were taken ahead, or that are given
 // back, come first; each knows its place, so that all go back in order.
 class Line {
@@ -720,10 +730,16 @@ class Line {
         if (this._back.length > 0)
             return this._back.shift();
         if (this._next === this._ahead.length) {
-            this._ahead = this.waiting.size === 0 ? this.method.takeAhead?.(this.self) ?? [] : [];
+            this._ahead = this._mayTakeAhead() ? this.method.takeAhead(this.self) : [];
             this._next = 0;
         }
         return this._next < this._ahead.length ? this._shiftAhead() : undefined;
+    }
+
+    // What nobody waits for is a handler's, where there is one.
+    _mayTakeAhead() {
+        return this.method.takeAhead !== undefined && this.waiting.size === 0 &&
+            !isListenedTo(this.self);
     }
 
     // What a call has brought, and what there is to know of it.
@@ -1107,6 +1123,8 @@ function patchSocket(Usock) {
         prototype[name] = function (signal, handler) {
             const count = Object.hasOwn(DELIVERIES, signal) ? DELIVERIES[signal] : null;
             settle(this);
+            if (TAKING_SIGNALS.has(signal))
+                this[WAS_LISTENED_TO] = true;
             if (count === null || typeof handler !== 'function')
                 return connect.call(this, signal, handler);
             return connect.call(this, signal, (emitter, value, ...rest) => {
