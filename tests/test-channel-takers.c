@@ -293,6 +293,46 @@ test_foreign_takes_over (UsockTest     *test,
   scene_stop (&scene);
 }
 
+static void
+ignore_cb (UsockChannel *channel,
+           GByteArray   *bytes,
+           Scene        *scene)
+{
+}
+
+static void
+gain_cb (UsockChannel *channel,
+         GByteArray   *bytes,
+         Scene        *scene)
+{
+  if (++scene->n_taken == 50)
+    g_signal_connect (channel, "data", G_CALLBACK (ignore_cb), scene);
+  if (scene->n_taken < 51)
+    return;
+
+  g_signal_handlers_disconnect_by_func (channel, ignore_cb, scene);
+  g_signal_handler_disconnect (channel, scene->handler);
+}
+
+/* A message that the last listener got is not one that nobody got. */
+static void
+test_all_leave (UsockTest     *test,
+                gconstpointer  unused)
+{
+  Scene scene;
+
+  scene_start (&scene, test, "");
+  scene_send_numbers (&scene, 1, 100);
+  scene.handler = g_signal_connect (scene.channel, "data", G_CALLBACK (gain_cb), &scene);
+  usock_test_wait_until (scene.n_taken == 51);
+  scene_settle ();
+  g_assert_cmpuint (scene.n_taken, ==, 51);
+
+  witness_watch (&scene.witness, scene.channel, "data");
+  scene_expect_numbers (&scene, "data", 52, 100);
+  scene_stop (&scene);
+}
+
 /* The function that takes all. */
 
 static void
@@ -569,6 +609,7 @@ main (int   argc,
   add ("block", test_block);
   add ("one-of-two-leaves", test_one_of_two_leaves);
   add ("foreign-takes-over", test_foreign_takes_over);
+  add ("all-leave", test_all_leave);
   add ("func", test_func);
   add ("func-is-late", test_func_is_late);
   add ("receiver-precedes-func", test_receiver_precedes_func);

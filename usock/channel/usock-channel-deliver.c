@@ -379,12 +379,16 @@ usock_channel_deliver_rest (UsockChannel *self,
 
 /* Nobody who was trusted has got it. A closure of another language may have taken the place of one. */
 static gboolean
-channel_has_missed (UsockChannel *self,
-                    UsockTurn    *turn,
-                    UsockTakers   takers)
+channel_has_missed (UsockChannel        *self,
+                    UsockTurn           *turn,
+                    const UsockDelivery *delivery,
+                    UsockTakers          takers)
 {
+  if (G_LIKELY (delivery->heard != 0))
+    return FALSE;
+
   turn->takers = 0;
-  return channel_get_remaining (self, takers) == 0;
+  return !delivery->is_taken && channel_get_remaining (self, takers) == 0;
 }
 
 /* FALSE if nobody listened, though they were trusted to. */
@@ -409,7 +413,7 @@ channel_give_to_listeners (UsockChannel  *self,
   turn->is_heard = (takers & ~delivery->heard) == 0;
   if ((takers & ~USOCK_TAKERS_THAT_TELL) != 0)
     turn->takers = 0;
-  return !turn->trusts || delivery->heard != 0 || !channel_has_missed (self, turn, takers);
+  return !turn->trusts || !channel_has_missed (self, turn, delivery, takers);
 }
 
 /* Who is only taken to listen must not be given what nobody else could have then. */
@@ -446,7 +450,7 @@ usock_channel_deliver (UsockChannel  *self,
   g_clear_pointer (&delivery.incoming.message, usock_message_unref);
 }
 
-/* Whether the single handler was called. */
+/* FALSE if nobody was there any more. */
 static gboolean
 channel_emit_plain (UsockChannel *self,
                     UsockTurn    *turn,
@@ -459,7 +463,7 @@ channel_emit_plain (UsockChannel *self,
   self->delivery = &delivery;
   channel_emit_data (self, turn, data, length);
   self->delivery = outer;
-  return delivery.heard != 0;
+  return !channel_has_missed (self, turn, &delivery, USOCK_TAKER_DATA);
 }
 
 /* The short way, of a message that is bytes alone and has one taker, who is known to take it. FALSE if
@@ -482,8 +486,7 @@ usock_channel_deliver_plain (UsockChannel *self,
   turn->counted = self->inlet.bytes_read;
   if (takers == USOCK_TAKER_FUNC)
     channel_call_receiver (self, data, length);
-  else if (!channel_emit_plain (self, turn, data, length)
-           && channel_has_missed (self, turn, takers))
+  else if (!channel_emit_plain (self, turn, data, length))
     usock_inlet_untake_plain (&self->inlet, length);
   return TRUE;
 }

@@ -65,6 +65,7 @@ typedef struct
   UsockIncoming incoming;
   UsockTakers left;
   UsockTakers heard; /* there is one handler, which was called */
+  gboolean is_taken; /* by somebody, who may have left since */
 } UsockDelivery;
 
 /* The function that gets what comes, and what it needs. It may be replaced while it runs. */
@@ -218,6 +219,14 @@ usock_channel_note_heard (UsockChannel *self,
 {
   if (self->delivery != NULL)
     self->delivery->heard |= taker;
+}
+
+/* From the one where there are several. */
+static inline void
+usock_channel_note_taken (UsockChannel *self)
+{
+  if (self->delivery != NULL)
+    self->delivery->is_taken = TRUE;
 }
 
 /* usock-channel-signals.c */

@@ -59,6 +59,19 @@ marshal_message (GClosure *closure,
                                    types);
 }
 
+/* The long way, of several handlers: all that are of C. */
+static void
+marshal_among_others (GClosure     *closure,
+                      GValue       *result,
+                      guint         n_values,
+                      const GValue *values,
+                      gpointer      hint,
+                      gpointer      marshal_data)
+{
+  usock_channel_note_taken (g_value_peek_pointer (&values[0]));
+  g_cclosure_marshal_VOID__BOXED (closure, result, n_values, values, hint, marshal_data);
+}
+
 static guint
 channel_new_signal (const char *name)
 {
@@ -71,8 +84,9 @@ channel_new_signal_with (const char           *name,
                          GSignalCVaMarshaller  marshaller,
                          GType                 argument)
 {
-  guint signal = g_signal_new (name, USOCK_TYPE_CHANNEL, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                               G_TYPE_NONE, 1, argument);
+  guint signal
+      = g_signal_new (name, USOCK_TYPE_CHANNEL, G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                      marshaller != NULL ? marshal_among_others : NULL, G_TYPE_NONE, 1, argument);
 
   if (marshaller != NULL)
     g_signal_set_va_marshaller (signal, USOCK_TYPE_CHANNEL, marshaller);

@@ -85,6 +85,7 @@ marshal_datagram (GClosure     *closure,
                   gpointer      hint,
                   gpointer      marshal_data)
 {
+  usock_channel_note_taken (g_value_peek_pointer (&values[0]));
   call_datagram (closure, g_value_peek_pointer (&values[0]), g_value_get_boxed (&values[1]),
                  g_value_get_string (&values[2]), marshal_data);
 }
