@@ -590,6 +590,52 @@ test_threads (UsockTest *test, gconstpointer data)
   close (null);
 }
 
+/* On the wire it is little-endian, wherever it was made, and nothing else is taken for one. */
+static void
+test_variant (UsockTest     *test,
+              gconstpointer  unused)
+{
+  const guint8 wire[8] = { 4, 3, 2, 1, 0xff };
+  GVariant *value = g_variant_ref_sink (g_variant_new ("(uy)", 0x01020304, 0xff));
+  g_autoptr (UsockMessage) message = usock_message_new_from_variant (value);
+  g_autoptr (GVariant) again = NULL;
+  g_autoptr (GVariant) cut = NULL;
+  g_autoptr (GBytes) bytes = usock_message_get_bytes (message);
+  g_autoptr (GBytes) part = g_bytes_new_from_bytes (bytes, 0, 3);
+
+  g_assert_cmpint (usock_message_get_kind (message), ==, USOCK_BODY_KIND_VARIANT);
+  g_assert_true (usock_message_get_variant (message) == value);
+  g_assert_cmpuint (g_bytes_get_size (bytes), ==, 8);
+  assert_payload (message, (const char *) wire, 8);
+
+  again = usock_message_read_variant (G_VARIANT_TYPE ("(uy)"), bytes);
+  g_assert_cmpvariant (again, value);
+  cut = usock_message_read_variant (G_VARIANT_TYPE ("(uy)"), part);
+  g_assert_null (cut);
+  g_variant_unref (value);
+}
+
+/* The bytes are those of the file, which the message keeps for itself. */
+static void
+test_memfd (UsockTest     *test,
+            gconstpointer  unused)
+{
+  int fd = memfd_create ("x", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  g_autoptr (UsockMessage) message = NULL;
+  g_autoptr (GError) refused = NULL;
+
+  g_assert_cmpint (write (fd, "content", 7), ==, 7);
+  g_assert_null (usock_message_new_from_memfd (fd, &refused));
+  g_assert_error (refused, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+
+  g_assert_cmpint (fcntl (fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), ==, 0);
+  usock_test_no_error (message = usock_message_new_from_memfd (fd, &error));
+  g_assert_cmpint (usock_message_get_memfd (message), !=, fd);
+  close (fd);
+  assert_payload (message, "content", 7);
+  g_assert_cmpuint (usock_message_get_n_fds (message), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -616,6 +662,8 @@ main (int argc, char **argv)
   usock_test_add ("/usock/message/kinds", test_kinds);
   usock_test_add ("/usock/message/credentials", test_credentials);
   usock_test_add ("/usock/message/received", test_received);
+  usock_test_add ("/usock/message/variant", test_variant);
+  usock_test_add ("/usock/message/memfd", test_memfd);
   usock_test_add ("/usock/message/threads", test_threads);
 
   return g_test_run ();
