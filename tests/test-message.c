@@ -600,7 +600,7 @@ test_variant (UsockTest     *test,
   g_autoptr (UsockMessage) message = usock_message_new_from_variant (value);
   g_autoptr (GVariant) again = NULL;
   g_autoptr (GVariant) cut = NULL;
-  g_autoptr (GBytes) bytes = usock_message_get_bytes (message);
+  GBytes *bytes = usock_message_get_bytes (message);
   g_autoptr (GBytes) part = g_bytes_new_from_bytes (bytes, 0, 3);
 
   g_assert_cmpint (usock_message_get_kind (message), ==, USOCK_BODY_KIND_VARIANT);
