@@ -3,7 +3,7 @@
 
 /* What a channel promises of order, of the end, of time, and of foreign code that it runs. */
 
-#include "witness.h"
+#include "channel-scene.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,24 +12,6 @@
 #include <unistd.h>
 
 #include "usock-io-private.h"
-
-typedef struct
-{
-  Witness witness;
-  UsockChannel *channel;
-  int peer;
-} Scene;
-
-static void
-scene_start (Scene      *scene,
-             UsockTest  *test,
-             const char *signals)
-{
-  witness_init (&scene->witness);
-  scene->channel = scene_adopt (test);
-  scene->peer = test->pair[1];
-  witness_watch (&scene->witness, scene->channel, signals);
-}
 
 /* The raw end is the test's, unless it was hung up. */
 static void
@@ -40,11 +22,10 @@ scene_hang_up (Scene     *scene,
 }
 
 static void
-scene_stop (Scene *scene)
+scene_heal_and_stop (Scene *scene)
 {
   usock_io_fault_clear ();
-  scene_close (scene->channel);
-  witness_clear (&scene->witness);
+  scene_stop (scene);
 }
 
 static void
@@ -76,7 +57,7 @@ test_nested_order (UsockTest     *test,
   shutdown (scene.peer, SHUT_WR);
   witness_expect (&scene.witness,
                   "message:1 data:1 message:2 data:2 message:3 data:3 end");
-  scene_stop (&scene);
+  scene_heal_and_stop (&scene);
 }
 
 static void
@@ -100,7 +81,7 @@ test_nested_close (UsockTest     *test,
   scene_send (scene.peer, "1");
   scene_send (scene.peer, "2");
   witness_expect (&scene.witness, "message:1 close");
-  scene_stop (&scene);
+  scene_heal_and_stop (&scene);
 }
 
 /* Whoever waits for the connection is told before those who have used it. */
@@ -151,7 +132,7 @@ test_end_waits_for_receiver (UsockTest     *test,
   witness_expect (&scene.witness, "receive:END close");
   answer = scene_receive (scene.peer);
   g_assert_cmpstr (answer, ==, "answer");
-  scene_stop (&scene);
+  scene_heal_and_stop (&scene);
 }
 
 static void
@@ -195,7 +176,7 @@ test_end_of_gone_peer (UsockTest     *test,
   witness_assert (&scene.witness, "");
   witness_receive (&scene.witness, scene.channel, "receive", NULL);
   witness_expect (&scene.witness, "receive:last close");
-  scene_stop (&scene);
+  scene_heal_and_stop (&scene);
 }
 
 /* An end that waits is paused with everything else. */
@@ -212,7 +193,7 @@ test_paused_end (UsockTest     *test,
   witness_assert (&scene.witness, "");
   usock_channel_resume (scene.channel);
   witness_expect (&scene.witness, "end close");
-  scene_stop (&scene);
+  scene_heal_and_stop (&scene);
 }
 
 typedef enum
@@ -346,7 +327,7 @@ check_reset (UsockTest *test,
   assert_error_code (failure, G_IO_ERROR_CONNECTION_CLOSED);
   witness_expect (&scene.witness, "data:kept error:broken-pipe close");
   g_assert_cmpint (usock_socket_get_error_number (USOCK_SOCKET (scene.channel)), ==, ECONNRESET);
-  scene_stop (&scene);
+  scene_heal_and_stop (&scene);
 }
 
 static void
@@ -468,7 +449,7 @@ test_slow_handler_stalls_nobody (UsockTest     *test,
       scene_settle ();
     }
   witness_expect (&scene.witness, "drain");
-  scene_stop (&scene);
+  scene_heal_and_stop (&scene);
 }
 
 static void
@@ -503,7 +484,7 @@ test_slow_handler_is_not_idle (UsockTest     *test,
   scene_send (scene.peer, "go");
   usock_test_wait_until (idle > 0);
   g_assert_cmpint (idle - answered, >=, 100 * 1000);
-  scene_stop (&scene);
+  scene_heal_and_stop (&scene);
 }
 
 /* A process that was stopped finds its deadlines over, and also what came in the meantime. */
@@ -522,7 +503,7 @@ test_late_turn (UsockTest     *test,
   scene_hang_up (&scene, test);
   g_usleep (50 * 1000);
   witness_expect (&scene.witness, "data:last end closing:ok close");
-  scene_stop (&scene);
+  scene_heal_and_stop (&scene);
 }
 
 /* No time at all is enough for what can be done at once, and for nothing else. */
@@ -566,7 +547,7 @@ test_late_data (UsockTest     *test,
   scene_settle ();
   witness_assert (&scene.witness, "data:1");
   witness_expect (&scene.witness, "timeout");
-  scene_stop (&scene);
+  scene_heal_and_stop (&scene);
 }
 
 static void
@@ -600,7 +581,7 @@ test_refused_options (UsockTest     *test,
   witness_assert (&scene.witness, "");
   usock_channel_set_max_fds (scene.channel, 4);
   witness_assert (&scene.witness, "max-fds");
-  scene_stop (&scene);
+  scene_heal_and_stop (&scene);
 }
 
 /* What changes by itself is notified from the main context. */

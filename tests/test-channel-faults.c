@@ -1,37 +1,18 @@
 /* SPDX-FileCopyrightText: 2026 The usock developers
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "witness.h"
+#include "channel-scene.h"
 
 #include <errno.h>
 #include <unistd.h>
 
 #include "usock-io-private.h"
 
-typedef struct
-{
-  Witness witness;
-  UsockChannel *channel;
-  int peer;
-} Scene;
-
 static void
-scene_start (Scene      *scene,
-             UsockTest  *test,
-             const char *signals)
-{
-  witness_init (&scene->witness);
-  scene->channel = scene_adopt (test);
-  scene->peer = test->pair[1];
-  witness_watch (&scene->witness, scene->channel, signals);
-}
-
-static void
-scene_stop (Scene *scene)
+scene_heal_and_stop (Scene *scene)
 {
   usock_io_fault_clear ();
-  scene_close (scene->channel);
-  witness_clear (&scene->witness);
+  scene_stop (scene);
 }
 
 /* What passes comes back without an event. */
@@ -52,7 +33,7 @@ test_receive_without_memory (UsockTest     *test,
       scene_send (scene.peer, "2");
       witness_expect (&scene.witness, "data:1 data:2");
     }
-  scene_stop (&scene);
+  scene_heal_and_stop (&scene);
 }
 
 static void
@@ -74,7 +55,7 @@ test_send_without_memory (UsockTest     *test,
       text = scene_receive (scene.peer);
       g_assert_cmpstr (text, ==, "1");
     }
-  scene_stop (&scene);
+  scene_heal_and_stop (&scene);
 }
 
 /* Both at once: neither must take the other's time away. */
@@ -94,7 +75,7 @@ test_both_without_memory (UsockTest     *test,
   witness_expect (&scene.witness, "data:2");
   text = scene_receive (scene.peer);
   g_assert_cmpstr (text, ==, "1");
-  scene_stop (&scene);
+  scene_heal_and_stop (&scene);
 }
 
 /* What does not pass ends the channel. */
@@ -111,7 +92,7 @@ test_receive_fails (UsockTest     *test,
   scene_send (scene.peer, "1");
   witness_expect (&scene.witness, "error:failed close");
   g_assert_cmpint (usock_socket_get_error_number (USOCK_SOCKET (scene.channel)), ==, EIO);
-  scene_stop (&scene);
+  scene_heal_and_stop (&scene);
 }
 
 static void
@@ -125,7 +106,7 @@ test_queued_message_fails (UsockTest     *test,
   usock_test_no_error (usock_channel_send_text (scene.channel, "1", &error));
   usock_io_fault_add (USOCK_IO_SEND, EIO, 1, 0);
   witness_expect (&scene.witness, "error:failed close");
-  scene_stop (&scene);
+  scene_heal_and_stop (&scene);
 }
 
 /* Who waits for the message is told; the channel goes on. */
@@ -149,7 +130,7 @@ test_awaited_message_fails (UsockTest     *test,
   usock_test_wait_until (usock_channel_get_queued_bytes (scene.channel) == 0);
   text = scene_receive (scene.peer);
   g_assert_cmpstr (text, ==, "2");
-  scene_stop (&scene);
+  scene_heal_and_stop (&scene);
 }
 
 /* A server goes on whatever accepting says. */

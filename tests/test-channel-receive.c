@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "sequence.h"
-#include "witness.h"
+#include "channel-scene.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,32 +12,6 @@
 #include <unistd.h>
 
 #define ALL "connect data message batch drain end timeout error close"
-
-typedef struct
-{
-  Witness witness;
-  UsockChannel *channel;
-  int peer;
-} Scene;
-
-static void
-scene_start (Scene      *scene,
-             UsockTest  *test,
-             const char *signals)
-{
-  witness_init (&scene->witness);
-  scene->channel = scene_adopt (test);
-  scene->peer = test->pair[1];
-  if (*signals != '\0')
-    witness_watch (&scene->witness, scene->channel, signals);
-}
-
-static void
-scene_stop (Scene *scene)
-{
-  scene_close (scene->channel);
-  witness_clear (&scene->witness);
-}
 
 static void
 scene_send_numbers (Scene *scene,

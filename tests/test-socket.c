@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The usock developers
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "witness.h"
+#include "channel-scene.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,31 +12,6 @@
 #include <unistd.h>
 
 #define ALL "connect data drain end timeout error close"
-
-typedef struct
-{
-  Witness witness;
-  UsockChannel *channel;
-  int peer;
-} Scene;
-
-static void
-scene_start (Scene      *scene,
-             UsockTest  *test,
-             const char *signals)
-{
-  witness_init (&scene->witness);
-  scene->channel = scene_adopt (test);
-  scene->peer = test->pair[1];
-  witness_watch (&scene->witness, scene->channel, signals);
-}
-
-static void
-scene_stop (Scene *scene)
-{
-  scene_close (scene->channel);
-  witness_clear (&scene->witness);
-}
 
 /* Properties. */
 
