@@ -5,6 +5,7 @@
 
 #include "witness.h"
 
+#include <errno.h>
 #include <sys/socket.h>
 
 #include "usock-io-private.h"
@@ -152,6 +153,38 @@ test_flood (UsockTest     *test,
     echo_close (&echoes[i]);
 }
 
+static gboolean
+count_turn_cb (gpointer n_turns)
+{
+  (*(guint *) n_turns)++;
+  return G_SOURCE_CONTINUE;
+}
+
+/* Where there is no memory to read, it is tried again every few milliseconds, and no event that
+ * stays makes it oftener. */
+static void
+test_no_memory (UsockTest     *test,
+                gconstpointer  unused)
+{
+  Echo echo = { 0 };
+  guint n_ticks = 0;
+  guint ticks = g_timeout_add (10, count_turn_cb, &n_ticks);
+
+  echo_open (&echo, SOCK_SEQPACKET);
+  exchange (&echo, 1, 40);
+  usock_io_fault_clear ();
+  usock_io_fault_add (USOCK_IO_RECEIVE, ENOMEM, 1, 1);
+  echo_ask (&echo, 1);
+  usock_test_wait_until (n_ticks == 10);
+  g_assert_cmpuint (usock_io_fault_get_n_calls (USOCK_IO_RECEIVE), >, 1);
+  g_assert_cmpuint (usock_io_fault_get_n_calls (USOCK_IO_RECEIVE), <, 1000);
+
+  usock_io_fault_clear ();
+  echo_answer (&echo, 1);
+  g_source_remove (ticks);
+  echo_close (&echo);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -173,6 +206,7 @@ main (int   argc,
 
       g_test_add (path, UsockTest, &crowds[i], usock_test_setup, test_echo, usock_test_teardown);
     }
+  add_with ("no-memory", NULL, test_no_memory);
   add_with ("flood-alone", &alone, test_flood);
   add_with ("flood-among-many", &many, test_flood);
 

@@ -1732,6 +1732,37 @@ test_take_from_nothing (UsockTest     *test,
   scene_stop (&scene);
 }
 
+static void
+keep_array_cb (UsockChannel *channel,
+               GByteArray   *bytes,
+               GPtrArray    *kept)
+{
+  g_ptr_array_add (kept, g_byte_array_ref (bytes));
+}
+
+/* Whoever keeps the array, which is lent, finds nothing in it. */
+static void
+test_kept_array (UsockTest     *test,
+                 gconstpointer  unused)
+{
+  g_autoptr (GPtrArray) kept
+      = g_ptr_array_new_with_free_func ((GDestroyNotify) g_byte_array_unref);
+  Scene scene;
+
+  scene_start (&scene, test, "");
+  scene_send_numbers (&scene, 1, 20);
+  g_signal_connect (scene.channel, "data", G_CALLBACK (keep_array_cb), kept);
+  usock_test_wait_until (kept->len == 20);
+  for (guint i = 0; i < kept->len; i++)
+    {
+      GByteArray *array = kept->pdata[i];
+
+      g_assert_null (array->data);
+      g_assert_cmpuint (array->len, ==, 0);
+    }
+  scene_stop (&scene);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -1806,6 +1837,7 @@ main (int   argc,
   add ("take-holds-the-end", test_take_holds_the_end);
   add ("take-fds", test_take_fds);
   add ("take-from-nothing", test_take_from_nothing);
+  add ("kept-array", test_kept_array);
 
   return g_test_run ();
 }

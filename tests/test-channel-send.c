@@ -948,6 +948,28 @@ test_cancelled_with_fds (UsockTest     *test,
   scene_stop (&scene);
 }
 
+/* Only of messages that were cut off it is not known which the peer has had. */
+static void
+test_messages_and_gone (UsockTest     *test,
+                        gconstpointer  unused)
+{
+  g_autoptr (UsockMessage) first = usock_message_new_from_text ("a");
+  g_autoptr (UsockMessage) second = usock_message_new_from_text ("b");
+  UsockMessage *messages[] = { first, second };
+  GError *failure = NULL;
+  Scene scene;
+
+  scene_start (&scene, test, "error close");
+  usock_test_no_error (usock_channel_send_messages (scene.channel, messages, 2, &error));
+  for (guint i = 0; i < 2; i++)
+    g_free (scene_receive (scene.peer));
+  close (usock_test_take (test, 1));
+  g_assert_false (usock_channel_send_text (scene.channel, "c", &failure));
+  assert_error_code (failure, G_IO_ERROR_BROKEN_PIPE);
+  g_assert_cmpint (usock_socket_get_error_number (USOCK_SOCKET (scene.channel)), ==, EPIPE);
+  scene_stop (&scene);
+}
+
 static gpointer
 cancel_thread (gpointer cancellable)
 {
@@ -1177,6 +1199,7 @@ main (int   argc,
   add ("cancelled-while-waiting", test_cancelled_while_waiting);
   add ("cancelled-before-flush", test_cancelled_before_flush);
   add ("cancelled-with-fds", test_cancelled_with_fds);
+  add ("messages-and-gone", test_messages_and_gone);
   add ("cancelled-from-thread", test_cancelled_from_thread);
   add ("cancelled-half", test_cancelled_half);
   add ("not-connected", test_not_connected);

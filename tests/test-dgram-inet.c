@@ -6,6 +6,7 @@
 
 #include "usock-test.h"
 
+#include <errno.h>
 #include <gio/gunixsocketaddress.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
@@ -457,6 +458,8 @@ test_refused (UsockTest     *test,
   g_signal_connect (dgram, "send-failed", G_CALLBACK (note_refusal), &noted);
   usock_test_no_error (usock_channel_send_text (USOCK_CHANNEL (dgram), "nobody", &error));
   witness_expect (&witness, "send-failed");
+  g_assert_cmpint (usock_socket_get_error_number (USOCK_SOCKET (dgram)), ==, ECONNREFUSED);
+  g_assert_cmpstr (usock_socket_get_error_call (USOCK_SOCKET (dgram)), ==, "recvmmsg");
   expected = g_strdup_printf ("127.0.0.1:%d", port);
   g_assert_cmpstr (noted, ==, expected);
   usock_test_no_error (usock_channel_send_text (USOCK_CHANNEL (dgram), "nobody", &error));

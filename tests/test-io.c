@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "usock-test.h"
+#include "usock-io-calls-private.h"
 #include "usock-io-private.h"
 
 #include <errno.h>
@@ -946,6 +947,42 @@ test_peer_credentials (UsockTest *test, gconstpointer data)
   close (fd);
 }
 
+static guint
+read_overflow_id (const char *path)
+{
+  g_autofree char *text = NULL;
+
+  usock_test_no_error (g_file_get_contents (path, &text, NULL, &error));
+  return (guint) g_ascii_strtoull (text, NULL, 10);
+}
+
+/* The number that stands for those without one is nobody's; those beside it are somebody's. */
+static void
+test_unknown_credentials (UsockTest *test, gconstpointer data)
+{
+  guint uid = read_overflow_id ("/proc/sys/kernel/overflowuid");
+  guint gid = read_overflow_id ("/proc/sys/kernel/overflowgid");
+  UsockCredentials credentials = { 0 };
+
+  for (int i = -1; i <= 1; i++)
+    {
+      const struct ucred native = { 7, uid + i, gid + i };
+
+      g_assert_cmpint (usock_io_read_credentials (&native, &credentials), ==, i != 0);
+      if (i == 0)
+        continue;
+      g_assert_cmpint (credentials.pid, ==, 7);
+      g_assert_cmpuint (credentials.uid, ==, uid + i);
+      g_assert_cmpuint (credentials.gid, ==, gid + i);
+    }
+
+  g_assert_true (usock_io_read_credentials (&(struct ucred) { 0, 1000, gid }, &credentials));
+  g_assert_cmpint (credentials.pid, ==, -1);
+  g_assert_cmpuint (credentials.uid, ==, 1000);
+  g_assert_cmpuint (credentials.gid, ==, (gid_t) -1);
+  g_assert_false (usock_io_read_credentials (&(struct ucred) { 7, -1, 0 }, &credentials));
+}
+
 static void
 test_addresses (UsockTest *test, gconstpointer data)
 {
@@ -1415,6 +1452,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/io/make-room", test_make_room);
   usock_test_add ("/usock/io/no-room", test_no_room);
   usock_test_add ("/usock/io/peer-credentials", test_peer_credentials);
+  usock_test_add ("/usock/io/unknown-credentials", test_unknown_credentials);
   usock_test_add ("/usock/io/addresses", test_addresses);
   usock_test_add ("/usock/io/sender", test_sender);
   usock_test_add ("/usock/io/many-senders", test_many_senders);

@@ -133,8 +133,7 @@ outlet_settle_bytes (UsockOutlet *self,
 
       if (rest > sent)
         {
-          if (sent > 0)
-            usock_outlet_advance (self, route, sent);
+          usock_outlet_advance (self, route, sent);
           return;
         }
       sent -= rest;
