@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "usock-address-private.h"
 #include "usock-io-private.h"
 
 #define N_ECHOES 512
@@ -185,6 +186,41 @@ test_no_memory (UsockTest     *test,
   echo_close (&echo);
 }
 
+static void
+keep_channel_cb (UsockServer   *server,
+                 UsockChannel  *channel,
+                 UsockChannel **kept)
+{
+  *kept = g_object_ref (channel);
+}
+
+/* What a connection has from the socket that listened, it is not told once more: only the markers,
+ * which the kernel does not hand on. */
+static void
+test_accept (UsockTest     *test,
+             gconstpointer  unused)
+{
+  g_autofree char *path = usock_test_path (test, "s");
+  g_autoptr (UsockName) name = NULL;
+  UsockServer *server = usock_server_new (G_SOCKET_TYPE_SEQPACKET);
+  UsockChannel *channel = NULL;
+  int fd = usock_io_socket (AF_UNIX, SOCK_SEQPACKET, 0);
+
+  usock_test_no_error (name = usock_name_new_for_path (path, &error));
+  g_signal_connect (server, "connection", G_CALLBACK (keep_channel_cb), &channel);
+  usock_test_no_error (usock_server_listen_on_path (server, path, 0, &error));
+  scene_settle ();
+
+  usock_io_fault_clear ();
+  g_assert_cmpint (usock_io_connect (fd, name), ==, 0);
+  usock_test_wait_until (channel != NULL);
+  g_assert_cmpuint (usock_io_fault_get_n_calls (USOCK_IO_SET_OPTION), ==, 1);
+
+  close (fd);
+  scene_close (channel);
+  scene_close (server);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -206,6 +242,7 @@ main (int   argc,
 
       g_test_add (path, UsockTest, &crowds[i], usock_test_setup, test_echo, usock_test_teardown);
     }
+  add_with ("accept", NULL, test_accept);
   add_with ("no-memory", NULL, test_no_memory);
   add_with ("flood-alone", &alone, test_flood);
   add_with ("flood-among-many", &many, test_flood);
