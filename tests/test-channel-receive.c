@@ -1641,6 +1641,47 @@ test_take_what_was_read (UsockTest     *test,
   scene_stop (&scene);
 }
 
+static gsize
+take_some (UsockChannel *channel,
+           guint         max)
+{
+  gsize n;
+  UsockMessage **messages = usock_channel_take_messages (channel, max, &n);
+
+  for (gsize i = 0; i < n; i++)
+    usock_message_unref (messages[i]);
+  g_free (messages);
+  return n;
+}
+
+static void
+take_thrice_cb (UsockChannel *channel,
+                UsockMessage *message,
+                guint        *n_left)
+{
+  *n_left -= 1;
+  if (take_some (channel, 3) == 3 && take_some (channel, 0) > 0)
+    {
+      g_assert_cmpuint (take_some (channel, 0), ==, 1);
+      *n_left = 0;
+    }
+}
+
+/* Of what one read brought the last stays too, wherever one is in it. */
+static void
+test_take_of_a_batch (UsockTest     *test,
+                      gconstpointer  unused)
+{
+  guint n_left = 200;
+  Scene scene;
+
+  scene_start (&scene, test, "");
+  scene_send_numbers (&scene, 1, 200);
+  g_signal_connect (scene.channel, "message", G_CALLBACK (take_thrice_cb), &n_left);
+  usock_test_wait_until (n_left == 0);
+  scene_stop (&scene);
+}
+
 static void
 test_take_gives_way (UsockTest     *test,
                      gconstpointer  unused)
@@ -1837,6 +1878,7 @@ main (int   argc,
   add ("take-holds-the-end", test_take_holds_the_end);
   add ("take-fds", test_take_fds);
   add ("take-from-nothing", test_take_from_nothing);
+  add ("take-of-a-batch", test_take_of_a_batch);
   add ("kept-array", test_kept_array);
 
   return g_test_run ();

@@ -385,6 +385,11 @@ test_forked (UsockTest     *test,
   child = fork ();
   if (child == 0)
     {
+      g_autoptr (UsockGuest) own = guest_new (test);
+
+      if (own == guest)
+        _exit (1);
+      g_object_unref (g_steal_pointer (&own));
       usock_guest_stir (guest);
       usock_guest_look (guest);
       usock_guest_turn (guest);
