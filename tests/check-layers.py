@@ -28,6 +28,7 @@ FLOORS = [
     ['stream', 'dgram', 'handle', 'seqpacket'],
     ['server'],
     ['peer', 'spawn'],
+    ['client'],
 ]
 
 # From the top down; files of one line do not call each other.
@@ -60,6 +61,8 @@ ROOMS = {
              'frame peer-body peer-error peer-signal'],
     'handle': ['handle-connect handle-transfer', 'handle'],
     'seqpacket': ['seqpacket'],
+    'client': ['client-send client-start client-wait', 'client', 'client-link', 'client-item',
+               'client-place client-signals'],
     'spawn': ['spawn'],
     'server': ['server', 'server-property', 'server-host server-name server-path', 'server-adopt', 'server-listen',
                'server-listener', 'server-accept server-broadcast server-close',

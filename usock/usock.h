@@ -22,6 +22,7 @@
 #include "usock-notify.h"
 #include "usock-server.h"
 #include "usock-spawn.h"
+#include "usock-client.h"
 #include "usock-guest.h"
 #include "usock-peer.h"
 #include "usock-call.h"

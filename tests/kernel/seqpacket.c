@@ -5,6 +5,9 @@
 
 #include "kernel.h"
 
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 
 #define GONE (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLHUP)
@@ -266,6 +269,40 @@ test_vectors (void)
   g_assert_cmpint (errno, ==, EMSGSIZE);
 }
 
+static void
+test_unread_sum (void)
+{
+  static const gsize lengths[] = { 0, 1, 64, 191, 192, 193, 1000, 4096, 30000, 100000 };
+  const int overhead = GLIB_SIZEOF_VOID_P == 8 ? 512 : 256;
+
+  for (guint i = 0; i < G_N_ELEMENTS (lengths); i++)
+    {
+      autopair p = pair_new (SOCK_SEQPACKET);
+      struct pollfd state = { .fd = p.a };
+      int sum;
+
+      for (int n = 1; n <= 2; n++)
+        {
+          put (p.a, lengths[i]);
+          g_assert_no_errno (ioctl (p.a, SIOCOUTQ, &sum));
+          g_assert_cmpint (sum, >=, n * ((int) lengths[i] + overhead));
+        }
+      take (p.b, lengths[i] + 1);
+      take (p.b, lengths[i] + 1);
+      g_assert_no_errno (ioctl (p.a, SIOCOUTQ, &sum));
+      g_assert_cmpint (sum, ==, 0);
+
+      put (p.a, lengths[i]);
+      g_assert_cmpint (poll (&state, 1, 0), ==, 0);
+      clear_fd (&p.b);
+      g_assert_no_errno (ioctl (p.a, SIOCOUTQ, &sum));
+      g_assert_cmpint (sum, ==, 0);
+      g_assert_cmpint (poll (&state, 1, 0), ==, 1);
+      if (lengths[i] > 0)
+        g_assert_cmphex (state.revents & POLLERR, ==, POLLERR);
+    }
+}
+
 const Fact seqpacket_facts[] = {
   { "empty-message", "an empty message makes the peer readable and reads as 0 with no flags",
     "empty messages are not seen at all", test_empty_message },
@@ -303,6 +340,9 @@ const Fact seqpacket_facts[] = {
     "the queue is flushed late", test_room_comes_late },
   { "room-unseen", "with one large message under way there is room, but no EPOLLOUT",
     "large messages wait although they could go", test_room_unseen },
+  { "unread-sum", "SIOCOUTQ counts a packet that is unread for its bytes and some, a read one for "
+    "nothing, and one that was dropped for nothing when there is POLLERR, unless all are empty",
+    "messages that were not read are not told of", test_unread_sum },
   { "vectors", "1024 vectors are sent in one message, 1025 are EMSGSIZE",
     "messages of many segments fail", test_vectors },
   { NULL },

@@ -209,6 +209,7 @@ gssize           usock_io_send_data_to      (int                    fd,
                                              gsize                  length,
                                              const UsockName       *destination);
 UsockIoRoom      usock_io_get_room          (int                    fd);
+gssize           usock_io_get_unread        (int                    fd);
 gboolean         usock_io_grow_buffer       (int                    fd);
 gssize           usock_io_send              (int                    fd,
                                              const UsockIoOutgoing *outgoing);

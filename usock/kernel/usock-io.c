@@ -499,6 +499,22 @@ usock_io_get_room (int fd)
   return queued > size / 4 ? USOCK_IO_CROWDED : USOCK_IO_FREE;
 }
 
+/* At the most how many bytes of what was sent the other side has not taken, or -1 if that is not
+ * known: one that closes drops what it has not read, and with it the sum; but the reset that tells
+ * so comes before. */
+gssize
+usock_io_get_unread (int fd)
+{
+  struct pollfd state = { .fd = fd };
+  int unread = 0;
+
+  if (ioctl (fd, SIOCOUTQ, &unread) == -1 || usock_io_poll (&state, 1, 0) < 0
+      || (state.revents & POLLERR) != 0)
+    return -1;
+
+  return unread;
+}
+
 /* The kernel doubles what is set, and stops at net.core.wmem_max. */
 gboolean
 usock_io_grow_buffer (int fd)

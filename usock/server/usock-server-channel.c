@@ -58,7 +58,7 @@ usock_server_new_channel (UsockServer  *self,
       return NULL;
     }
 
-  usock_socket_join (USOCK_SOCKET (channel), USOCK_SOCKET (self));
+  usock_socket_join (USOCK_SOCKET (channel), USOCK_SOCKET (self)->reactor);
   usock_channel_set_max_fds (channel, self->max_fds);
   usock_channel_set_max_held_fds (channel, self->max_held_fds);
   usock_channel_set_pass_credentials (channel, self->pass_credentials);

@@ -67,7 +67,7 @@ usock_server_add_listener (UsockServer  *self,
   socket->family = family;
   socket->type = USOCK_SOCKET (self)->type;
   ((UsockListener *) socket)->server = self;
-  usock_socket_join (socket, USOCK_SOCKET (self));
+  usock_socket_join (socket, USOCK_SOCKET (self)->reactor);
   usock_socket_set_held (socket, FALSE);
   usock_socket_set_label (socket, label);
   if (!usock_socket_start (socket, fd, TRUE, error))

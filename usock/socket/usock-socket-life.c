@@ -333,18 +333,18 @@ usock_socket_give_away (UsockSocket *self)
   return fd;
 }
 
-/* Has a new socket run where @other runs, wherever it was made. */
+/* Has a new socket run there, wherever it was made. */
 void
-usock_socket_join (UsockSocket *self,
-                   UsockSocket *other)
+usock_socket_join (UsockSocket  *self,
+                   UsockReactor *reactor)
 {
   g_assert (self->state == USOCK_STATE_NEW);
 
-  if (self->reactor == other->reactor)
+  if (self->reactor == reactor)
     return;
 
   g_clear_pointer (&self->reactor, usock_reactor_unref);
-  self->reactor = usock_reactor_ref (other->reactor);
+  self->reactor = usock_reactor_ref (reactor);
   usock_watch_init (&self->watch, self->reactor, &socket_watch_funcs);
 }
 

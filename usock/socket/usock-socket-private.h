@@ -200,7 +200,7 @@ void     usock_socket_fail        (UsockSocket       *self,
 void     usock_socket_conclude    (UsockSocket       *self);
 int      usock_socket_give_away   (UsockSocket       *self);
 void     usock_socket_join        (UsockSocket       *self,
-                                   UsockSocket       *other);
+                                   UsockReactor      *reactor);
 void     usock_socket_set_owner   (UsockSocket       *self,
                                    const UsockSocketOwner *owner,
                                    gpointer           user_data);
