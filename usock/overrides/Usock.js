@@ -183,6 +183,7 @@ const NUMBERS = {
         listen_on_path: ', ?int backlog', listen_on_name: ', ?int backlog',
         listen_on_fd: ', ?int backlog', listen_on_address: ', ?int backlog',
         listen_on_host: ', count port, ?int backlog', close_gracefully_async: 'timeout timeout'},
+    Client: {start_for_host: ', count port'},
     Peer: {call_async: ', , timeout timeout', call_variant_async: ', , timeout timeout'},
     Message: {append_control: 'int level, int type', append_control_value: 'int level, int type',
         lookup_control: 'int level, int type', get_fd_kind: 'count index',
@@ -197,6 +198,7 @@ const PROPERTIES = {
         send_timeout: 'count'},
     Stream: {attempt_delay: 'count', keep_alive_delay: 'count'},
     Dgram: {mode: 'mode', receive_buffer_size: 'int', send_buffer_size: 'int'},
+    Client: {max_delay: 'count', min_delay: 'count', queue_limit: 'size'},
     Peer: {max_body_size: 'size', max_calls: 'count', max_held_bytes: 'size',
         max_incoming_calls: 'count', max_queued_calls: 'count'},
     Server: {allowed_users: 'int', high_water_mark: 'size', idle_timeout: 'count',
@@ -323,7 +325,7 @@ function patchNumbers(Usock) {
     }
     defineProperty(Usock.Server.prototype, 'channel_type',
         (type, server) => asChannelType(Usock, type, server.socket_type));
-    [Usock.Seqpacket, Usock.Stream, Usock.Dgram, Usock.Server, Usock.Peer].forEach(
+    [Usock.Seqpacket, Usock.Stream, Usock.Dgram, Usock.Server, Usock.Peer, Usock.Client].forEach(
         type => checkMaking(Usock, type));
 }
 
@@ -2185,6 +2187,159 @@ function patchPeer(Usock) {
     });
 }
 
+// A connection that comes back
+
+// The channels of a client, one after the other, until it is stopped.
+async function *connections(client) {
+    const {CLOSED, NOT_CONNECTED} = Gio.IOErrorEnum;
+    let channel = null;
+    for (;;) {
+        try {
+            if (channel !== null && client.channel === channel)
+                await gone(client);
+            channel = await client.connected();
+        } catch (error) {
+            if ([CLOSED, NOT_CONNECTED].some(code => error.matches?.(Gio.IOErrorEnum, code)))
+                return;
+            throw error;
+        }
+        yield channel;
+    }
+}
+
+// Waits for the end of the connection that there is.
+function gone(client) {
+    return new Promise(resolve => {
+        const handler = client.connect('disconnected', () => {
+            client.disconnect(handler);
+            resolve();
+        });
+    });
+}
+
+const HANDLERS = Symbol('handlers');
+
+function asClientType(Usock, type) {
+    const gtype = type?.$gtype ?? type;
+    try {
+        if ([Usock.Seqpacket, Usock.Stream].some(base => GObject.type_is_a(gtype, base)))
+            return gtype;
+    } catch {
+        // It is no type at all.
+    }
+    throw new TypeError('a channel_type of a client is UsockSeqpacket, UsockStream or a class of ' +
+        `them, which ${gtype?.name ?? show(type)} is not`);
+}
+
+function patchClient(Usock) {
+    const {prototype} = Usock.Client;
+    const {_init, connect, start_for_path, start_for_name, start_for_host} = prototype;
+    const {send_message} = prototype;
+    const what = 'Could not connect to';
+    const sent = promisify(prototype, 'send_message');
+    const waited = promisify(prototype, 'wait');
+
+    // Is given the class of its channels, or properties.
+    prototype._init = function (properties = {}, ...rest) {
+        const given = typeof properties === 'function' || properties?.name !== undefined
+            ? {channel_type: properties} : properties;
+        const types = Object.entries(given ?? {}).filter(([key]) => nameOf(key) === 'channel_type');
+        types.forEach(([, type]) => asClientType(Usock, type));
+        _init.call(this, given, ...rest);
+        this[HANDLERS] = new Map();
+    };
+    prototype.connect = function (signal, handler) {
+        if (!['uncertain', 'unsent'].includes(signal) || typeof handler !== 'function')
+            return connect.call(this, signal, handler);
+        return connect.call(this, signal, (emitter, message, ...rest) => {
+            keptMessage(message);
+            return handler(emitter, message, ...rest);
+        });
+    };
+
+    prototype.start_for_path = function (path) {
+        return start_for_path.call(this, asPath(path, what));
+    };
+    prototype.start_for_name = function (name) {
+        return start_for_name.call(this, checkText(name, what));
+    };
+    prototype.start_for_host = function (host, port) {
+        return start_for_host.call(this, checkText(host, what), port);
+    };
+    // Connects to a place, and does so again until it is stopped.
+    prototype.start = function (where) {
+        const {path, address, host, port} = asPlace(Usock, where, what);
+        if (path !== undefined)
+            return this.start_for_path(path);
+        return address === undefined
+            ? this.start_for_host(host, port)
+            : this.start_for_address(address);
+    };
+
+    // Sends what Usock.Channel.send() takes, now or as soon as there is a connection.
+    prototype.send = function (data, options = {}) {
+        return send_message.call(this,
+            asMessage(Usock, data, told(options, 'offset', 'length', 'fds')));
+    };
+    // Resolves when the kernel has the message. When the time is over before, it is not sent.
+    prototype.send_async = async function (data, options = {}) {
+        const {timeout, cancellable, ...rest} =
+            told(options, 'offset', 'length', 'fds', 'timeout', 'cancellable');
+        await call(this, sent, [asMessage(Usock, data, rest)], {timeout, cancellable});
+    };
+    prototype.send_text = function (text) {
+        return this.send(asText(text));
+    };
+    prototype.send_bytes = function (bytes) {
+        return this.send(bytes);
+    };
+
+    // Resolves with the channel, once there is one.
+    prototype.connected = function (options = undefined) {
+        return call(this, waited, [], options);
+    };
+    // Resolves with what the other side answers, over the connection there is or the next one. It is
+    // not asked again when the connection ends before it has answered: that is an error.
+    prototype.call = async function (name, body = null, options = {}) {
+        const {timeout = -1, cancellable = null, message, ...rest} =
+            told(options, 'timeout', 'cancellable', 'message', 'signature', 'fds');
+        asWait({timeout, cancellable});
+        const asked = asBody(Usock, body, rest);
+        const due = GLib.get_monotonic_time() + timeout * 1000;
+        const left = () => timeout < 0 ? -1
+            : Math.max(0, Math.ceil((due - GLib.get_monotonic_time()) / 1000));
+        asCallName(name);
+        let peer = null;
+        while (peer === null) {
+            await this.connected({timeout: left(), cancellable});
+            peer = this.get_peer();
+        }
+        return peer.call(name, asked, {timeout: left(), cancellable, message});
+    };
+    // Has a function answer all calls of a name, as Usock.Peer.handle() does, on this and each later
+    // connection.
+    prototype.handle = function (name, handler, options = {}) {
+        const set = peer => peer.handle(name, handler, options);
+        const handlers = this[HANDLERS];
+        if (handlers.size === 0) {
+            connect.call(this, 'connected', client => {
+                const peer = client.get_peer();
+                client[HANDLERS].forEach(each => each(peer));
+            });
+        }
+        const peer = this.get_peer();
+        if (peer !== null)
+            set(peer);
+        handlers.set(asCallName(name), set);
+    };
+
+    prototype[Symbol.asyncIterator] = function () {
+        return connections(this);
+    };
+    if (Symbol.dispose)
+        prototype[Symbol.dispose] = prototype.stop;
+}
+
 // After an await the script is itself a job of a promise's, and GJS begins none within another. All
 // jobs are done by one source of the default context.
 function keepsPromises() {
@@ -2215,6 +2370,7 @@ function _init() {
     patchPoll(Usock);
     patchServer(Usock);
     patchPeer(Usock);
+    patchClient(Usock);
     patchNumbers(Usock);
 
     for (const type of [Usock.Seqpacket, Usock.Stream, Usock.Dgram, Usock.Handle]) {

@@ -3143,3 +3143,169 @@ class Peer(_RawPeer):
 
     async def __aexit__(self, *error):
         await self.get_channel().__aexit__(*error)
+
+
+# A connection that comes back
+
+_RawClient = _raw('Client')
+
+
+def _set_handlers(client, _channel):
+    peer = client.get_peer()
+    for name, (handler, signature) in client._handlers.items():
+        peer.handle(name, handler, signature=signature)
+
+
+class _Connections:
+    """The channels of a client, one after the other."""
+
+    __slots__ = ('_client', '_last')
+
+    def __init__(self, client):
+        self._client = client
+        self._last = None
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        client, last, self._last = self._client, self._last, None
+        try:
+            if last is not None and client.get_channel() is last:
+                await _gone(client)
+            self._last = await client.connected()
+        except Error as error:
+            if error.code in (_Code.CLOSED.real, _Code.NOT_CONNECTED.real):
+                raise StopAsyncIteration from None
+            raise
+        return self._last
+
+
+async def _gone(client):
+    """Waits for the end of the connection that there is."""
+    future = _new_future()
+
+    def gone(*_):
+        if not future.done():
+            future.set_result(None)
+
+    link = GObject.Object.connect(client, 'disconnected', gone)
+    try:
+        await future
+    finally:
+        GObject.Object.disconnect(client, link)
+
+
+@export
+@override
+class Client(_RawClient):
+    """A connection that comes back when its server does: `client.start('/run/example/socket')`.
+
+    `client.send(b'...')` waits in a queue while nobody is there, and `await client.call('Add',
+    (1, 2))` waits itself. `async for channel in client` has one connection after the other, and
+    ends when the client is stopped."""
+
+    def __init__(self, channel_type=Usock.Seqpacket, **properties):
+        super().__init__(channel_type=channel_type, **properties)
+        self._handlers = {}
+        _is_used()
+
+    @staticmethod
+    def new(channel_type):
+        return Client(channel_type)
+
+    def connect(self, signal, handler, *args):
+        if signal in _TELLING_OF_CLIENT:
+            handler = _Teller(handler)
+        number = super().connect(signal, handler, *args)
+        _is_used()
+        return number
+
+    def start(self, where):
+        """Connects to a path, a text as in Usock.Channel.open(), or a Gio.SocketAddress, and does
+        so again until it is stopped."""
+        _is_used()
+        place = _as_place(where, CONNECT)
+        if isinstance(place, tuple):
+            return self.start_for_host(*place)
+        if isinstance(place, Gio.SocketAddress):
+            return self.start_for_address(place)
+        return self.start_for_path(place)
+
+    def start_for_path(self, path):
+        return Usock.Client.start_for_path(self, _as_connect_path(path))
+
+    def start_for_name(self, name):
+        return Usock.Client.start_for_name(self, _refuse_nul(name, CONNECT))
+
+    def start_for_host(self, host, port):
+        return Usock.Client.start_for_host(self, _as_host(host), port)
+
+    def send(self, data, offset=0, length=None, fds=None):
+        """Sends what Usock.Channel.send() takes, now or as soon as there is a connection."""
+        return _RawClient.send_message(self, _as_message(data, offset, length, fds))
+
+    async def send_async(self, data, offset=0, length=None, fds=None, cancellable=None, *,
+                         timeout=None):
+        """Await it: the kernel has the message. When the time is over before, it is not sent."""
+        await self.send_message_async(_as_message(data, offset, length, fds), cancellable,
+                                      timeout=timeout)
+
+    def send_text(self, text):
+        return self.send(_as_text(text))
+
+    def connected(self, cancellable=None, *, timeout=None):
+        """Await it: the channel, once there is one."""
+        return self.wait_async(cancellable, timeout=timeout)
+
+    async def call(self, name, body=None, *, signature=None, timeout=None, cancellable=None,
+                   fds=()):
+        """Await it: what the other side answers, over the connection there is or the next one. It
+        is not asked again when the connection ends before it has answered: that is an error."""
+        name, body = _as_name(name), _as_body(body, signature, fds)
+        due = None if timeout is None else time.monotonic() + timeout
+        peer = None
+        while peer is None:
+            left = None if due is None else max(0, due - time.monotonic())
+            await self.connected(cancellable, timeout=left)
+            peer = self.get_peer()
+        left = None if due is None else max(0, due - time.monotonic())
+        return _from_body(await peer.call_message(name, body, timeout=left,
+                                                  cancellable=cancellable))
+
+    def handle(self, name, handler=None, *, signature=None):
+        """Has a function or coroutine answer all calls of a name, as Usock.Peer.handle() does, on
+        this and each later connection."""
+        if handler is None:
+            return functools.partial(self._decorate, name, signature)
+        if not self._handlers:
+            GObject.Object.connect(self, 'connected', _set_handlers)
+        self._handlers[_as_name(name)] = handler, signature
+        peer = self.get_peer()
+        if peer is not None:
+            peer.handle(name, handler, signature=signature)
+        return handler
+
+    def _decorate(self, name, signature, handler):
+        return self.handle(name, handler, signature=signature)
+
+    send_message_async = _awaitable('send_message', _same, of=_RawClient)
+    wait_async = _awaitable('wait', of=_RawClient)
+
+    def __aiter__(self):
+        return _Connections(self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        self.stop()
+
+
+_TELLING_OF_CLIENT = frozenset(('disconnected', 'waiting', 'unsent'))
