@@ -7,13 +7,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/limits.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -947,6 +952,60 @@ test_peer_credentials (UsockTest *test, gconstpointer data)
   close (fd);
 }
 
+/* As on a kernel, or a file system, that cannot rename so. */
+static void
+refuse_to_rename (void)
+{
+  struct sock_filter filter[] = {
+    BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, nr)),
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SYS_renameat2, 0, 1),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = { G_N_ELEMENTS (filter), filter };
+
+  g_assert_no_errno (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+  g_assert_no_errno (prctl (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+}
+
+/* Runs in a process of its own, which the filter stays in. */
+static int
+rename_by_links (const char *path)
+{
+  int directory = open (path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  struct stat status;
+
+  refuse_to_rename ();
+  if (renameat2 (directory, "first", directory, "first", 0) != -1 || errno != ENOSYS)
+    return 1;
+  if (usock_io_rename_new (directory, "first", "second") != -EEXIST)
+    return 2;
+  if (usock_io_rename_new (directory, "first", "third") != 0)
+    return 3;
+  if (fstatat (directory, "first", &status, AT_SYMLINK_NOFOLLOW) != -1)
+    return 4;
+  return fstatat (directory, "third", &status, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : 5;
+}
+
+static void
+test_rename_by_links (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *first = usock_test_path (test, "first");
+  g_autofree char *second = usock_test_path (test, "second");
+  g_autofree char *directory = g_path_get_dirname (first);
+  int status;
+  pid_t child;
+
+  usock_test_no_error (g_file_set_contents (first, "1", 1, &error));
+  usock_test_no_error (g_file_set_contents (second, "2", 1, &error));
+  child = fork ();
+  if (child == 0)
+    _exit (rename_by_links (directory));
+
+  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+  g_assert_cmpint (status, ==, 0);
+}
+
 static guint
 read_overflow_id (const char *path)
 {
@@ -1452,6 +1511,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/io/make-room", test_make_room);
   usock_test_add ("/usock/io/no-room", test_no_room);
   usock_test_add ("/usock/io/peer-credentials", test_peer_credentials);
+  usock_test_add ("/usock/io/rename-by-links", test_rename_by_links);
   usock_test_add ("/usock/io/unknown-credentials", test_unknown_credentials);
   usock_test_add ("/usock/io/addresses", test_addresses);
   usock_test_add ("/usock/io/sender", test_sender);

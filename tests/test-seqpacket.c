@@ -16,7 +16,8 @@
 
 static void
 check_refused (int          fd,
-               GIOErrorEnum code)
+               GIOErrorEnum code,
+               const char  *reason)
 {
   GError *failure = NULL;
   int flags = fcntl (fd, F_GETFL);
@@ -28,6 +29,7 @@ check_refused (int          fd,
 
       g_assert_nonnull (strstr (failure->message, number));
     }
+  g_assert_nonnull (strstr (failure->message, reason));
   assert_error_code (failure, code);
   g_assert_cmpint (fcntl (fd, F_GETFL), ==, flags);
 }
@@ -48,14 +50,14 @@ test_bad_fds (UsockTest     *test,
   close (closed);
   g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, streams));
   g_assert_no_errno (socketpair (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, dgrams));
-  check_refused (-1, G_IO_ERROR_INVALID_ARGUMENT);
-  check_refused (closed, G_IO_ERROR_INVALID_ARGUMENT);
-  check_refused (file, G_IO_ERROR_INVALID_ARGUMENT);
-  check_refused (streams[0], G_IO_ERROR_INVALID_ARGUMENT);
-  check_refused (dgrams[0], G_IO_ERROR_INVALID_ARGUMENT);
-  check_refused (inet, G_IO_ERROR_INVALID_ARGUMENT);
-  check_refused (unconnected, G_IO_ERROR_NOT_CONNECTED);
-  check_refused (listening, G_IO_ERROR_NOT_CONNECTED);
+  check_refused (-1, G_IO_ERROR_INVALID_ARGUMENT, "");
+  check_refused (closed, G_IO_ERROR_INVALID_ARGUMENT, "");
+  check_refused (file, G_IO_ERROR_INVALID_ARGUMENT, "");
+  check_refused (streams[0], G_IO_ERROR_INVALID_ARGUMENT, "another type");
+  check_refused (dgrams[0], G_IO_ERROR_INVALID_ARGUMENT, "another type");
+  check_refused (inet, G_IO_ERROR_INVALID_ARGUMENT, "another type");
+  check_refused (unconnected, G_IO_ERROR_NOT_CONNECTED, "no peer");
+  check_refused (listening, G_IO_ERROR_NOT_CONNECTED, "listens");
 
   close (file);
   close (unconnected);
