@@ -79,7 +79,7 @@ test_same_fd_twice (UsockTest     *test,
 
   witness_init (&witness);
   witness_watch (&witness, channel, ALL);
-  check_refused (usock_socket_get_fd (USOCK_SOCKET (channel)), G_IO_ERROR_EXISTS);
+  check_refused (usock_socket_get_fd (USOCK_SOCKET (channel)), G_IO_ERROR_EXISTS, "");
   scene_send (test->pair[1], "alive");
   witness_expect (&witness, "data:alive");
   scene_close (channel);
