@@ -124,14 +124,43 @@ def files_opened_by_a_worker(path):
 def shell(path):
     directory, name = os.path.split(path)
     environment = dict(os.environ, XDG_RUNTIME_DIR=directory)
-    with start(*example('Python', 'shell-service'), name, env=environment) as service:
-        wait_for_listener(path)
-        with start(*example('GJS', 'shell-client'), name, 'tea', stdout=subprocess.PIPE,
-                   env=environment) as client:
-            told, _ = client.communicate(timeout=DEADLINE)
-            expect_success(client)
-        assert told.decode().splitlines() == ['tea: 0 s', 'tea: 1 s', 'tea is ready'], told
+    # It is there before its service is.
+    with start(*example('GJS', 'shell-client'), name, 'tea', 'eggs', stdout=subprocess.PIPE,
+               env=environment) as client, \
+            start(*example('Python', 'shell-service'), name, env=environment) as service:
+        told, _ = client.communicate(timeout=DEADLINE)
+        expect_success(client)
+        assert told.decode().splitlines() == [
+            'tea: 0 s', 'tea: 1 s', 'tea is ready', 'eggs: 0 s', 'eggs: 1 s', 'eggs is ready'], told
         service.send_signal(signal.SIGTERM)
+
+
+def steady(path):
+    for language in LANGUAGES:
+        with start(*example(language, 'steady-client'), path, 'grüße',
+                   stdout=subprocess.PIPE) as client:
+            for _ in range(2):
+                with start(*example('Python', 'echo-server'), path) as server:
+                    assert line_of(client) == 'grüße', language
+                    server.kill()
+            client.kill()
+
+
+def files_opened_by_a_child(path):
+    directory = path + '.d'
+    os.mkdir(directory)
+    with open(os.path.join(directory, 'one'), 'w', encoding='utf-8') as file:
+        file.write('content of one\n')
+    for language in LANGUAGES:
+        for other in LANGUAGES:
+            child = [*example(other, 'open-child'), directory]
+            with start(*example(language, 'open-parent'), 'one', *child,
+                       stdout=subprocess.PIPE) as parent:
+                told, _ = parent.communicate(timeout=DEADLINE)
+                expect_success(parent)
+            assert told.decode() == 'content of one\n', (language, other, told)
+    os.unlink(os.path.join(directory, 'one'))
+    os.rmdir(directory)
 
 
 def filtered(_path):
@@ -235,5 +264,5 @@ def pass_listener(path):
 
 
 run(stream_echo, pass_listener, notify_receiver, syslog_receiver, request_and_reply,
-    nobody_answers, service_of_a_name, files_opened_by_a_worker, shell,
-    filtered, echo_by_tcp, timestamps, capture)
+    nobody_answers, service_of_a_name, files_opened_by_a_worker,
+    files_opened_by_a_child, shell, steady, filtered, echo_by_tcp, timestamps, capture)

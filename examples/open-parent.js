@@ -1,0 +1,18 @@
+#!/usr/bin/gjs -m
+// SPDX-FileCopyrightText: 2026 The usock developers
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Has a file opened by a child, and prints it: open-parent.js NAME CHILD ARGUMENT...
+import Gio from 'gi://Gio';
+import System from 'system';
+import Usock from 'gi://Usock?version=1';
+
+const [name, ...child] = System.programArgs;
+const [channel, process] = Usock.Seqpacket.spawn(child);
+channel.max_fds = 1;
+// From here on a parent need not see any file: it may confine itself.
+const peer = new Usock.Peer(channel);
+const file = await peer.call('Open', name, {timeout: 10000});
+const stream = Gio.UnixInputStream.new(file.take(), true);
+print(new TextDecoder().decode(stream.read_bytes(1 << 20, null).toArray()).trimEnd());
+channel.close();
+process.wait_check(null);
