@@ -9,7 +9,7 @@ check-layers.py SOURCES OBJECTS
 SOURCES is the folder with one folder a room, OBJECTS the one with the object files made of them. A
 room includes, and calls, only rooms of lower floors; inside a room a file calls only files that
 stand further down in its list. What a class needs to know of itself everywhere, its GType, is no
-call.
+call. The tool is a program as others are, and stands on the header of programs alone.
 """
 
 import pathlib
@@ -96,6 +96,12 @@ def include_problems(path, room_of):
             yield f'{path.name} of {room} includes {name} of {room_of[name]}'
 
 
+def tool_problems(path):
+    for include in re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', path.read_text(), re.M):
+        if 'usock' in include and include != 'usock/usock.h':
+            yield f'{path.name} of the tool includes {include}'
+
+
 def symbols_of(path):
     """What an object file defines for others, and what it takes from them."""
     defined, taken = set(), set()
@@ -148,6 +154,8 @@ def main():
     for path in files:
         if path.parent.name in FLOOR_OF:
             problems += include_problems(path, room_of)
+    for path in sorted((pathlib.Path(sys.argv[1]) / 'tool').glob('*.[ch]')):
+        problems += tool_problems(path)
     objects = read_objects(pathlib.Path(sys.argv[2]))
     problems += call_problems(objects)
     sources = {path.stem for path in files if path.suffix == '.c'}

@@ -49,6 +49,8 @@ PLANTED = {
         {'path/usock-stray.c': 'int usock_stray (void) { return 1; }\n'}, 'has no place in path'),
     'a room without a floor': (
         {'cellar/usock-cellar.c': 'int usock_cellar (void) { return 1; }\n'}, 'is of no floor'),
+    'a private header in the tool': (
+        {'tool/main.c': '#include "usock-path-private.h"\n'}, 'of the tool includes usock-path-private.h'),
     'a header of another floor': (
         {'path/usock-path.c': '#include <sys/epoll.h>\n#include "usock-path-private.h"\n'
                               'int usock_path (void) { return usock_path_take_over (); }\n'},
