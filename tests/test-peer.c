@@ -571,6 +571,81 @@ test_descriptors (UsockTest     *test,
     }
 }
 
+static guint
+count_words (const char *text,
+             const char *word)
+{
+  guint n = 0;
+
+  while ((text = strstr (text, word)) != NULL)
+    {
+      text += strlen (word);
+      n++;
+    }
+  return n;
+}
+
+static void
+measure (UsockPeer *peer,
+         UsockCall *call,
+         gpointer   scene)
+{
+  scene_tell (scene, "%zu", usock_message_get_length (usock_call_get_body (call)));
+  if (g_str_equal (usock_call_get_name (call), "Measure"))
+    usock_test_no_error (usock_call_reply (call, NULL, &error));
+}
+
+static void
+measure_post (UsockPeer    *peer,
+              const char   *name,
+              UsockMessage *body,
+              gpointer      scene)
+{
+  scene_tell (scene, "%zu", usock_message_get_length (body));
+}
+
+static void
+flushed_cb (GObject      *channel,
+            GAsyncResult *result,
+            gpointer      scene)
+{
+  usock_test_no_error (usock_channel_flush_finish (USOCK_CHANNEL (channel), result, &error));
+  scene_tell (scene, "flushed");
+  usock_socket_close (USOCK_SOCKET (channel));
+}
+
+/* What was accepted leaves before our side ends, and before a flush is done. */
+static void
+test_large_before_end (UsockTest     *test,
+                       gconstpointer  unused)
+{
+  for (gsize i = 0; i < 6; i++)
+    {
+      g_autofree char *text = g_strnfill (5 * 1024 * 1024 + 3, 'x');
+      g_autoptr (UsockMessage) body = usock_message_new_from_text (text);
+      Scene scene;
+
+      scene_start (&scene, i % 2 != 0);
+      usock_peer_handle (scene.server, "Measure", measure, &scene, NULL);
+      g_signal_connect (scene.server, "posted", G_CALLBACK (measure_post), &scene);
+      if (i / 2 == 0)
+        usock_test_no_error (usock_peer_post (scene.client, "Measure", body, &error));
+      ask (&scene, "Measure", text, -1);
+      ask (&scene, "Measure", "small", -1);
+      if (i / 2 == 0)
+        usock_channel_end (scene.channels[0]);
+      else if (i / 2 == 1)
+        usock_channel_close_gracefully_async (scene.channels[0], -1, NULL, NULL, NULL);
+      else
+        usock_channel_flush_async (scene.channels[0], NULL, flushed_cb, &scene);
+      usock_test_wait_until (scene.n_told >= (i / 2 == 1 ? 4 : 5));
+      g_assert_cmpint (count_words (scene.told->str, "5242883"), ==, i / 2 == 0 ? 2 : 1);
+      if (i / 2 < 2)
+        g_assert_cmpint (count_words (scene.told->str, "nothing"), ==, 2);
+      scene_stop (&scene);
+    }
+}
+
 static void
 test_large (UsockTest     *test,
             gconstpointer  unused)
@@ -1038,6 +1113,7 @@ main (int    argc,
   usock_test_add ("/usock/peer/half-open", test_half_open);
   usock_test_add ("/usock/peer/descriptors", test_descriptors);
   usock_test_add ("/usock/peer/large", test_large);
+  usock_test_add ("/usock/peer/large-before-end", test_large_before_end);
   usock_test_add ("/usock/peer/memfd", test_memfd);
   usock_test_add ("/usock/peer/memfd-open", test_memfd_open);
   usock_test_add ("/usock/peer/limits", test_limits);

@@ -190,6 +190,7 @@ void        usock_peer_send_or_break   (UsockPeer     *self,
                                         UsockFrame    *frame,
                                         UsockMessage  *body);
 void        usock_peer_flush           (UsockPeer     *self);
+void        usock_peer_push            (UsockPeer     *self);
 void        usock_peer_stop_transfer   (UsockPeer     *self,
                                         guint8         type,
                                         guint32        serial);

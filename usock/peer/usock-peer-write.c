@@ -213,9 +213,10 @@ peer_remove_transfer (UsockPeer     *self,
 
 /* One after the other, so that a small one is not kept by a large one. */
 static void
-peer_pump (UsockPeer *self)
+peer_pump_up_to (UsockPeer *self,
+                 guint      n_pieces)
 {
-  while (self->n_pieces < PIECES_MAX && self->transfers.length > 0)
+  while (self->n_pieces < n_pieces && self->transfers.length > 0)
     {
       GList *link = g_queue_pop_head_link (&self->transfers);
       UsockTransfer *transfer = link->data;
@@ -226,6 +227,28 @@ peer_pump (UsockPeer *self)
       else
         peer_remove_transfer (self, transfer);
     }
+}
+
+static void
+peer_pump (UsockPeer *self)
+{
+  peer_pump_up_to (self, PIECES_MAX);
+}
+
+/* Everything that was accepted, however much the channel has already: our side ends, or somebody
+ * waits until all of it has left. The pieces are not copied. */
+void
+usock_peer_push (UsockPeer *self)
+{
+  if (self->gathered->len > 0 && !peer_send_gathered (self, NULL))
+    {
+      g_autoptr (UsockMessage) message
+          = usock_message_new (self->gathered->data, self->gathered->len);
+
+      g_byte_array_set_size (self->gathered, 0);
+      usock_channel_send_message_async (self->channel, message, NULL, NULL, NULL);
+    }
+  peer_pump_up_to (self, G_MAXUINT);
 }
 
 /* The frame first, with the descriptors, and then the body. */

@@ -362,11 +362,7 @@ usock_peer_check (UsockPeer   *self,
 static void
 peer_feed (gpointer peer)
 {
-  UsockPeer *self = peer;
-
-  if (self->gathered->len > 0
-      && usock_channel_send (self->channel, self->gathered->data, self->gathered->len, NULL))
-    g_byte_array_set_size (self->gathered, 0);
+  usock_peer_push (peer);
 }
 
 static void
