@@ -661,8 +661,9 @@ test_inherited (UsockTest     *test,
                 gconstpointer  unused)
 {
   static const char *const names[]
-      = { "max-fds", "max-held-fds", "pass-credentials", "pass-pidfd", "allow-half-open",
-          "read-buffer-size", "queue-limit", "high-water-mark", "idle-timeout", "send-timeout" };
+      = { "max-fds", "max-held-fds", "pass-credentials", "pass-pidfd", "memfd-fallback",
+          "allow-half-open", "read-buffer-size", "queue-limit", "high-water-mark", "idle-timeout",
+          "send-timeout" };
   ServerScene scene;
   UsockChannel *channel;
   int client;
@@ -670,8 +671,8 @@ test_inherited (UsockTest     *test,
   server_scene_start (&scene, test, "error");
   server_scene_accept (&scene);
   g_object_set (scene.server, "max-fds", 3, "max-held-fds", 5, "pass-credentials", TRUE,
-                "pass-pidfd", TRUE, "allow-half-open", TRUE, "read-buffer-size", 5000,
-                "queue-limit", (guint64) 7000, "high-water-mark", (guint64) 600, "idle-timeout",
+                "pass-pidfd", TRUE, "memfd-fallback", TRUE, "allow-half-open", TRUE,
+                "read-buffer-size", 5000, "queue-limit", (guint64) 7000, "high-water-mark", (guint64) 600, "idle-timeout",
                 70000, "send-timeout", 80000, NULL);
   client = server_scene_connect (&scene);
   channel = server_scene_take (&scene, 0);

@@ -63,6 +63,7 @@ usock_server_new_channel (UsockServer  *self,
   usock_channel_set_max_held_fds (channel, self->max_held_fds);
   usock_channel_set_pass_credentials (channel, self->pass_credentials);
   usock_channel_set_pass_pidfd (channel, self->pass_pidfd);
+  usock_channel_set_memfd_fallback (channel, self->memfd_fallback);
   usock_channel_set_allow_half_open (channel, self->allow_half_open);
   usock_channel_set_read_buffer_size (channel, self->read_buffer_size);
   usock_channel_set_queue_limit (channel, self->queue_limit);
@@ -284,6 +285,49 @@ usock_server_set_pass_pidfd (UsockServer *self,
   self->pass_pidfd = pass_pidfd;
   server_prepare_anew (self);
   g_object_notify (G_OBJECT (self), "pass-pidfd");
+}
+
+/**
+ * usock_server_get_memfd_fallback: (get-property memfd-fallback)
+ * @self: a server
+ *
+ * Gets whether connections send in a memory file what is too large for the kernel.
+ *
+ * Returns: whether they do
+ *
+ * Since: 1.0
+ */
+gboolean
+usock_server_get_memfd_fallback (UsockServer *self)
+{
+  g_return_val_if_fail (USOCK_IS_SERVER (self), FALSE);
+
+  return self->memfd_fallback;
+}
+
+/**
+ * usock_server_set_memfd_fallback: (set-property memfd-fallback)
+ * @self: a server
+ * @memfd_fallback: whether they do
+ *
+ * Sets whether connections send in a memory file what is too large for the kernel, of the
+ * connections that come.
+ *
+ * Since: 1.0
+ */
+void
+usock_server_set_memfd_fallback (UsockServer *self,
+                                 gboolean     memfd_fallback)
+{
+  g_return_if_fail (USOCK_IS_SERVER (self));
+  usock_socket_return_if_not_ours (self);
+
+  memfd_fallback = !!memfd_fallback;
+  if (self->memfd_fallback == memfd_fallback)
+    return;
+
+  self->memfd_fallback = memfd_fallback;
+  g_object_notify (G_OBJECT (self), "memfd-fallback");
 }
 
 /**

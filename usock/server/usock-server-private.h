@@ -81,6 +81,7 @@ struct _UsockServer
   guint max_held_fds;
   gboolean pass_credentials;
   gboolean pass_pidfd;
+  gboolean memfd_fallback;
   gboolean options_changed; /* since it was made, so that not all that waits has the same */
   gboolean allow_half_open;
   guint read_buffer_size;

@@ -29,6 +29,7 @@ typedef enum
   PROP_MAX_HELD_FDS,
   PROP_PASS_CREDENTIALS,
   PROP_PASS_PIDFD,
+  PROP_MEMFD_FALLBACK,
   PROP_ALLOW_HALF_OPEN,
   PROP_READ_BUFFER_SIZE,
   PROP_QUEUE_LIMIT,
@@ -126,6 +127,9 @@ server_get_property (GObject    *object,
     case PROP_PASS_PIDFD:
       g_value_set_boolean (value, self->pass_pidfd);
       break;
+    case PROP_MEMFD_FALLBACK:
+      g_value_set_boolean (value, self->memfd_fallback);
+      break;
     case PROP_ALLOW_HALF_OPEN:
       g_value_set_boolean (value, self->allow_half_open);
       break;
@@ -212,6 +216,9 @@ server_set_property (GObject      *object,
       break;
     case PROP_PASS_PIDFD:
       usock_server_set_pass_pidfd (self, g_value_get_boolean (value));
+      break;
+    case PROP_MEMFD_FALLBACK:
+      usock_server_set_memfd_fallback (self, g_value_get_boolean (value));
       break;
     case PROP_ALLOW_HALF_OPEN:
       usock_server_set_allow_half_open (self, g_value_get_boolean (value));
@@ -394,6 +401,16 @@ server_install_inherited (const GParamFlags flags)
    * Since: 1.0
    */
   properties[PROP_PASS_PIDFD] = g_param_spec_boolean ("pass-pidfd", NULL, NULL, FALSE, flags);
+
+  /**
+   * UsockServer:memfd-fallback: (getter get_memfd_fallback) (setter set_memfd_fallback)
+   *
+   * [property@Usock.Channel:memfd-fallback] of the connections that come.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_MEMFD_FALLBACK]
+      = g_param_spec_boolean ("memfd-fallback", NULL, NULL, FALSE, flags);
 
   /**
    * UsockServer:allow-half-open: (getter get_allow_half_open) (setter set_allow_half_open)

@@ -185,6 +185,11 @@ USOCK_AVAILABLE_IN_1_0
 void         usock_server_set_pass_pidfd       (UsockServer     *self,
                                                 gboolean         pass_pidfd);
 USOCK_AVAILABLE_IN_1_0
+gboolean     usock_server_get_memfd_fallback   (UsockServer     *self);
+USOCK_AVAILABLE_IN_1_0
+void         usock_server_set_memfd_fallback   (UsockServer     *self,
+                                                gboolean         memfd_fallback);
+USOCK_AVAILABLE_IN_1_0
 gboolean     usock_server_get_allow_half_open  (UsockServer     *self);
 USOCK_AVAILABLE_IN_1_0
 void         usock_server_set_allow_half_open  (UsockServer     *self,
