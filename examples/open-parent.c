@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The usock developers
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Has a file opened by a child, and prints it: open-parent NAME CHILD ARGUMENT... */
+#include <locale.h>
 #include <stdio.h>
 #include <usock/usock.h>
 
@@ -29,6 +30,7 @@ main (int argc, char **argv)
   g_autoptr (UsockSeqpacket) channel = usock_seqpacket_spawn (child, 0, &process, &error);
   g_autoptr (UsockPeer) peer = channel != NULL ? usock_peer_new (USOCK_CHANNEL (channel)) : NULL;
 
+  setlocale (LC_ALL, "");
   if (peer == NULL)
     return fprintf (stderr, "%s\n", error->message) > 0;
   usock_channel_set_max_fds (USOCK_CHANNEL (channel), 1);
