@@ -190,8 +190,7 @@ def check_json(source, _tools):
 def check_meson(source, _tools):
     with open('meson.build', 'w', encoding='utf-8') as file:
         file.write("project('example', 'c')\n" + source)
-    run('meson', 'rewrite', 'kwargs', 'info', 'project', '/', stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL)
+    run('meson', 'introspect', '--projectinfo', 'meson.build', stdout=subprocess.DEVNULL)
     return False
 
 
@@ -251,7 +250,7 @@ def main():
             n_wrong += problem is not None
             print(f'{block.chapter}:{block.line} {block.language}', problem or '', flush=True)
     print(f'{len(blocks)} blocks, of which {n_run} were run; {n_wrong} are wrong')
-    assert n_run > 0, 'nothing was run'
+    assert n_run > 0 or arguments.only, 'nothing was run'
     sys.exit(n_wrong != 0)
 
 

@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: 2026 The usock developers
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-"""What others meet: usock installed, as README.md says it is done, and as a subproject.
+"""What others meet: usock installed, as README.md and doc/install.md say, and as a subproject.
 
 check-install.py SOURCE-ROOT CC   installs below a prefix of its own, and sets the variables
 check-install.py SOURCE-ROOT      installs in /usr, where no variable is needed
@@ -66,10 +66,9 @@ def check_files(root):
         sys.exit(f'{private} should not be installed')
 
 
-def install(source, build, pattern, environment):
-    """Does what the README says after a line that matches the pattern."""
-    readme = (source / 'README.md').read_text()
-    setup, = re.findall(pattern, readme, re.MULTILINE)
+def install(source, page, build, pattern, environment):
+    """Does what a page says in a line that matches the pattern."""
+    setup, = re.findall(pattern, (source / page).read_text(), re.MULTILINE)
     setup = setup.replace('_build', str(build)) + ' --buildtype=plain --werror'
     run('sh', '-c', setup, cwd=source, env=environment)
     run('meson', 'install', '-C', build, env=environment)
@@ -77,18 +76,21 @@ def install(source, build, pattern, environment):
 
 def check_prefix(directory, source, environment):
     environment = environment | {'HOME': str(directory)}
-    install(source, directory / 'build', r'^    (meson setup _build --prefix=\$HOME.*)$',
+    page = 'doc/install.md'
+    install(source, page, directory / 'build', r'^(meson setup _build --prefix=\$HOME.*)$',
             environment)
     check_files(directory / 'usock')
 
     readme = source / 'README.md'
-    _, variables = re.findall(r'^```sh\n(.*?)^```$', readme.read_text(), re.MULTILINE | re.DOTALL)
+    variables, = re.findall(r'^```sh\n(prefix=.*?)^```$', (source / page).read_text(),
+                            re.MULTILINE | re.DOTALL)
     run('sh', '-ec', variables + '"$@"', 'sh', sys.executable, here / 'check-readme.py', readme,
         env=environment)
 
 
 def check_system(directory, source, environment):
-    install(source, directory / 'build', r'^    (meson setup _build --prefix=/usr)$', environment)
+    install(source, 'README.md', directory / 'build', r'^    (meson setup _build --prefix=/usr)$',
+            environment)
     run(sys.executable, here / 'check-readme.py', source / 'README.md', env=environment)
 
 
