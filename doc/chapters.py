@@ -90,6 +90,11 @@ class Symbols:
             match = re.fullmatch(r'(\w+\.\w+)((?:::?|\.).*)', name)
         return self._pages.get(name)
 
+    def parents(self):
+        """Of each class of ours, the one that it is made of."""
+        return {name.split('.')[1]: parent.split('.')[1] for name, parent in self._parents.items()
+                if name.startswith('Usock.') and parent.startswith('Usock.')}
+
     def is_missing(self, name):
         """Whether it looks like a name of the API that there is not."""
         return (SYMBOL.fullmatch(name) is not None and name.split('.')[0] in self._known

@@ -19,6 +19,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 import overrides
+from languages import Languages, as_table
 from chapters import (CORE, LINK, SPAN, SYMBOL, Chapter, Symbols, listed, outside_of_code, slug)
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -114,14 +115,14 @@ def api_rows(entries, symbols):
 
 def api_page(title, introduction, entries, classes, symbols):
     lines = [f'Title: {title}', '', f'# {title}', '', introduction, '']
-    owners = list(dict.fromkeys(entry.owner for entry in entries))
+    owners = {*classes, *(entry.owner for entry in entries)}
     for owner in sorted(owners, key=lambda name: (name is not None, name or '')):
         lines += [f'## Usock.{owner}' if owner else '## Functions', '']
         if classes.get(owner):
             lines += [html.escape(classes[owner], quote=False), '']
-        lines += ['| call | what it is |', '| --- | --- |']
-        lines += api_rows([entry for entry in entries if entry.owner == owner], symbols)
-        lines += ['']
+        rows = list(api_rows([entry for entry in entries if entry.owner == owner], symbols))
+        if rows:
+            lines += ['| call | what it is |', '| --- | --- |', *rows, '']
     return '\n'.join(lines)
 
 
@@ -162,8 +163,27 @@ def class_examples(path):
             for name, text in zip(parts[1::2], parts[2::2])}
 
 
-def open_with_examples(gir, target, examples):
+def add_examples(element, examples):
     """Puts the examples of a class behind its first paragraph, in the place of its own one."""
+    doc = element.find(CORE + 'doc')
+    first, _, rest = doc.text.partition('\n\n')
+    rest = re.sub(r'^```c\n.*?^```\n*', '', rest, count=1, flags=re.MULTILINE | re.DOTALL)
+    blocks = '\n\n'.join(examples)
+    doc.text = f'{first}\n\n{with_languages(blocks)}\n\n{rest}'
+
+
+def add_languages(element, languages):
+    """Says of each call, property and signal how it is written in scripts."""
+    owner = element.get('name')
+    for member in element:
+        doc = member.find(CORE + 'doc')
+        rows = languages.rows(owner, member) if doc is not None else []
+        if rows:
+            doc.text = f'{doc.text}\n\n{as_table(rows)}\n'
+
+
+def write_gir(gir, target, examples, languages):
+    """Writes a GIR that tells of every language."""
     ElementTree.register_namespace('', CORE[1:-1])
     ElementTree.register_namespace('c', 'http://www.gtk.org/introspection/c/1.0')
     ElementTree.register_namespace('glib', 'http://www.gtk.org/introspection/glib/1.0')
@@ -174,14 +194,15 @@ def open_with_examples(gir, target, examples):
             element.set('filename', re.sub(r'^(\.\./)+', '', name))
     for element in tree.getroot().find(CORE + 'namespace'):
         doc = element.find(CORE + 'doc')
-        if doc is None or element.get('name') not in examples:
+        if doc is None:
             continue
-        if element.tag not in (CORE + 'class', CORE + 'record'):
-            continue
-        first, _, rest = doc.text.partition('\n\n')
-        rest = re.sub(r'^```c\n.*?^```\n*', '', rest, count=1, flags=re.MULTILINE | re.DOTALL)
-        blocks = '\n\n'.join(examples[element.get('name')])
-        doc.text = f'{first}\n\n{with_languages(blocks)}\n\n{rest}'
+        if element.tag in (CORE + 'class', CORE + 'record'):
+            if element.get('name') in examples:
+                add_examples(element, examples[element.get('name')])
+            add_languages(element, languages)
+        elif element.tag == CORE + 'function':
+            rows = languages.call(None, element)
+            doc.text += f'\n\n{as_table(rows)}\n' if rows else ''
     tree.write(target, encoding='utf-8', xml_declaration=True)
 
 
@@ -314,7 +335,8 @@ def main():
     images = sorted(path.name for path in (HERE / 'figures').glob('*.svg'))
     write_config(arguments, [*names, *API_PAGES], images, config)
     gir = content / pathlib.Path(arguments.gir).name
-    open_with_examples(arguments.gir, gir, class_examples(HERE / 'classes.md'))
+    languages = Languages(*(entries for entries, _ in added.values()), symbols.parents())
+    write_gir(arguments.gir, gir, class_examples(HERE / 'classes.md'), languages)
 
     directories = [f'--add-include-path={each}' for each in arguments.gir_directory]
     subprocess.run([arguments.gidocgen, 'generate', '--quiet', '--fatal-warnings',
