@@ -268,8 +268,15 @@ def search_entries(chapters):
                    'summary': html.escape(plain[:160] + ('…' if len(plain) > 160 else ''))}
 
 
-def finish_search(path, chapters):
+def finish_search(path, chapters, parts):
     index = json.loads(path.read_text(encoding='utf-8'))
+    lines = {name.replace('.md', '.html'): line for _, files in parts
+             for name, line in files.items()}
+    for item in index['symbols']:
+        summary = re.sub(r'\[\w+@([\w.:-]+)\]', r'\1', item.get('summary', ''))
+        # What was written for the page, and not for one line.
+        summary = re.split(r' \| | ```|# ', summary)[0].strip()
+        item['summary'] = html.escape(lines.get(item.get('href'), '')) or summary
     index['symbols'] += search_entries(chapters)
     path.write_text(json.dumps(index, ensure_ascii=False), encoding='utf-8')
 
@@ -347,7 +354,7 @@ def main():
         shutil.copy(HERE / name, output)
     for path in output.glob('*.html'):
         finish_page(path, parts, titles)
-    finish_search(output / 'index.json', chapters)
+    finish_search(output / 'index.json', chapters, parts)
 
 
 if __name__ == '__main__':
