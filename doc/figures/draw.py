@@ -110,8 +110,9 @@ def draw_front(palette):
 
 
 def draw_house(palette):
-    f = Figure(860, 620, 'The floors of the house', palette)
+    f = Figure(860, 680, 'The floors of the house', palette)
     floors = (
+        ('10', 'client', 'comes back when its server does', 'blue'),
         ('9', 'peer · spawn', 'calls and answers over a channel; programs started with one', 'blue'),
         ('8', 'server', 'listens, decides who may in, keeps the list of connections', 'blue'),
         ('7', 'seqpacket · stream · dgram · handle', 'what the kinds of sockets differ in', 'blue'),
@@ -128,7 +129,7 @@ def draw_house(palette):
         f.text(38, y + 32, number, size=20, color='soft', bold=True)
         f.box(70, y, 330, 50, rooms, kind)
         f.text(420, y + 31, what, size=14, color='soft', anchor='start')
-    f.text(430, 595, 'A room includes lower floors only, and a test holds it.', size=14)
+    f.text(430, 655, 'A room includes lower floors only, and a test holds it.', size=14)
     return f
 
 
