@@ -66,8 +66,8 @@ def talk(path):
         show(f'{language} client', questions, answers)
 
     question = 'hello'
-    socat = ['socat', '-t', str(DEADLINE), '-', f'UNIX-CONNECT:{path},type=5']
-    show('socat', [question], [output_of(socat, question)])
+    tool = os.path.join(build, 'usock', 'tool', 'usock')
+    show('the tool', [question], [output_of([tool, 'send', '--reply', path, question])])
 
 
 def show(who, questions, answers):

@@ -36,7 +36,8 @@ INSTALLED = [
     'share/gir-1.0/Usock-1.gir', '*/girepository-1.0/Usock-1.typelib', 'share/vala/vapi/usock-1.vapi',
     'share/vala/vapi/usock-1.deps', 'share/gjs-1.0/overrides/Usock.js', '*/gi/overrides/Usock.py',
     'share/locale/de/LC_MESSAGES/usock-1.mo', 'include/usock-1/usock/usock.h',
-    'bin/usock', 'include/usock-1/usock/usock-enums.h', 'include/usock-1/usock/usock-version.h',
+    'bin/usock', 'share/man/man1/usock.1', '*/completions/usock', '*/site-functions/_usock',
+    '*/vendor_completions.d/usock.fish', 'include/usock-1/usock/usock-enums.h', 'include/usock-1/usock/usock-version.h',
 ]
 SUBPROJECT = {'consumer': 'executable', 'usock-1': 'shared library',
               'usock-enums.h': 'custom', 'usock-enums.c': 'custom'}
