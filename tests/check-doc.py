@@ -201,8 +201,9 @@ def check_nothing(_source, _tools):
 LANGUAGES = {
     'c': check_c, 'vala': check_vala, 'python': check_python, 'js': check_javascript,
     'sh': check_shell, 'ini': check_unit, 'json': check_json, 'meson': check_meson,
-    # What is printed, and code of what programs leave behind.
-    'text': check_nothing, 'node': check_nothing, 'ucode': check_nothing,
+    # Sessions are run by tests/tool/examples.py; the others are what is printed, and code of what
+    # programs leave behind.
+    'console': check_nothing, 'text': check_nothing, 'node': check_nothing, 'ucode': check_nothing,
 }
 
 
