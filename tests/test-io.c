@@ -784,6 +784,8 @@ test_send_credentials (UsockTest *test, gconstpointer data)
   struct iovec iov[2] = { { (char *) "ab", 2 }, { (char *) "cd", 2 } };
   int null = open_null ();
   UsockIoOutgoing outgoing = { iov, 2, &null, 1, &own };
+  const struct ucred native = { getpid (), getuid (), getgid () };
+  UsockControl control_record;
   UsockIoControl control;
 
   g_assert_cmpint (usock_io_set_credentials (test->pair[0], TRUE), ==, 0);
@@ -798,6 +800,16 @@ test_send_credentials (UsockTest *test, gconstpointer data)
   g_assert_cmpuint (take_control (batch, 1, &control), ==, 0);
   g_assert_true (control.has_credentials);
 
+  /* Whatever stands behind the descriptors stands behind all of them. */
+  control_record = (UsockControl) { SOL_SOCKET, SCM_CREDENTIALS, sizeof native, &native };
+  outgoing = (UsockIoOutgoing) { .iov = iov, .n_iov = 2, .fds = &null, .n_fds = 1,
+                                 .controls = &control_record, .n_controls = 1 };
+  g_assert_cmpint (usock_io_send (test->pair[1], &outgoing), ==, 4);
+  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 8, FALSE), ==, 1);
+  g_assert_cmpuint (take_control (batch, 0, &control), ==, 1);
+  g_assert_true (control.has_credentials);
+
+  outgoing = (UsockIoOutgoing) { .iov = iov, .n_iov = 2, .credentials = &own };
   own.uid = -1;
   g_assert_cmpint (usock_io_send (test->pair[1], &outgoing), <, 0);
   close (null);
