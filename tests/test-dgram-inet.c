@@ -459,7 +459,6 @@ test_refused (UsockTest     *test,
   usock_test_no_error (usock_channel_send_text (USOCK_CHANNEL (dgram), "nobody", &error));
   witness_expect (&witness, "send-failed");
   g_assert_cmpint (usock_socket_get_error_number (USOCK_SOCKET (dgram)), ==, ECONNREFUSED);
-  g_assert_cmpstr (usock_socket_get_error_call (USOCK_SOCKET (dgram)), ==, "recvmmsg");
   expected = g_strdup_printf ("127.0.0.1:%d", port);
   g_assert_cmpstr (noted, ==, expected);
   usock_test_no_error (usock_channel_send_text (USOCK_CHANNEL (dgram), "nobody", &error));

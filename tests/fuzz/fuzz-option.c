@@ -41,7 +41,8 @@ pack (const UsockOption *option,
   UsockOptionValue packed = { g_byte_array_new (), NULL };
   g_autoptr (GError) error = NULL;
 
-  if (value != NULL && usock_option_takes (option, value))
+  if (value != NULL && (option->access & USOCK_OPTION_WRITABLE) != 0
+      && usock_option_takes (option, value))
     g_assert_true (usock_option_pack (option, value, &packed, &error) == (error == NULL));
   g_clear_error (&error);
   if (value != NULL && !usock_option_check_value (option->level, option->name, value, &error))

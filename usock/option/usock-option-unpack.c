@@ -57,6 +57,17 @@ unpack_fd (const guint8 *data,
   return g_variant_new_handle (value);
 }
 
+/* In microseconds. What is more than they can say is for ever. */
+static GVariant *
+new_time (gint64 seconds,
+          gint64 microseconds)
+{
+  gint64 most = G_MAXINT64 / G_USEC_PER_SEC - 1;
+
+  return g_variant_new_int64 (CLAMP (seconds, -most, most) * G_USEC_PER_SEC
+                              + microseconds % G_USEC_PER_SEC);
+}
+
 /* What is a long of the kernel has only 4 bytes on processors of 32 bits. */
 static GVariant *
 unpack_uint64 (const guint8 *data,
@@ -102,7 +113,7 @@ unpack_time (const guint8 *data,
   long parts[2];
 
   memcpy (parts, data, sizeof parts);
-  return g_variant_new_int64 (parts[0] * (gint64) G_USEC_PER_SEC + parts[1]);
+  return new_time (parts[0], parts[1]);
 }
 
 static GVariant *
@@ -112,7 +123,7 @@ unpack_time64 (const guint8 *data,
   gint64 parts[2];
 
   memcpy (parts, data, sizeof parts);
-  return g_variant_new_int64 (parts[0] * G_USEC_PER_SEC + parts[1]);
+  return new_time (parts[0], parts[1]);
 }
 
 static GVariant *
