@@ -879,7 +879,7 @@ test_properties (UsockTest     *test,
       g_assert_cmpuint (n_notified, ==, 1);
       n_checked++;
     }
-  g_assert_cmpuint (n_checked, ==, 23);
+  g_assert_cmpuint (n_checked, ==, 24);
 }
 
 int

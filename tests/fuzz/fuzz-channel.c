@@ -516,6 +516,12 @@ end_open (End          *self,
   g_signal_connect (channel, "close", G_CALLBACK (close_cb), self);
 }
 
+static gboolean
+end_is_over (const End *self)
+{
+  return self->n_closes == 1 && self->n_pending == 0;
+}
+
 /* Somebody who ends, and an other who takes all, are owed everything. */
 static void
 end_check (End *self)
@@ -536,6 +542,8 @@ end_check (End *self)
 static void
 run_finish (Run *run)
 {
+  gint64 deadline;
+
   for (guint i = 0; i < 2; i++)
     {
       End *end = &run->ends[i];
@@ -547,7 +555,14 @@ run_finish (Run *run)
       g_signal_connect (end->channel, "message", G_CALLBACK (message_cb), end);
       usock_channel_end (end->channel);
     }
-  fuzz_settle ();
+  /* Descriptors that are under way, or memory that fails, are waited for by the clock. */
+  deadline = g_get_monotonic_time () + 20 * G_USEC_PER_SEC;
+  while (!(end_is_over (&run->ends[0]) && end_is_over (&run->ends[1]))
+         && g_get_monotonic_time () < deadline)
+    {
+      fuzz_settle ();
+      g_usleep (100);
+    }
   for (guint i = 0; i < 2; i++)
     end_check (&run->ends[i]);
 }
