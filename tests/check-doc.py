@@ -4,9 +4,10 @@
 
 """What the chapters of the reference show is right: check-doc.py [--vapidir DIRECTORY] CC CHAPTER...
 
-C and Vala are compiled, Python and JavaScript parsed, and names of the library that they use are
-looked up. A block that asserts something, which in JavaScript throws, is run and has to end. Shell
-scripts are parsed, and units, JSON and C's build files read."""
+C and Vala are compiled, also where they stand in comments of sources, Python and JavaScript parsed,
+and names of the library that they use are looked up. A block that asserts something, which in
+JavaScript throws, is run and has to end. Shell scripts are parsed, and units, JSON and build files
+read."""
 
 import argparse
 import ast
@@ -77,6 +78,36 @@ void main () {{
 }}
 """
 
+# What the comments of the sources leave out.
+C_NAMES = {
+    'channel': 'extern UsockChannel *channel;',
+    'connected': 'void connected (UsockClient *, UsockChannel *, gpointer);',
+    'connection_cb': 'void connection_cb (UsockServer *, UsockChannel *, gpointer);',
+    'error': 'extern GError *error;',
+    'guest': 'extern UsockGuest *guest;',
+    'line_received': 'void line_received (GObject *, GAsyncResult *, gpointer);',
+    'path': 'extern const char *path;',
+    'running': 'extern gboolean running;',
+    'serve': 'void serve (GIOStream *);',
+}
+COMMENT_BLOCK = re.compile(r'^ \* ```c\n((?: \*.*\n)*?) \* ```$', re.MULTILINE)
+C_COMMENT = """\
+#pragma GCC diagnostic ignored "-Wunused-function"
+#include <poll.h>
+#include <usock/usock.h>
+
+{names}
+
+{functions}
+void statements (void);
+
+void
+statements (void)
+{{
+{statements}
+}}
+"""
+
 Block = collections.namedtuple('Block', 'chapter line language source')
 Tools = collections.namedtuple('Tools', 'compiler flags vapidir')
 
@@ -98,6 +129,14 @@ def check_c(source, tools):
     if is_run:
         run('./program')
     return is_run
+
+
+def check_comment(source, tools):
+    functions, statements = re.fullmatch(r'(.*^\}\n)?(.*)', source,
+                                         re.MULTILINE | re.DOTALL).groups('')
+    names = '\n'.join(declaration for name, declaration in C_NAMES.items()
+                      if not re.search(rf'^{name} \(', functions, re.MULTILINE))
+    return check_c(C_COMMENT.format(names=names, functions=functions, statements=statements), tools)
 
 
 def check_vala(source, tools):
@@ -199,7 +238,7 @@ def check_nothing(_source, _tools):
 
 
 LANGUAGES = {
-    'c': check_c, 'vala': check_vala, 'python': check_python, 'js': check_javascript,
+    'c': check_c, 'comment': check_comment, 'vala': check_vala, 'python': check_python, 'js': check_javascript,
     'sh': check_shell, 'ini': check_unit, 'json': check_json, 'meson': check_meson,
     # Sessions are run by tests/tool/examples.py; the others are what is printed, and code of what
     # programs leave behind.
@@ -210,6 +249,12 @@ LANGUAGES = {
 def read_blocks(path):
     with open(path, encoding='utf-8') as file:
         text = file.read()
+    if path.endswith('.c'):
+        for match in COMMENT_BLOCK.finditer(text):
+            source = re.sub('^ \\* ?', '', match[1], flags=re.MULTILINE)
+            yield Block(os.path.basename(path), text.count('\n', 0, match.start()) + 1, 'comment',
+                        source)
+        return
     for match in BLOCK.finditer(text):
         yield Block(os.path.basename(path), text.count('\n', 0, match.start()) + 1, match[1],
                     match[2])
@@ -235,7 +280,7 @@ def main():
     parser.add_argument('--vapidir')
     parser.add_argument('--only', help='those of one chapter')
     parser.add_argument('compiler')
-    parser.add_argument('chapters', nargs='+')
+    parser.add_argument('chapters', nargs='+', help='Markdown, or C with comments')
     arguments = parser.parse_args()
     flags = subprocess.run(['pkg-config', '--cflags', '--libs', 'usock-1'], check=True,
                            stdout=subprocess.PIPE, text=True).stdout.split()

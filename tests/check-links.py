@@ -90,12 +90,19 @@ def list_problems():
             yield f'doc/README.md: {name} has another title than “{title}”'
 
 
+def comment_problems():
+    build = (ROOT / 'doc/meson.build').read_text(encoding='utf-8')
+    for path in sorted((ROOT / 'usock').rglob('*.[ch]')):
+        if ' * ```c\n' in path.read_text(encoding='utf-8') and f'/{path.name}' not in build:
+            yield f'{path.relative_to(ROOT)}: its programs are not compiled, see doc/meson.build'
+
+
 def check_forge(arguments):
     symbols = None
     if arguments.gir:
         symbols = doc.Symbols(arguments.gir, arguments.gir_directory)
         reference.read_overrides(ROOT, symbols)
-    problems = list(list_problems())
+    problems = [*list_problems(), *comment_problems()]
     files = sorted([*ROOT.glob('*.md'), *(ROOT / 'doc').glob('*.md')])
     for path in files:
         problems += [f'{path.relative_to(ROOT)}: {problem}'

@@ -31,7 +31,7 @@
  * between.
  *
  * ```c
- * struct pollfd host = { usock_guest_get_fd (guest), POLLIN };
+ * struct pollfd host = { .fd = usock_guest_get_fd (guest), .events = POLLIN };
  *
  * while (running)
  *   if (poll (&host, 1, -1) > 0)
