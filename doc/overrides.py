@@ -5,6 +5,7 @@
 
 import ast
 import collections
+import copy
 import re
 
 Entry = collections.namedtuple('Entry', 'owner name signature awaited static doc')
@@ -32,10 +33,19 @@ def _is_property(node):
                for each in node.decorator_list)
 
 
+def _arguments(node):
+    """Without their types, which are long."""
+    node = copy.deepcopy(node.args)
+    for each in ast.walk(node):
+        if isinstance(each, ast.arg):
+            each.annotation = None
+    return ast.unparse(node)
+
+
 def _python_entry(owner, node):
     doc = ast.get_docstring(node)
     static = _is_static(node)
-    arguments = ast.unparse(node.args)
+    arguments = _arguments(node)
     if owner and not static:
         arguments = re.sub(r'^self(, )?', '', arguments)
     awaited = isinstance(node, ast.AsyncFunctionDef) or 'wait it' in (doc or '')

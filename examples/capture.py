@@ -17,7 +17,7 @@ from gi.repository import GLib, Usock
 IP_HEADER, UDP_HEADER = struct.Struct('!BBHHHBBH4s4s'), struct.Struct('!HHHH')
 
 
-def describe(packet):
+def describe(packet: bytes) -> str | None:
     *_, protocol, _, source, target = IP_HEADER.unpack_from(packet)
     start = (packet[0] & 15) * 4
     if protocol != Usock.Protocol.UDP or len(packet) < start + UDP_HEADER.size:
@@ -27,14 +27,15 @@ def describe(packet):
             f'{length - UDP_HEADER.size} bytes')
 
 
-def main(count):
+def main(count: int) -> None:
     # Both bytes of the protocol in the order of the network, as packet(7) wants it.
     protocol = socket.htons(Usock.EtherType.IP)
     with Usock.Handle(Usock.Family.PACKET, Usock.SockType.DGRAM, protocol) as handle:
         handle.bind(Usock.PacketAddress.new_for_interface('lo', Usock.EtherType.IP))
         print('capturing', flush=True)
         while count:
-            text = describe(handle.recvmsg().data)
+            message = handle.recvmsg()
+            text = message and describe(message.data)
             if text:
                 print(text, flush=True)
                 count -= 1

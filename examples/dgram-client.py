@@ -15,4 +15,5 @@ with Usock.Dgram() as client:
     client.connect_to_path(path)
     for question in questions:
         client.send(question)
-        print(Usock.run(client.receive()).text)
+        answer = Usock.run(client.receive())
+        print(answer.text if answer else 'the socket was closed')

@@ -5,7 +5,7 @@ import gi, sys
 gi.require_version('Usock', '1')
 from gi.repository import GLib, Usock
 
-async def ask(path, *questions):
+async def ask(path: str, *questions: str) -> None:
     async with await Usock.Seqpacket().open(path) as channel:
         for question in questions:
             await channel.send_async(question)

@@ -6,18 +6,19 @@ import gi, sys
 gi.require_version('Usock', '1')
 from gi.repository import GLib, Usock
 
-async def answer(channel):
+async def answer(channel: Usock.Channel) -> None:
     async for message in channel:
         channel.send(message.text.upper())
 
-async def serve(name):
+async def serve(name: str) -> None:
     async for channel in Usock.Server.new_for_name(name):
         Usock.spawn(answer(channel))
 
-async def ask(name, question):
+async def ask(name: str, question: str) -> None:
     with Usock.Seqpacket.new_for_name(name) as channel:
         channel.send(question)
-        print((await channel.receive()).text)
+        answer = await channel.receive()
+        print(answer.text if answer else 'the service has gone')
 
 try:
     Usock.run(ask(*sys.argv[1:]) if len(sys.argv) > 2 else serve(sys.argv[1]))

@@ -12,7 +12,7 @@ gi.require_version('Usock', '1')
 from gi.repository import GLib, Usock
 
 
-async def main(path, *names):
+async def main(path: str, *names: str) -> None:
     channel = await Usock.Seqpacket(max_fds=1).open(path)
     peer = Usock.Peer(channel)
     for name in names:

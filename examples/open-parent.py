@@ -6,7 +6,7 @@ import gi, sys
 gi.require_version('Usock', '1')
 from gi.repository import GLib, Usock
 
-async def main(name, *child):
+async def main(name: str, *child: str) -> None:
     channel, process = Usock.Seqpacket.spawn(child)
     channel.set_max_fds(1)
     # From here on a parent need not see any file: it may confine itself.

@@ -6,6 +6,7 @@
 
 import os
 import sys
+from typing import IO
 
 import gi
 
@@ -15,7 +16,7 @@ from gi.repository import Usock
 path, directory = sys.argv[1:]
 
 
-def open_file(body):
+def open_file(body: dict[str, str]) -> IO[bytes]:
     if os.path.basename(body['name']) != body['name']:
         raise PermissionError(13, 'only files of the directory are opened')
     return open(os.path.join(directory, body['name']), 'rb')

@@ -13,12 +13,14 @@ gi.require_version('Usock', '1')
 from gi.repository import Gio, GLib, Usock
 
 
-async def greet():
+async def greet() -> None:
     with (Usock.Seqpacket.new_from_fd(0) as parent,
           Usock.Server(socket_type=Gio.SocketType.STREAM) as server):
         parent.set_max_fds(1)  # until then they are refused
         parent.send('ready')
         message = await parent.receive()
+        if message is None:
+            return
         server.listen_on_fd(message.take_fd(0), 0)
         async for client in server:
             client.end_with_message(f'process {os.getpid()} greets you\n')

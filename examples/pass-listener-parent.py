@@ -14,7 +14,7 @@ gi.require_version('Usock', '1')
 from gi.repository import Gio, GLib, Usock
 
 
-async def pass_listener(path, *command):
+async def pass_listener(path: str, *command: str) -> int:
     with Usock.Server(socket_type=Gio.SocketType.STREAM) as server:
         server.pause()  # not we, the child
         server.listen(path)
@@ -29,6 +29,6 @@ async def pass_listener(path, *command):
 try:
     sys.exit(Usock.run(pass_listener(*sys.argv[1:])))
 except OSError as error:
-    sys.exit(error)
+    sys.exit(str(error))
 except GLib.Error as error:
     sys.exit(error.message)

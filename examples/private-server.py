@@ -9,19 +9,20 @@ import sys
 import gi
 
 gi.require_version('Usock', '1')
-from gi.repository import GLib, Usock
+from gi.repository import Gio, GLib, Usock
 
 
-def tell(*words):
+def tell(*words: object) -> None:
     print(*words, flush=True)
 
 
-def serve(_server, channel):
+def serve(_server: Usock.Server, channel: Usock.Channel) -> None:
     tell('user', channel.get_peer_credentials().get_unix_user(), 'came in')
     channel.connect('data', lambda _channel, data: tell('it says:', data.decode()))
 
 
-def refused(_server, peer, _address, _reason):
+def refused(_server: Usock.Server, peer: Gio.Credentials | None,
+            _address: Gio.SocketAddress | None, _reason: int) -> None:
     tell(f'user {peer.get_unix_user()}' if peer else 'somebody unknown', 'was refused')
 
 

@@ -12,7 +12,7 @@ gi.require_version('Usock', '1')
 from gi.repository import GLib, Usock
 
 
-async def send(path, name):
+async def send(path: str, name: str) -> None:
     async with await Usock.Seqpacket().open(path) as channel:
         with open(name, 'rb') as file:
             await channel.send_async(name, fds=[file])
@@ -21,6 +21,6 @@ async def send(path, name):
 try:
     Usock.run(send(*sys.argv[1:]))
 except OSError as error:
-    sys.exit(error)
+    sys.exit(str(error))
 except GLib.Error as error:
     sys.exit(error.message)

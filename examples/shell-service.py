@@ -6,6 +6,7 @@
 org.example.Timer it may be started by systemd as well."""
 
 import sys
+from typing import Any
 
 import gi
 
@@ -13,11 +14,11 @@ gi.require_version('Usock', '1')
 from gi.repository import GLib, Usock
 
 
-def serve(_server, channel):
+def serve(_server: Usock.Server, channel: Usock.Channel) -> None:
     peer = Usock.Peer(channel)
 
     @peer.handle('Start')
-    async def start(body):
+    async def start(body: dict[str, Any]) -> str:
         for second in range(body['steps']):
             peer.post('Progress', {'name': body['name'], 'second': second})
             await Usock.sleep(0.01)

@@ -6,7 +6,7 @@ import gi, sys
 gi.require_version('Usock', '1')
 from gi.repository import Usock
 
-async def ask(path, question):
+async def ask(path: str, question: str) -> None:
     client = Usock.Client(max_delay=500)
     client.start(path)
     async for channel in client:

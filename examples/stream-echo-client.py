@@ -5,7 +5,7 @@ import gi, sys
 gi.require_version('Usock', '1')
 from gi.repository import GLib, Usock
 
-async def ask(path, *questions):
+async def ask(path: str, *questions: str) -> None:
     async with await Usock.Stream().open(path) as stream:
         for question in questions:
             await stream.send_async(question + '\n')

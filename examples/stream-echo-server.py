@@ -5,12 +5,12 @@ import gi, sys
 gi.require_version('Usock', '1')
 from gi.repository import Gio, Usock
 
-async def echo(stream):
+async def echo(stream: Usock.Channel) -> None:
     async with stream:
         async for piece in stream:
             await stream.send_async(piece)  # waits while the client does not read
 
-async def serve(path):
+async def serve(path: str) -> None:
     with Usock.Server(socket_type=Gio.SocketType.STREAM) as server:
         server.listen(path)
         async for stream in server:

@@ -8,7 +8,7 @@ import gi, sys
 gi.require_version('Usock', '1')
 from gi.repository import GLib, Usock
 
-async def ask(host, port, *questions):
+async def ask(host: str, port: str, *questions: str) -> None:
     async with await Usock.Stream().open_host(host, int(port)) as stream:
         for question in questions:
             await stream.send_async(question + '\n')

@@ -8,15 +8,17 @@ import gi, sys
 gi.require_version('Usock', '1')
 from gi.repository import Gio, Usock
 
-async def echo(channel):
+async def echo(channel: Usock.Channel) -> None:
     async with channel:
         async for message in channel:
             await channel.send_async(message)  # waits while the client does not read
 
-async def serve(host, port=0):
+async def serve(host: str, port: str = '0') -> None:
     with Usock.Server.new(Gio.SocketType.STREAM) as server:
         server.listen_on_host(host, int(port))
-        print(Usock.address_to_string(server.get_local_address()), flush=True)
+        address = server.get_local_address()
+        assert address is not None  # it listens
+        print(Usock.address_to_string(address), flush=True)
         async for channel in server:
             Usock.spawn(echo(channel))
 

@@ -22,6 +22,7 @@ with Usock.Handle(Usock.Family.UNIX, Usock.SockType.DGRAM) as receiver, \
 
     for _ in sys.argv[1:]:
         message = receiver.recvmsg(timeout=1000)
+        assert message is not None  # a datagram socket has no end
         seconds, nanoseconds = message.lookup_control(LEVEL, Usock.SocketOption.TIMESTAMPNS)
         age = time.time_ns() - (seconds * 1_000_000_000 + nanoseconds)
         print(f'{message.text}: {age / 1e6:.3f} ms')

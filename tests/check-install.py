@@ -35,6 +35,7 @@ executable('consumer', 'consumer.c', dependencies: dependency('usock-1', fallbac
 INSTALLED = [
     'share/gir-1.0/Usock-1.gir', '*/girepository-1.0/Usock-1.typelib', 'share/vala/vapi/usock-1.vapi',
     'share/vala/vapi/usock-1.deps', 'share/gjs-1.0/overrides/Usock.js', '*/gi/overrides/Usock.py',
+    '*/gi/overrides/Usock.pyi', 'share/gjs-1.0/overrides/usock-1.d.ts',
     'share/locale/de/LC_MESSAGES/usock-1.mo', 'include/usock-1/usock/usock.h',
     'bin/usock', 'share/man/man1/usock.1', '*/completions/usock', '*/site-functions/_usock',
     '*/vendor_completions.d/usock.fish', 'include/usock-1/usock/usock-enums.h', 'include/usock-1/usock/usock-version.h',

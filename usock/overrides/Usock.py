@@ -20,6 +20,8 @@ Nothing that was received is lost with an await that was cancelled: it is first 
 An error is a GLib.Error, and Python's own exception as well: ConnectionRefusedError, TimeoutError.
 """
 
+from __future__ import annotations
+
 import collections
 import errno
 import functools
@@ -369,7 +371,7 @@ def _as_destination(where, only_ipv4=False):
 
 
 @export
-def address_parse(text):
+def address_parse(text: str) -> Gio.SocketAddress:
     return _parse(_refuse_nul(text, 'Could not parse the address'))
 
 
@@ -572,15 +574,15 @@ class Future(_Awaitable):
 
     __slots__ = ('_is_done', '_value', '_error', '_wakes', '__weakref__')
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._is_done = False
         self._value = self._error = None
         self._wakes = []
 
-    def done(self):
+    def done(self) -> bool:
         return self._is_done
 
-    def result(self):
+    def result(self) -> Any:
         """Returns the value, or raises the error."""
         if not self._is_done:
             raise RuntimeError('the future is not done')
@@ -588,18 +590,18 @@ class Future(_Awaitable):
             raise self._error
         return self._value
 
-    def exception(self):
+    def exception(self) -> BaseException | None:
         if not self._is_done:
             raise RuntimeError('the future is not done')
         return self._error
 
-    def set_result(self, value):
+    def set_result(self, value: Any) -> None:
         self._settle(value, None)
 
-    def set_exception(self, error):
+    def set_exception(self, error: BaseException | type[BaseException]) -> None:
         self._settle(None, error() if isinstance(error, type) else error)
 
-    def cancel(self):
+    def cancel(self) -> bool:
         """Whoever awaits it fails with Gio.IOErrorEnum.CANCELLED. Returns whether it was not done."""
         if self._is_done:
             return False
@@ -615,7 +617,7 @@ class Future(_Awaitable):
         for wake in wakes:
             wake()
 
-    def __await__(self):
+    def __await__(self) -> Generator[Any, None, Any]:
         if not self._is_done:
             loop = _asyncio_loop()
             if loop is None:
@@ -683,7 +685,7 @@ class Task(Future):
 
     __slots__ = ('_coroutine', '_waits_for', '_cancelling', '_is_cancelled', '_is_seen')
 
-    def __init__(self, coroutine):
+    def __init__(self, coroutine: Awaitable[_T]) -> None:
         super().__init__()
         # What is awaited alone, such as a future, has no send() of its own.
         self._coroutine = coroutine if hasattr(coroutine, 'send') else coroutine.__await__()
@@ -691,18 +693,18 @@ class Task(Future):
         self._is_cancelled = self._is_seen = False
         self._begin_step()
 
-    def result(self):
+    def result(self) -> Any:
         """Returns what the coroutine returned, or raises what it raised."""
         if not self._is_done:
             raise RuntimeError('the task is not done')
         self._is_seen = True
         return super().result()
 
-    def exception(self):
+    def exception(self) -> BaseException | None:
         self._is_seen = True
         return super().exception()
 
-    def cancel(self):
+    def cancel(self) -> bool:
         """Makes what is waited for fail with Gio.IOErrorEnum.CANCELLED. Returns whether the task
         was not done."""
         if self._is_done:
@@ -784,7 +786,7 @@ class Task(Future):
         self._coroutine = self._waits_for = None
         self._settle(value, error)
 
-    def __del__(self):
+    def __del__(self) -> None:
         if self._is_done and self._error is not None and not self._is_seen and not (
                 # Who cancelled it knows how it ended.
                 self._is_cancelled and _is_cancellation(self._error)):
@@ -792,7 +794,7 @@ class Task(Future):
 
 
 @export
-def spawn(coroutine):
+def spawn(coroutine: Awaitable[_T]) -> Any:
     """Starts a coroutine, which whoever iterates the GMainContext drives on. Under asyncio it
     becomes a task of asyncio's."""
     loop = _asyncio_loop()
@@ -817,7 +819,7 @@ def _block_on(coroutine):
 
 
 @export
-def run(coroutine):
+def run(coroutine: Awaitable[_T]) -> _T:
     """Runs a coroutine to its end, iterating the GMainContext, and returns what it returns.
     Ctrl-C raises KeyboardInterrupt here, and sys.exit() in any task of ours leaves as well."""
     if _asyncio_loop() is not None:
@@ -829,7 +831,7 @@ def run(coroutine):
 
 
 @export
-async def pump():
+async def pump() -> None:
     """Runs the GMainContext until it is cancelled: a task for asyncio, which does so anyway as soon
     as a socket is used there."""
     _Host.of(_asyncio_loop())
@@ -839,7 +841,7 @@ async def pump():
 # For programs without asyncio, and in it too
 
 @export
-async def sleep(seconds):
+async def sleep(seconds: float) -> None:
     """Await it: so many seconds have gone by."""
     future = Future()
     timer = _Timer(seconds, lambda: _finish_waiting(future))
@@ -890,7 +892,7 @@ class _Timeout:
 
 
 @export
-def timeout(seconds):
+def timeout(seconds: float | None) -> AbstractAsyncContextManager[Any]:
     """`async with Usock.timeout(5):` raises TimeoutError when the block takes longer. None is for
     ever."""
     if _asyncio_loop() is not None:
@@ -914,22 +916,22 @@ async def _within(seconds, future):
 class Queue:
     """Items on their way from one task to another. Who puts into one that is full waits."""
 
-    def __init__(self, maxsize=0):
+    def __init__(self, maxsize: int = 0) -> None:
         self._maxsize = maxsize
         self._items = collections.deque()
         self._getters = collections.deque()
         self._putters = collections.deque()
 
-    def qsize(self):
+    def qsize(self) -> int:
         return len(self._items)
 
-    def empty(self):
+    def empty(self) -> bool:
         return not self._items
 
-    def full(self):
+    def full(self) -> bool:
         return 0 < self._maxsize <= len(self._items)
 
-    def put_nowait(self, item):
+    def put_nowait(self, item: Any) -> None:
         """Raises queue.Full if there is no room."""
         if self.full():
             from queue import Full
@@ -937,7 +939,7 @@ class Queue:
         self._items.append(item)
         self._wake(self._getters)
 
-    def get_nowait(self):
+    def get_nowait(self) -> Any:
         """Raises queue.Empty if there is nothing."""
         if not self._items:
             from queue import Empty
@@ -946,20 +948,20 @@ class Queue:
         self._wake(self._putters)
         return item
 
-    async def put(self, item, *, timeout=None):
+    async def put(self, item: Any, *, timeout: float | None = None) -> None:
         """Await it: the item is in the queue."""
         await self._wait_in(self._putters, self.full, timeout)
         self.put_nowait(item)
 
-    async def get(self, *, timeout=None):
+    async def get(self, *, timeout: float | None = None) -> Any:
         """Await it: the next item."""
         await self._wait_in(self._getters, self.empty, timeout)
         return self.get_nowait()
 
-    def __aiter__(self):
+    def __aiter__(self) -> Queue:
         return self
 
-    async def __anext__(self):
+    async def __anext__(self) -> Any:
         return await self.get()
 
     @staticmethod
@@ -1333,24 +1335,24 @@ def _unpack(value):
 class Message(_raw('Message')):
     """A message. One that is empty is true: only None says that there is no message."""
 
-    def __new__(cls, data=b'', fds=()):
+    def __new__(cls, data: _Data = b'', fds: Iterable[_Fd] = ()) -> Message:
         self = Usock.Message.new(_as_bytes(data))
         for fd in _as_fds(fds):
             Usock.Message.append_fd(self, fd)
         return self
 
-    def __init__(self, data=b'', fds=()):
+    def __init__(self, data: _Data = b'', fds: Iterable[_Fd] = ()) -> None:
         pass
 
     @staticmethod
-    def new_from_text(text):
+    def new_from_text(text: str) -> Message:
         return Usock.Message.new(_as_text(text))
 
-    def append_fd(self, fd):
+    def append_fd(self, fd: _Fd) -> bool:
         """Adds a copy of a descriptor: a number, or what has a fileno()."""
         return Usock.Message.append_fd(self, _as_fd(fd))
 
-    def append_fd_owned(self, fd):
+    def append_fd_owned(self, fd: _Fd) -> bool:
         """Adds a number, which is the message's from now on, or a copy of what has a fileno()."""
         return _given(functools.partial(Usock.Message.append_fd_owned, self), fd)
 
@@ -1358,27 +1360,27 @@ class Message(_raw('Message')):
     data = property(Usock.Message.get_data)
 
     @property
-    def text(self):
+    def text(self) -> str:
         return self.get_data().decode()
 
     @property
-    def segments(self):
+    def segments(self) -> list[bytes]:
         return [self.get_segment(i).get_data() or b'' for i in range(self.get_n_segments())]
 
     @property
-    def controls(self):
+    def controls(self) -> list[tuple[int, int, Any]]:
         """What came beside the bytes: a list of (level, type, value)."""
         records = self.get_controls()
         children = [records.get_child_value(i) for i in range(records.n_children())]
         return [(level, kind, _unpack(child.get_child_value(2).get_variant()))
                 for child in children for level, kind, _ in [child.unpack()]]
 
-    def lookup_control(self, level, type):
+    def lookup_control(self, level: int, type: int) -> Any:
         """The value of the first such record, or None."""
         value = Usock.Message.lookup_control(self, level, type)
         return None if value is None else _unpack(value)
 
-    def append_control(self, level, type, value):
+    def append_control(self, level: int, type: int, value: Any) -> bool:
         """Adds a record: a number, bytes, or a GLib.Variant."""
         if isinstance(value, int):
             value = GLib.Variant('x', value)
@@ -1387,20 +1389,20 @@ class Message(_raw('Message')):
         return Usock.Message.append_control(self, level, type, GLib.Bytes.new(_as_bytes(value)))
 
     @property
-    def sender(self):
+    def sender(self) -> str | None:
         """Who sent a datagram, as text to answer to. None if the sender has no name."""
         return self.get_sender()
 
-    def __bytes__(self):
+    def __bytes__(self) -> bytes:
         return self.get_data()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.get_length()
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return True
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         fds = self.get_n_fds()
         return f'<Usock.Message of {len(self)} bytes{f" and {fds} descriptors" if fds else ""}>'
 
@@ -1440,24 +1442,25 @@ class Socket(_raw('Socket')):
     _line = None
     _was_listened_to = False
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _is_used()
 
-    def connect(self, signal, handler, *args):
+    def connect(self, signal: str, handler: Callable[..., Any], *args: Any) -> int:
         """Has a handler called for a signal. Where asyncio runs, nothing else is to be done."""
         return self._listen(super().connect, signal, handler, args)
 
-    def connect_after(self, signal, handler, *args):
+    def connect_after(self, signal: str, handler: Callable[..., Any], *args: Any) -> int:
         return self._listen(super().connect_after, signal, handler, args)
 
-    def connect_data(self, signal, handler, *args, **kwargs):
+    def connect_data(self, signal: str, handler: Callable[..., Any], *args: Any,
+                     **kwargs: Any) -> int:
         return self._listen(super().connect_data, signal, handler, args, kwargs)
 
-    def connect_object(self, signal, handler, *args):
+    def connect_object(self, signal: str, handler: Callable[..., Any], *args: Any) -> int:
         return self._listen(super().connect_object, signal, handler, args)
 
-    def connect_object_after(self, signal, handler, *args):
+    def connect_object_after(self, signal: str, handler: Callable[..., Any], *args: Any) -> int:
         return self._listen(super().connect_object_after, signal, handler, args)
 
     def _listen(self, connect, signal, handler, args, kwargs={}):
@@ -1469,43 +1472,43 @@ class Socket(_raw('Socket')):
         _settle(self)
         return number
 
-    def close(self):
+    def close(self) -> None:
         _drop(self)
         Usock.Socket.close(self)
 
-    def fileno(self):
+    def fileno(self) -> int:
         return self.get_fd()
 
-    def get_option(self, level, name):
+    def get_option(self, level: int, name: int) -> Any:
         """Gets an option: a number, bool, text, bytes, tuple, list or dict, see the reference."""
         value = Usock.Socket.get_option(self, level, name)
         if value.get_type_string() == 'ay':
             return value.get_data_as_bytes().get_data() or b''
         return value.unpack()
 
-    def set_option(self, level, name, value=None):
+    def set_option(self, level: int, name: int, value: Any = None) -> bool:
         """Sets an option to what get_option() gives, or to a GLib.Variant."""
         return Usock.Socket.set_option(self, level, name, _as_option(level, name, value))
 
-    def steal_fd(self):
+    def steal_fd(self) -> tuple[int, bytes]:
         """Takes the descriptor away; returns it, and the bytes that were read ahead."""
         _has_all_told(self)
         fd, unread = Usock.Socket.steal_fd(self)
         return fd, _unread(unread)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         self.close()
 
-    async def __aenter__(self):
+    async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_):
+    async def __aexit__(self, *_: Any) -> None:
         self.close()
 
-    def destroy(self, error=None):
+    def destroy(self, error: BaseException | None = None) -> None:
         """Closes at once. An error, of any class, is what the error signal then tells."""
         if error is None:
             self.close()
@@ -1645,13 +1648,14 @@ class Channel(_RawChannel):
 
     _n_sent = 0  # At once, since one was waited for.
 
-    def connect_to_path(self, path):
+    def connect_to_path(self, path: _Path) -> bool:
         return Usock.Channel.connect_to_path(self, _as_connect_path(path))
 
-    def connect_to_name(self, name):
+    def connect_to_name(self, name: str) -> bool:
         return Usock.Channel.connect_to_name(self, _refuse_nul(name, CONNECT))
 
-    def open(self, where, cancellable=None, *, timeout=None):
+    def open(self, where: _Place, cancellable: Gio.Cancellable | None = None, *,
+             timeout: float | None = None) -> Awaitable[Self]:
         """Connects to a path, a text as in Usock.Dgram.send_to(), or a Gio.SocketAddress. Await it;
         it returns the channel."""
         place = _as_place(where, CONNECT)
@@ -1669,7 +1673,8 @@ class Channel(_RawChannel):
         address = await _look_up_async(host, port, cancellable, timeout)
         return await self.open(address, cancellable, timeout=timeout)
 
-    def send(self, data, offset=0, length=None, fds=None):
+    def send(self, data: _Data | Message, offset: int = 0, length: int | None = None,
+             fds: Iterable[_Fd] | None = None) -> bool:
         """Sends bytes, a buffer, a str as UTF-8, a GLib.Bytes or a Usock.Message.
 
         offset and length count bytes. fds are numbers or objects with a fileno(); they stay the
@@ -1689,8 +1694,10 @@ class Channel(_RawChannel):
         except GLib.Error as error:
             raise _told(error) from None
 
-    async def send_async(self, data, offset=0, length=None, fds=None, cancellable=None, *,
-                         timeout=None):
+    async def send_async(self, data: _Data | Message, offset: int = 0, length: int | None = None,
+                         fds: Iterable[_Fd] | None = None,
+                         cancellable: Gio.Cancellable | None = None, *,
+                         timeout: float | None = None) -> bool:
         """Sends like send(), but waits for room. Await it: then the kernel has the message."""
         if fds is not None or (type(data) is not bytes and isinstance(data, Usock.Message)):
             message = _as_message(data, offset, length, fds)
@@ -1717,69 +1724,75 @@ class Channel(_RawChannel):
         except GLib.Error as error:
             raise _told(error) from None
 
-    def send_text(self, text):
+    def send_text(self, text: str) -> bool:
         return Usock.Channel.send(self, _as_text(text))
 
-    def send_with_fds(self, data, fds):
+    def send_with_fds(self, data: _Data, fds: Iterable[_Fd]) -> bool:
         return self.send(data, fds=fds)
 
-    def send_messages(self, messages):
+    def send_messages(self, messages: Iterable[Message | _Data]) -> int:
         return Usock.Channel.send_messages(
             self, [m if isinstance(m, Usock.Message) else Message(m)
                    for m in _listed(messages, 'messages')])
 
-    def post(self, data, offset=0, length=None, fds=None):
+    def post(self, data: _Data | Message, offset: int = 0, length: int | None = None,
+             fds: Iterable[_Fd] | None = None) -> bool:
         """Hands what send() takes to the thread that owns the channel. Any thread may."""
         return Usock.Channel.post(self, _as_message(data, offset, length, fds))
 
-    def end_with_message(self, data, offset=0, length=None, fds=None):
+    def end_with_message(self, data: _Data | Message, offset: int = 0, length: int | None = None,
+                         fds: Iterable[_Fd] | None = None) -> bool:
         """Sends what send() takes, however full the queue is, and ends our side."""
         return Usock.Channel.end_with_message(self, _as_message(data, offset, length, fds))
 
-    def receive(self, cancellable=None, *, timeout=None):
+    def receive(self, cancellable: Gio.Cancellable | None = None, *,
+                timeout: float | None = None) -> Awaitable[Message | None]:
         """Await it: the next Usock.Message, or None after the last one."""
         return _line_of(self).take(self, _MESSAGE, cancellable, timeout)
 
-    def receive_async(self, *args, **kwargs):
+    def receive_async(self, *args: Any, **kwargs: Any) -> Any:
         if any(map(callable, args)) or 'callback' in kwargs:
             _settle(self)
             return Usock.Channel.receive_async(self, *args, **kwargs)
         return self.receive(*args, **kwargs)
 
-    def take_messages(self, max=0):
+    def take_messages(self, max: int = 0) -> list[Message]:
         """Returns the messages that were read already, or no more than so many of them."""
         _settle(self)
         return _take_messages(self, max)
 
-    def unread_messages(self, messages):
+    def unread_messages(self, messages: Iterable[Message]) -> bool:
         """Puts messages back to where they came from: they are received next."""
         messages = _listed(messages, 'messages')
         _settle(self)
         return Usock.Channel.unread_messages(self, messages)
 
-    def pause(self):
+    def pause(self) -> None:
         _settle(self)
         Usock.Channel.pause(self)
 
-    def flush(self, cancellable=None, *, timeout=None):
+    def flush(self, cancellable: Gio.Cancellable | None = None, *,
+              timeout: float | None = None) -> Awaitable[bool]:
         """Await it: then the kernel has all that was sent."""
         return self.flush_async(cancellable, timeout=timeout)
 
-    def close_gracefully(self, milliseconds=None, cancellable=None, *, timeout=None):
+    def close_gracefully(self, milliseconds: int | None = None,
+                         cancellable: Gio.Cancellable | None = None, *,
+                         timeout: float | None = None) -> Awaitable[bool]:
         """Await it: all was sent and the peer has ended too, or the time is over, which is given
         in milliseconds, or in seconds as timeout. Without either it is not limited."""
         return self.close_gracefully_async(_as_grace(milliseconds, timeout), cancellable)
 
-    def __aiter__(self):
+    def __aiter__(self) -> AsyncIterator[Message]:
         return _Messages(self)
 
-    def __anext__(self):
+    def __anext__(self) -> Awaitable[Message]:
         return _Messages(self).__anext__()
 
-    def __iter__(self):
+    def __iter__(self) -> Self:
         return self
 
-    def __next__(self):
+    def __next__(self) -> Message:
         message = _line_of(self).shift(self, _MESSAGE)
         if message is _NOTHING:
             message = _block_on(self.receive())
@@ -1787,14 +1800,14 @@ class Channel(_RawChannel):
             raise StopIteration
         return message
 
-    def __exit__(self, error_type, *_):
+    def __exit__(self, error_type: type[BaseException] | None, *_: Any) -> None:
         try:
             if error_type is None and self.get_queued_bytes():
                 _block_on(self.flush())
         finally:
             self.close()
 
-    async def __aexit__(self, error_type, *_):
+    async def __aexit__(self, error_type: type[BaseException] | None, *_: Any) -> None:
         try:
             if error_type is None and self.get_queued_bytes():
                 await self.flush()
@@ -1834,33 +1847,34 @@ def _spawn(call, argv, flags):
 @override
 class Seqpacket(_raw('Seqpacket')):
     @staticmethod
-    def spawn(argv, flags=Gio.SubprocessFlags.NONE):
+    def spawn(argv: Sequence[_Path],
+              flags: Gio.SubprocessFlags = Gio.SubprocessFlags.NONE) -> tuple[Seqpacket, Gio.Subprocess]:
         """Starts a program that has the other end; returns the channel and the Gio.Subprocess."""
         return _spawn(Usock.Seqpacket.spawn, argv, flags)
 
     @staticmethod
-    def new_for_name(name):
+    def new_for_name(name: str) -> Seqpacket:
         return Usock.Seqpacket.new_for_name(_refuse_nul(name, CONNECT))
 
     @staticmethod
-    def new_activated(name=None):
+    def new_activated(name: str | None = None) -> Seqpacket:
         return Usock.Seqpacket.new_activated(name)
 
     @staticmethod
-    def new_from_fd(fd):
+    def new_from_fd(fd: _Fd) -> Seqpacket:
         """Takes a number over, or a copy of what has a fileno()."""
         return _given(Usock.Seqpacket.new_from_fd, fd)
 
     @staticmethod
-    def new_from_bound_fd(fd):
+    def new_from_bound_fd(fd: _Fd) -> Seqpacket:
         """Takes a number over, or a copy of what has a fileno()."""
         return _given(Usock.Seqpacket.new_from_bound_fd, fd)
 
-    def bind_to_path(self, path):
+    def bind_to_path(self, path: _Path) -> bool:
         return Usock.Seqpacket.bind_to_path(self, _as_bind_path(path))
 
     @staticmethod
-    def pair():
+    def pair() -> tuple[Seqpacket, Seqpacket]:
         """Returns two channels that are connected with each other."""
         _, first, second = Usock.Seqpacket.new_pair()
         _is_used()
@@ -2006,43 +2020,46 @@ class Stream(_RawStream):
     comes as it comes. `for line in stream.lines()` and `async for` iterate lines."""
 
     @staticmethod
-    def spawn(argv, flags=Gio.SubprocessFlags.NONE):
+    def spawn(argv: Sequence[_Path],
+              flags: Gio.SubprocessFlags = Gio.SubprocessFlags.NONE) -> tuple[Stream, Gio.Subprocess]:
         """Starts a program that has the other end; returns the stream and the Gio.Subprocess."""
         return _spawn(Usock.Stream.spawn, argv, flags)
 
     @staticmethod
-    def pair():
+    def pair() -> tuple[Stream, Stream]:
         """Returns two streams that are connected with each other."""
         _, first, second = Usock.Stream.new_pair()
         _is_used()
         return first, second
 
     @staticmethod
-    def new_for_name(name):
+    def new_for_name(name: str) -> Stream:
         return Usock.Stream.new_for_name(_refuse_nul(name, CONNECT))
 
     @staticmethod
-    def new_activated(name=None):
+    def new_activated(name: str | None = None) -> Stream:
         return Usock.Stream.new_activated(name)
 
     @staticmethod
-    def new_from_fd(fd):
+    def new_from_fd(fd: _Fd) -> Stream:
         """Takes a number over, or a copy of what has a fileno()."""
         return _given(Usock.Stream.new_from_fd, fd)
 
     @staticmethod
-    def new_from_bound_fd(fd):
+    def new_from_bound_fd(fd: _Fd) -> Stream:
         """Takes a number over, or a copy of what has a fileno()."""
         return _given(Usock.Stream.new_from_bound_fd, fd)
 
-    def bind_to_path(self, path):
+    def bind_to_path(self, path: _Path) -> bool:
         return Usock.Stream.bind_to_path(self, _as_bind_path(path))
 
-    def connect_to_host(self, host, port, family=Gio.SocketFamily.INVALID):
+    def connect_to_host(self, host: str, port: int,
+                        family: Gio.SocketFamily = Gio.SocketFamily.INVALID) -> bool:
         return Usock.Stream.connect_to_host(self, _as_host(host), port, family)
 
-    def open_host(self, host, port, family=Gio.SocketFamily.INVALID, cancellable=None, *,
-                  timeout=None):
+    def open_host(self, host: str, port: int, family: Gio.SocketFamily = Gio.SocketFamily.INVALID,
+                  cancellable: Gio.Cancellable | None = None, *,
+                  timeout: float | None = None) -> Awaitable[Self]:
         """Connects by TCP. Await it; it returns the stream."""
         return self._open(self.connect_to_host_async, host, port, family, cancellable,
                           timeout=timeout)
@@ -2050,66 +2067,72 @@ class Stream(_RawStream):
     def _open_host(self, host, port, cancellable, timeout):
         return self.open_host(host, port, cancellable=cancellable, timeout=timeout)
 
-    def receive_exactly(self, n_bytes, n_fds=0, cancellable=None, *, timeout=None):
+    def receive_exactly(self, n_bytes: int, n_fds: int = 0,
+                        cancellable: Gio.Cancellable | None = None, *,
+                        timeout: float | None = None) -> Awaitable[Message]:
         """Await it: a Usock.Message of exactly so many bytes and descriptors. None at the end."""
         # PyGObject would cut 1.5 to 1.
         want = _want_of_stream('receive_exactly', (operator.index(n_bytes), operator.index(n_fds)),
                                _again, _cut_exactly)
         return _line_of(self).take(self, want, cancellable, timeout)
 
-    def receive_line(self, cancellable=None, *, timeout=None):
+    def receive_line(self, cancellable: Gio.Cancellable | None = None, *,
+                     timeout: float | None = None) -> Awaitable[str | None]:
         """Await it: the next line, without what ended it. None at the end."""
         return _line_of(self).take(self, _LINE, cancellable, timeout)
 
-    def receive_line_bytes(self, cancellable=None, *, timeout=None):
+    def receive_line_bytes(self, cancellable: Gio.Cancellable | None = None, *,
+                           timeout: float | None = None) -> Awaitable[Message | None]:
         """Await it: a Usock.Message of the next line, whatever bytes it has. None at the end."""
         return _line_of(self).take(self, _LINE_BYTES, cancellable, timeout)
 
-    def receive_until(self, delimiter, cancellable=None, *, timeout=None):
+    def receive_until(self, delimiter: _Data, cancellable: Gio.Cancellable | None = None, *,
+                      timeout: float | None = None) -> Awaitable[Message | None]:
         """Await it: a Usock.Message of all before the delimiter, which is bytes or a text. None at
         the end."""
         delimiter = bytes(_as_bytes(delimiter))
         want = _want_of_stream('receive_until', (delimiter,), _until_again(delimiter), _cut_until)
         return _line_of(self).take(self, want, cancellable, timeout)
 
-    def receive_text(self, cancellable=None, *, timeout=None):
+    def receive_text(self, cancellable: Gio.Cancellable | None = None, *,
+                     timeout: float | None = None) -> Awaitable[str | None]:
         """Await it: some text, as it comes. None at the end."""
         return _line_of(self).take(self, _TEXT, cancellable, timeout)
 
-    def lines(self):
+    def lines(self) -> _Lines:
         return _Lines(self)
 
-    def take_lines(self, max=0):
+    def take_lines(self, max: int = 0) -> list[str]:
         """Returns the lines that were read already, with what ended them, or no more than so
         many."""
         _settle(self)
         return Usock.Stream.take_lines(self, max)
 
-    def get_line_ending(self):
+    def get_line_ending(self) -> str | None:
         """What ended the line that was received last: LF, CRLF, or None if the end cut it off."""
         last = self._line and self._line.last
         if last is None:
             return Usock.Stream.get_line_ending(self)
         return ('\r\n' if last.endswith('\r\n') else '\n') if last else None
 
-    def was_cut_off(self):
+    def was_cut_off(self) -> bool:
         if self._line is not None and self._line.last is not None:
             return False
         return Usock.Stream.was_cut_off(self)
 
-    def unread(self, message):
+    def unread(self, message: Message) -> bool:
         """Puts bytes back: they are received next."""
         _settle(self)
         return Usock.Stream.unread(self, message)
 
-    def steal_connection(self):
+    def steal_connection(self) -> tuple[Gio.SocketConnection, bytes]:
         """Takes the connection away; returns a Gio.SocketConnection, and the bytes that were read
         ahead."""
         _has_all_told(self)
         connection, unread = Usock.Stream.steal_connection(self)
         return connection, _unread(unread)
 
-    def cork(self):
+    def cork(self) -> AbstractContextManager[None]:
         """What is sent from now on leaves together: at uncork(), or at the end of a with block."""
         Usock.Stream.cork(self)
         return _Cork(self)
@@ -2148,25 +2171,25 @@ class Dgram(_raw('Dgram')):
     port, the sender of a message for one, a path, or a Gio.SocketAddress."""
 
     @staticmethod
-    def new_activated(name=None):
+    def new_activated(name: str | None = None) -> Dgram:
         return Usock.Dgram.new_activated(name)
 
     @staticmethod
-    def new_from_fd(fd):
+    def new_from_fd(fd: _Fd) -> Dgram:
         """Takes a number over, or a copy of what has a fileno()."""
         return _given(Usock.Dgram.new_from_fd, fd)
 
     @staticmethod
-    def pair():
+    def pair() -> tuple[Dgram, Dgram]:
         """Returns two sockets that are connected with each other."""
         _, first, second = Usock.Dgram.new_pair()
         _is_used()
         return first, second
 
-    def bind_to_path(self, path):
+    def bind_to_path(self, path: _Path) -> bool:
         return Usock.Dgram.bind_to_path(self, _as_bind_path(path))
 
-    def bind(self, where):
+    def bind(self, where: _Place) -> bool:
         """Receives on a path, a text as for a destination, or a Gio.SocketAddress."""
         place = _as_place(where, BIND)
         if isinstance(place, tuple):
@@ -2175,7 +2198,8 @@ class Dgram(_raw('Dgram')):
             return self.bind_to_address(place)
         return self.bind_to_path(place)
 
-    def send_to(self, data, destination, offset=0, length=None, fds=None):
+    def send_to(self, data: _Data | Message, destination: _Place | None, offset: int = 0,
+                length: int | None = None, fds: Iterable[_Fd] | None = None) -> bool:
         """Sends to a destination what send() takes."""
         destination = _as_destination(destination, self.get_family() == Usock.Family.INET)
         if isinstance(destination, Gio.SocketAddress):
@@ -2190,8 +2214,10 @@ class Dgram(_raw('Dgram')):
         except GLib.Error as error:
             raise _told(error) from None
 
-    def send_to_async(self, data, destination, offset=0, length=None, fds=None, cancellable=None, *,
-                      timeout=None):
+    def send_to_async(self, data: _Data | Message, destination: _Place | None, offset: int = 0,
+                      length: int | None = None, fds: Iterable[_Fd] | None = None,
+                      cancellable: Gio.Cancellable | None = None, *,
+                      timeout: float | None = None) -> bool:
         """Sends like send_to(), but waits for room. Await it: then the receiver has the message."""
         message = _as_message(data, offset, length, fds)
         # A host is looked up by the library, which need not wait for it.
@@ -2203,7 +2229,7 @@ class Dgram(_raw('Dgram')):
             return self.send_message_to_async(message, destination, cancellable, timeout=timeout)
         return self.send_message_to_text_async(message, destination, cancellable, timeout=timeout)
 
-    def send_message_to_all(self, message, destinations):
+    def send_message_to_all(self, message: Message | _Data, destinations: Iterable[str]) -> int:
         """Returns how many accepted it, which raises only if none did."""
         return Usock.Dgram.send_message_to_all(
             self, message, [text if isinstance(text, str) else Usock.address_to_string(text)
@@ -2306,31 +2332,34 @@ class Handle(_RawHandle):
     A place is a text or a path as in Usock.Channel.open(), or a Gio.SocketAddress.
     """
 
-    def __init__(self, family=None, type=Usock.SockType.STREAM, protocol=0):
+    def __init__(self, family: int | None = None, type: int = Usock.SockType.STREAM,
+                 protocol: int = 0) -> None:
         super().__init__()
         if family is not None:
             self.create(family, type, protocol)
 
-    def create(self, family, type, protocol=0):
+    def create(self, family: int, type: int, protocol: int = 0) -> bool:
         return _RawHandle.create(self, family, _as_sock_type(type), protocol)
 
     @staticmethod
-    def new_socket(family, type, protocol=0):
+    def new_socket(family: int, type: int, protocol: int = 0) -> Handle:
         return _RawHandle.new_socket(family, _as_sock_type(type), protocol)
 
     @staticmethod
-    def new_from_fd(fd):
+    def new_from_fd(fd: _Fd) -> Handle:
         """Takes a number over, or a copy of what has a fileno()."""
         return _given(_RawHandle.new_from_fd, fd)
 
     @staticmethod
-    def pair(type=Usock.SockType.STREAM):
+    def pair(type: int = Usock.SockType.STREAM) -> tuple[Handle, Handle]:
         """Returns two handles that are connected with each other."""
         _, first, second = _RawHandle.new_pair(_as_sock_type(type))
         return first, second
 
     @staticmethod
-    def connected(where, type=Usock.SockType.STREAM, timeout=-1, cancellable=None):
+    def connected(where: _Place | tuple[str, int] | Gio.SocketConnectable,
+                  type: int = Usock.SockType.STREAM, timeout: int = -1,
+                  cancellable: Gio.Cancellable | None = None) -> Handle:
         """Makes a handle and connects it: to a place, a tuple of host and port, which is looked
         up, or any Gio.SocketConnectable."""
         if not isinstance(where, (tuple, Gio.SocketConnectable)):
@@ -2344,7 +2373,8 @@ class Handle(_RawHandle):
         return handle
 
     @staticmethod
-    def new_connected(where, type=Usock.SockType.STREAM, timeout=-1, cancellable=None):
+    def new_connected(where: Gio.SocketConnectable, type: int = Usock.SockType.STREAM,
+                      timeout: int = -1, cancellable: Gio.Cancellable | None = None) -> Handle:
         found = where.enumerate()
         step = functools.partial(_next_address, found, cancellable)
         address, error = step(), None
@@ -2367,11 +2397,12 @@ class Handle(_RawHandle):
         raise error or _fail(_Code.NOT_FOUND, f'{CONNECT} “{where.to_string()}”: it has no address')
 
     @staticmethod
-    def new_listening(address, type=Usock.SockType.STREAM, backlog=0):
+    def new_listening(address: Gio.SocketAddress, type: int = Usock.SockType.STREAM,
+                      backlog: int = 0) -> Handle:
         return _RawHandle.new_listening(address, _as_sock_type(type), backlog)
 
     @staticmethod
-    def listening(where, type=Usock.SockType.STREAM, backlog=0):
+    def listening(where: _Place, type: int = Usock.SockType.STREAM, backlog: int = 0) -> Handle:
         """Makes a handle that listens, or receives datagrams, on a place."""
         place = _as_place(where, LISTEN)
         if isinstance(place, tuple):
@@ -2384,10 +2415,10 @@ class Handle(_RawHandle):
             handle.listen(backlog)
         return handle
 
-    def bind_to_path(self, path):
+    def bind_to_path(self, path: _Path) -> bool:
         return _RawHandle.bind_to_path(self, _as_bind_path(path))
 
-    def bind(self, where=None):
+    def bind(self, where: _Place | None = None) -> bool:
         """Binds to a place; without one, to what the kernel chooses."""
         place = None if where is None else _as_place(where, BIND)
         if isinstance(place, tuple):
@@ -2401,15 +2432,15 @@ class Handle(_RawHandle):
         is_local = address is None or address.get_family() == Gio.SocketFamily.UNIX
         return patience.attempt(self, None if is_local else Usock.PollFlags.OUT, lambda: call(0))
 
-    def connect_to_path(self, path, timeout=-1):
+    def connect_to_path(self, path: _Path, timeout: int = -1) -> bool:
         call = functools.partial(_RawHandle.connect_to_path, self, _as_connect_path(path))
         return self._connect(call, _Patience(timeout))
 
-    def connect_to_address(self, address, timeout=-1):
+    def connect_to_address(self, address: Gio.SocketAddress | None, timeout: int = -1) -> bool:
         call = functools.partial(_RawHandle.connect_to_address, self, address)
         return self._connect(call, _Patience(timeout), address)
 
-    def open(self, where, timeout=-1):
+    def open(self, where: _Place | None, timeout: int = -1) -> bool:
         """Connects to a place. None parts from the peer of datagrams."""
         place = None if where is None else _as_place(where, CONNECT)
         if isinstance(place, tuple):
@@ -2418,20 +2449,22 @@ class Handle(_RawHandle):
             return self.connect_to_address(place, timeout)
         return self.connect_to_path(place, timeout)
 
-    def listen(self, backlog=0):
+    def listen(self, backlog: int = 0) -> bool:
         return _RawHandle.listen(self, backlog)
 
-    def accept(self, timeout=-1):
+    def accept(self, timeout: int = -1) -> tuple[Handle, Gio.SocketAddress | None]:
         """Returns the handle of a connection, and the address of the peer."""
         handle, address = _Patience(timeout).attempt(self, Usock.PollFlags.IN,
                                                      lambda: _RawHandle.accept(self, 0))
         return handle, address
 
-    def send(self, data, destination=None, flags=0, timeout=-1, offset=0, length=None):
+    def send(self, data: _Data, destination: _Place | None = None, flags: int = 0,
+             timeout: int = -1, offset: int = 0, length: int | None = None) -> int:
         """Returns how many bytes were sent, of a bytes, a buffer, a str or a GLib.Bytes."""
         return self.send_to(_slice(_as_bytes(data), offset, length), destination, flags, timeout)
 
-    def send_to(self, data, destination=None, flags=0, timeout=-1):
+    def send_to(self, data: _Data, destination: _Place | None = None, flags: int = 0,
+                timeout: int = -1) -> int:
         data = _as_bytes(data)
         if destination is not None:
             destination = _as_address(destination, SEND)
@@ -2452,7 +2485,8 @@ class Handle(_RawHandle):
             if sent >= length or not _is_stream(self):
                 return sent
 
-    def sendmsg(self, message, destination=None, flags=0, timeout=-1, fds=None):
+    def sendmsg(self, message: Message | _Data | Sequence[_Data], destination: _Place | None = None,
+                flags: int = 0, timeout: int = -1, fds: Iterable[_Fd] | None = None) -> int:
         """Sends a Usock.Message, or what one is made of: bytes, or a list of them as segments."""
         if not isinstance(message, Usock.Message):
             parts = message if isinstance(message, (list, tuple)) else [message]
@@ -2473,7 +2507,7 @@ class Handle(_RawHandle):
 
         return self._send(message.get_length(), flags, _Patience(timeout, flags), send)
 
-    def receive(self, max_size=65536, flags=0, timeout=-1):
+    def receive(self, max_size: int = 65536, flags: int = 0, timeout: int = -1) -> bytes | None:
         """Returns bytes, which may be none, or None at the end."""
         patience = _Patience(timeout, flags)
         call = functools.partial(_RawHandle.receive, self)
@@ -2501,7 +2535,8 @@ class Handle(_RawHandle):
             if isinstance(piece, Usock.Message) and piece.get_n_fds():
                 return
 
-    def recvmsg(self, sizes=65536, flags=0, timeout=-1):
+    def recvmsg(self, sizes: int | Sequence[int] = 65536, flags: int = 0,
+                timeout: int = -1) -> Message | None:
         """Returns a Usock.Message, or None at the end. With a list of sizes, it has segments."""
         patience = _Patience(timeout, flags)
         if isinstance(sizes, int):
@@ -2518,10 +2553,12 @@ class Handle(_RawHandle):
             message = _join(message, rest) if rest else message
         return message
 
-    def recvmsg_segments(self, sizes, flags=0, timeout=-1):
+    def recvmsg_segments(self, sizes: Sequence[int], flags: int = 0,
+                         timeout: int = -1) -> Message | None:
         return self.recvmsg(_listed(sizes, 'sizes'), flags, timeout)
 
-    def recvmsg_into(self, buffer, flags=0, timeout=-1):
+    def recvmsg_into(self, buffer: _Buffer, flags: int = 0,
+                     timeout: int = -1) -> tuple[Message | None, int]:
         """Fills a buffer. Returns the Usock.Message and how many bytes were written, or None and
         0 at the end."""
         view = memoryview(buffer).cast('B')
@@ -2570,7 +2607,8 @@ def _wait_for_any(sockets, conditions, seconds, cancellable):
 
 
 @export
-def poll(items, timeout=-1, cancellable=None):
+def poll(items: Iterable[Any], timeout: int = -1,
+         cancellable: Gio.Cancellable | None = None) -> list[tuple[Any, PollFlags]]:
     """Waits for one of several sockets. An item is a socket, for something to receive, or a tuple
     of a socket, Usock.PollFlags and whatever else. Returns those that are ready, as tuples of the
     item and its Usock.PollFlags: none when the time is over, in milliseconds."""
@@ -2625,49 +2663,49 @@ class Server(_RawServer):
     `async for channel in server` accepts, and so does `await server.accept()`: whoever leaves the
     loop may go on later. A handler of `authorize` that returns nothing refuses."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         _as_socket_type(kwargs.get('socket_type'))
         super().__init__(*args, **kwargs)
 
     @staticmethod
-    def new(socket_type):
+    def new(socket_type: Gio.SocketType) -> Server:
         return Server(socket_type=socket_type)
 
     @property
-    def props(self):
+    def props(self) -> Any:
         return _Properties(self, super().props)
 
-    def get_property(self, name):
+    def get_property(self, name: str) -> Any:
         return self.get_path() if name == 'path' else super().get_property(name)
 
-    def listen_on_path(self, path, backlog=0):
+    def listen_on_path(self, path: _Path, backlog: int = 0) -> bool:
         return Usock.Server.listen_on_path(self, _as_listen_path(path), backlog)
 
     @staticmethod
-    def new_for_name(name):
+    def new_for_name(name: str) -> Server:
         return Usock.Server.new_for_name(_refuse_nul(name, LISTEN))
 
-    def listen_on_name(self, name, backlog=0):
+    def listen_on_name(self, name: str, backlog: int = 0) -> bool:
         return Usock.Server.listen_on_name(self, _refuse_nul(name, LISTEN), backlog)
 
-    def listen_on_fd(self, fd, backlog=0):
+    def listen_on_fd(self, fd: _Fd, backlog: int = 0) -> bool:
         """Listens on a number, which is the server's from then on, or on a copy of what has a
         fileno()."""
         return _given(lambda fd: Usock.Server.listen_on_fd(self, fd, backlog), fd)
 
-    def listen_activated(self, name=None):
+    def listen_activated(self, name: str | None = None) -> bool:
         return Usock.Server.listen_activated(self, name)
 
-    def listen_on_address(self, address, backlog=0):
+    def listen_on_address(self, address: Gio.SocketAddress, backlog: int = 0) -> bool:
         return Usock.Server.listen_on_address(self, address, backlog)
 
-    def listen_on_host(self, host, port, backlog=0):
+    def listen_on_host(self, host: str | None, port: int, backlog: int = 0) -> bool:
         """Listens by TCP. Without a host on all interfaces; port 0 is any."""
         if host is not None:
             _refuse_nul(host, LISTEN)
         return Usock.Server.listen_on_host(self, host, port, backlog)
 
-    def listen(self, where, backlog=0):
+    def listen(self, where: _Place, backlog: int = 0) -> bool:
         """Listens on a path, a text as in Usock.Channel.open(), or a Gio.SocketAddress. `:port` is
         on all interfaces."""
         place = _as_place(where, LISTEN)
@@ -2678,37 +2716,41 @@ class Server(_RawServer):
             return self.listen_on_address(place, backlog)
         return self.listen_on_path(place, backlog)
 
-    def broadcast(self, data, offset=0, length=None, fds=None):
+    def broadcast(self, data: _Data | Message, offset: int = 0, length: int | None = None,
+                  fds: Iterable[_Fd] | None = None) -> int:
         """Sends what Channel.send() takes to all channels; returns how many accepted it."""
         return Usock.Server.broadcast(self, _as_message(data, offset, length, fds))
 
-    def accept(self, cancellable=None, *, timeout=None):
+    def accept(self, cancellable: Gio.Cancellable | None = None, *,
+               timeout: float | None = None) -> Awaitable[Channel]:
         """Await it: the next channel. Fails with Gio.IOErrorEnum.CLOSED once the server is."""
         return _line_of(self).take(self, _CHANNEL, cancellable, timeout)
 
-    def accept_async(self, *args, **kwargs):
+    def accept_async(self, *args: Any, **kwargs: Any) -> Any:
         if any(map(callable, args)) or 'callback' in kwargs:
             return _RawServer.accept_async(self, *args, **kwargs)
         return self.accept(*args, **kwargs)
 
-    def close_gracefully(self, milliseconds=None, cancellable=None, *, timeout=None):
+    def close_gracefully(self, milliseconds: int | None = None,
+                         cancellable: Gio.Cancellable | None = None, *,
+                         timeout: float | None = None) -> Awaitable[int]:
         """Await it: all channels are closed, or the time is over, which is given in milliseconds,
         or in seconds as timeout. Returns how many were cut."""
         return self.close_gracefully_async(_as_grace(milliseconds, timeout), cancellable)
 
     close_gracefully_async = _awaitable('close_gracefully', _same, of=Usock.Server)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Channel]:
         # What closes meanwhile is in the list still.
         return iter([self.get_item(i) for i in range(self.get_n_items())])
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return True
 
-    def __aiter__(self):
+    def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self):
+    async def __anext__(self) -> Channel:
         try:
             return await self.accept()
         except GLib.Error as error:
@@ -2718,13 +2760,13 @@ class Server(_RawServer):
 
 
 @export
-def notify(state, fds=()):
+def notify(state: str, fds: Iterable[_Fd] = ()) -> bool:
     """Tells the service manager. fds are numbers or objects with a fileno(), for FDSTORE=1."""
     return _notify(_refuse_nul(state, 'Could not notify the service manager of'), _as_fds(fds))
 
 
 @export
-def run_until_closed(context=None):
+def run_until_closed(context: GLib.MainContext | None = None) -> None:
     """Iterates the context until no held socket is open there. Ctrl-C raises KeyboardInterrupt."""
     # Where the loop is in C, no exception can end it.
     context = context or GLib.MainContext.default()
@@ -2738,35 +2780,35 @@ def run_until_closed(context=None):
 class Descriptor:
     """One that came with a value. It is closed with this object, unless it was taken away."""
 
-    def __init__(self, message, index):
+    def __init__(self, message: Message, index: int) -> None:
         self._fd = -1
         self._fd = message.take_fd(index)
 
-    def fileno(self):
+    def fileno(self) -> int:
         if self._fd < 0:
             raise ValueError('the descriptor was taken or closed')
         return self._fd
 
-    def take(self):
+    def take(self) -> int:
         """Returns the number, which is the caller's to close from now on."""
         fd, self._fd = self.fileno(), -1
         return fd
 
-    def close(self):
+    def close(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         self.close()
 
-    def __del__(self):
+    def __del__(self) -> None:
         self.close()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f'<Usock.Descriptor {self._fd}>'
 
 
@@ -2980,23 +3022,24 @@ class Call(_raw('Call')):
     """What the other side asks: answered once, with reply() or reply_error()."""
 
     @property
-    def name(self):
+    def name(self) -> str:
         return self.get_name()
 
     @property
-    def body(self):
+    def body(self) -> Any:
         """What came along: text, bytes, None, or what a value is made of."""
         return _from_body(self.get_body())
 
     @property
-    def cancellable(self):
+    def cancellable(self) -> Gio.Cancellable:
         return self.get_cancellable()
 
-    def reply(self, value=None, *, signature=None, fds=()):
+    def reply(self, value: Any = None, *, signature: str | None = None,
+              fds: Iterable[_Fd] = ()) -> bool:
         """Answers with text, bytes, None, or a value, of the type signature if it is given."""
         return Usock.Call.reply(self, _as_body(value, signature, fds))
 
-    def reply_error(self, error):
+    def reply_error(self, error: BaseException) -> bool:
         """Answers with an error, or any exception."""
         return Usock.Call.reply_error(self, _as_error(error))
 
@@ -3082,21 +3125,24 @@ class Peer(_RawPeer):
     """Calls over a channel: `await peer.call('Open', {'path': '/etc/hostname'})` on one side,
     `@peer.handle('Open')` above a function or a coroutine on the other."""
 
-    def __init__(self, channel=None, **properties):
+    def __init__(self, channel: Channel | None = None, **properties: Any) -> None:
         super().__init__(channel=channel, **properties)
         _is_used()
 
     @staticmethod
-    def new(channel):
+    def new(channel: Channel) -> Peer:
         return Peer(channel)
 
-    async def call(self, name, body=None, *, signature=None, timeout=None, cancellable=None,
-                   fds=()):
+    async def call(self, name: str, body: Any = None, *, signature: str | None = None,
+                   timeout: float | None = None, cancellable: Gio.Cancellable | None = None,
+                   fds: Iterable[_Fd] = ()) -> Any:
         """Await it: what the other side answers. Its error is raised here."""
         return _from_body(await self.call_message(name, _as_body(body, signature, fds),
                                                   timeout=timeout, cancellable=cancellable))
 
-    def call_message(self, name, message=None, *, timeout=None, cancellable=None):
+    def call_message(self, name: str, message: Message | None = None, *,
+                     timeout: float | None = None,
+                     cancellable: Gio.Cancellable | None = None) -> Awaitable[Message]:
         """Await it: the Usock.Message that the other side answers with."""
         milliseconds = -1 if timeout is None else max(0, min(-int(-timeout * 1000 // 1),
                                                              0x7fffffff))
@@ -3104,11 +3150,13 @@ class Peer(_RawPeer):
                                        milliseconds),
                      functools.partial(_RawPeer.call_finish, self), cancellable)
 
-    def post(self, name, body=None, *, signature=None, fds=()):
+    def post(self, name: str, body: Any = None, *, signature: str | None = None,
+             fds: Iterable[_Fd] = ()) -> bool:
         """Tells the other side something, to which there is no answer."""
         return Usock.Peer.post(self, _as_name(name), _as_body(body, signature, fds))
 
-    def handle(self, name, handler=None, *, signature=None):
+    def handle(self, name: str, handler: Callable[..., Any] | None = None, *,
+               signature: str | None = None) -> Any:
         """Has a function or coroutine answer all calls of a name. It gets what came along, and the
         Usock.Call if it takes two arguments. Without a handler this is a decorator."""
         if handler is None:
@@ -3120,10 +3168,10 @@ class Peer(_RawPeer):
     def _decorate(self, name, signature, handler):
         return self.handle(name, handler, signature=signature)
 
-    def unhandle(self, name):
+    def unhandle(self, name: str) -> None:
         _RawPeer.unhandle(self, _as_name(name))
 
-    def connect(self, signal, handler, *args):
+    def connect(self, signal: str, handler: Callable[..., Any], *args: Any) -> int:
         number = super().connect(signal, handler, *args)
         _is_used()
         return number
@@ -3132,16 +3180,16 @@ class Peer(_RawPeer):
     call_variant_async = _awaitable('call_variant', _as_name, _same, _same,
                                     of=_RawPeer)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Any) -> None:
         self.get_channel().__exit__(*error)
 
-    async def __aenter__(self):
+    async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *error):
+    async def __aexit__(self, *error: Any) -> None:
         await self.get_channel().__aexit__(*error)
 
 
@@ -3205,23 +3253,23 @@ class Client(_RawClient):
     (1, 2))` waits itself. `async for channel in client` has one connection after the other, and
     ends when the client is stopped."""
 
-    def __init__(self, channel_type=Usock.Seqpacket, **properties):
+    def __init__(self, channel_type: type[Channel] = Usock.Seqpacket, **properties: Any) -> None:
         super().__init__(channel_type=channel_type, **properties)
         self._handlers = {}
         _is_used()
 
     @staticmethod
-    def new(channel_type):
+    def new(channel_type: type[Channel]) -> Client:
         return Client(channel_type)
 
-    def connect(self, signal, handler, *args):
+    def connect(self, signal: str, handler: Callable[..., Any], *args: Any) -> int:
         if signal in _TELLING_OF_CLIENT:
             handler = _Teller(handler)
         number = super().connect(signal, handler, *args)
         _is_used()
         return number
 
-    def start(self, where):
+    def start(self, where: _Place) -> bool:
         """Connects to a path, a text as in Usock.Channel.open(), or a Gio.SocketAddress, and does
         so again until it is stopped."""
         _is_used()
@@ -3232,34 +3280,39 @@ class Client(_RawClient):
             return self.start_for_address(place)
         return self.start_for_path(place)
 
-    def start_for_path(self, path):
+    def start_for_path(self, path: _Path) -> bool:
         return Usock.Client.start_for_path(self, _as_connect_path(path))
 
-    def start_for_name(self, name):
+    def start_for_name(self, name: str) -> bool:
         return Usock.Client.start_for_name(self, _refuse_nul(name, CONNECT))
 
-    def start_for_host(self, host, port):
+    def start_for_host(self, host: str, port: int) -> bool:
         return Usock.Client.start_for_host(self, _as_host(host), port)
 
-    def send(self, data, offset=0, length=None, fds=None):
+    def send(self, data: _Data | Message, offset: int = 0, length: int | None = None,
+             fds: Iterable[_Fd] | None = None) -> bool:
         """Sends what Usock.Channel.send() takes, now or as soon as there is a connection."""
         return _RawClient.send_message(self, _as_message(data, offset, length, fds))
 
-    async def send_async(self, data, offset=0, length=None, fds=None, cancellable=None, *,
-                         timeout=None):
+    async def send_async(self, data: _Data | Message, offset: int = 0, length: int | None = None,
+                         fds: Iterable[_Fd] | None = None,
+                         cancellable: Gio.Cancellable | None = None, *,
+                         timeout: float | None = None) -> bool:
         """Await it: the kernel has the message. When the time is over before, it is not sent."""
         await self.send_message_async(_as_message(data, offset, length, fds), cancellable,
                                       timeout=timeout)
 
-    def send_text(self, text):
+    def send_text(self, text: str) -> bool:
         return self.send(_as_text(text))
 
-    def connected(self, cancellable=None, *, timeout=None):
+    def connected(self, cancellable: Gio.Cancellable | None = None, *,
+                  timeout: float | None = None) -> Awaitable[Channel | None]:
         """Await it: the channel, once there is one."""
         return self.wait_async(cancellable, timeout=timeout)
 
-    async def call(self, name, body=None, *, signature=None, timeout=None, cancellable=None,
-                   fds=()):
+    async def call(self, name: str, body: Any = None, *, signature: str | None = None,
+                   timeout: float | None = None, cancellable: Gio.Cancellable | None = None,
+                   fds: Iterable[_Fd] = ()) -> Any:
         """Await it: what the other side answers, over the connection there is or the next one. It
         is not asked again when the connection ends before it has answered: that is an error."""
         name, body = _as_name(name), _as_body(body, signature, fds)
@@ -3273,7 +3326,8 @@ class Client(_RawClient):
         return _from_body(await peer.call_message(name, body, timeout=left,
                                                   cancellable=cancellable))
 
-    def handle(self, name, handler=None, *, signature=None):
+    def handle(self, name: str, handler: Callable[..., Any] | None = None, *,
+               signature: str | None = None) -> Any:
         """Has a function or coroutine answer all calls of a name, as Usock.Peer.handle() does, on
         this and each later connection."""
         if handler is None:
@@ -3292,19 +3346,19 @@ class Client(_RawClient):
     send_message_async = _awaitable('send_message', _same, of=_RawClient)
     wait_async = _awaitable('wait', of=_RawClient)
 
-    def __aiter__(self):
+    def __aiter__(self) -> AsyncIterator[Channel]:
         return _Connections(self)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         self.stop()
 
-    async def __aenter__(self):
+    async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_):
+    async def __aexit__(self, *_: Any) -> None:
         self.stop()
 
 
