@@ -13,8 +13,8 @@ import {testSocket} from './fixture.js';
 
 const API = JSON.parse(new TextDecoder().decode(GLib.file_get_contents(ARGV[0])[1]));
 const NO_TEXTS = [undefined, 5, true, {}, Symbol('text'), ['text']];
-const LEAVES = {Channel: 'Seqpacket', Dgram: 'Dgram', Handle: 'Handle', Seqpacket: 'Seqpacket',
-    Peer: 'Peer', Server: 'Server', Stream: 'Stream'};
+const LEAVES = {Channel: 'Seqpacket', Client: 'Client', Dgram: 'Dgram', Handle: 'Handle',
+    Seqpacket: 'Seqpacket', Peer: 'Peer', Server: 'Server', Stream: 'Stream'};
 
 async function refuses(what, call) {
     let problem = 'nothing';
@@ -35,6 +35,8 @@ function standIn({name, type}) {
 }
 
 function make(fixture, name) {
+    if (Usock[name] === undefined)
+        throw new Error(`nobody has said how to make ${name}`);
     const made = new Usock[name]();
     return made instanceof Usock.Socket ? fixture.keep(made) : made;
 }

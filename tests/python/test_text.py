@@ -45,6 +45,8 @@ class TestText(fixture.Case):
             return Usock
         if class_name == 'Peer':
             return Usock.Peer(self.keep(Usock.Seqpacket()))
+        if class_name == 'Client':
+            return Usock.Client()
         return (self.keep(LEAVES[class_name]()) if kind == 'method' else getattr(Usock, class_name))
 
     def test_whatever_takes_text(self):
