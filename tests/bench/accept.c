@@ -204,3 +204,39 @@ accept_gsocket (const Bench *bench,
   g_source_destroy (source);
   return stop (&peer);
 }
+
+static gboolean
+incoming_cb (GSocketService    *service,
+             GSocketConnection *connection,
+             GObject           *source_object,
+             gpointer           user_data)
+{
+  GSocket *socket = g_socket_connection_get_socket (connection);
+  g_autoptr (GSource) source = g_socket_create_source (socket, G_IO_IN, NULL);
+
+  g_source_set_callback (source, G_SOURCE_FUNC (gsocket_end_cb), NULL, NULL);
+  g_source_attach (source, NULL);
+  return TRUE;
+}
+
+double
+accept_service (const Bench *bench,
+                guint count)
+{
+  g_autoptr (GSocketService) service = g_socket_service_new ();
+  g_autoptr (GSocketAddress) address = NULL;
+  Peer peer;
+
+  start (&peer, bench, count);
+  address = g_unix_socket_address_new (name.sun_path);
+  g_socket_listener_set_backlog (G_SOCKET_LISTENER (service), 4096);
+  if (!g_socket_listener_add_address (G_SOCKET_LISTENER (service), address, G_SOCKET_TYPE_STREAM, 0,
+                                      NULL, NULL, NULL))
+    g_error ("could not listen");
+  g_signal_connect (service, "incoming", G_CALLBACK (incoming_cb), NULL);
+  peer_go (&peer);
+  while (pace.n_left > 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_socket_service_stop (service);
+  return stop (&peer);
+}

@@ -160,6 +160,7 @@ double datagram_receive_gsocket (const Bench *bench, guint count);
 double accept_raw      (const Bench *bench, guint count);
 double accept_usock    (const Bench *bench, guint count);
 double accept_gsocket  (const Bench *bench, guint count);
+double accept_service  (const Bench *bench, guint count);
 
 double lines_raw        (const Bench *bench, guint count);
 double lines_usock      (const Bench *bench, guint count);

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Calls between two processes: how many in a second, and how long one takes, by usock, by bare
- * packets, by GDBus between peers and by sd-bus.
+ * packets, by GDBus between peers and by sd-bus, and by two libraries of messages, ZeroMQ and nng.
  *
  *   bench-calls [SECONDS]
  *
@@ -24,6 +24,14 @@
 
 #ifdef HAVE_SD_BUS
 #include <systemd/sd-bus.h>
+#endif
+
+#ifdef HAVE_ZMQ
+#include <zmq.h>
+#endif
+#ifdef HAVE_NNG
+#include <nng/nng.h>
+#include <nng/protocol/pair0/pair.h>
 #endif
 
 #define PAYLOAD 64
@@ -271,10 +279,13 @@ gdbus_answer (int fd)
   static const GDBusInterfaceVTable vtable = { .method_call = gdbus_echo };
   g_autofree char *guid = g_dbus_generate_guid ();
   GDBusConnection *connection
-      = gdbus_adopt (fd, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_SERVER, guid);
+      = gdbus_adopt (fd, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_SERVER
+                             | G_DBUS_CONNECTION_FLAGS_DELAY_MESSAGE_PROCESSING,
+                     guid);
   GDBusNodeInfo *info = g_dbus_node_info_new_for_xml (gdbus_xml, NULL);
 
   g_dbus_connection_register_object (connection, "/", info->interfaces[0], &vtable, NULL, NULL, NULL);
+  g_dbus_connection_start_message_processing (connection);
   while (!g_dbus_connection_is_closed (connection))
     g_main_context_iteration (NULL, TRUE);
 }
@@ -554,12 +565,154 @@ memfd_usock_ask (Run *run,
   large_ask (run, fd, FALSE);
 }
 
+#if defined HAVE_ZMQ || defined HAVE_NNG
+/* They make connections of their own; the pair only says when the other end goes. */
+static char *
+place_of (const char *library,
+          pid_t       caller)
+{
+  return g_strdup_printf ("ipc:///tmp/usock-bench-%s-%d", library, (int) caller);
+}
+
+typedef struct
+{
+  gpointer socket;
+  gboolean (*send) (gpointer socket, gconstpointer data, gsize length);
+  gboolean (*receive) (gpointer socket, gpointer data, gsize length);
+} Messenger;
+
+static void
+messenger_ask (Run             *run,
+               const Messenger *messenger)
+{
+  char buffer[PAYLOAD + 16] = { 0 };
+
+  for (guint i = 0; i < run->in_flight; i++)
+    {
+      gint64 begin = now_ns ();
+
+      memcpy (buffer, &begin, sizeof begin);
+      must (messenger->send (messenger->socket, buffer, sizeof buffer), "send");
+    }
+  while (run_goes_on (run))
+    {
+      gint64 begin;
+
+      must (messenger->receive (messenger->socket, buffer, sizeof buffer), "receive");
+      memcpy (&begin, buffer, sizeof begin);
+      run_note (run, begin);
+      begin = now_ns ();
+      memcpy (buffer, &begin, sizeof begin);
+      must (messenger->send (messenger->socket, buffer, sizeof buffer), "send");
+    }
+}
+
+static void
+messenger_answer (const Messenger *messenger)
+{
+  char buffer[PAYLOAD + 16];
+
+  while (messenger->receive (messenger->socket, buffer, sizeof buffer))
+    must (messenger->send (messenger->socket, buffer, sizeof buffer), "send");
+}
+#endif
+
+#ifdef HAVE_ZMQ
+static gboolean
+zmq_send_all (gpointer      socket,
+              gconstpointer data,
+              gsize         length)
+{
+  return zmq_send (socket, data, length, 0) == (int) length;
+}
+
+static gboolean
+zmq_receive_all (gpointer socket,
+                 gpointer data,
+                 gsize    length)
+{
+  return zmq_recv (socket, data, length, 0) == (int) length;
+}
+
+static void
+zmq_ways_answer (int fd)
+{
+  g_autofree char *place = place_of ("zmq", getppid ());
+  Messenger messenger = { zmq_socket (zmq_ctx_new (), ZMQ_PAIR), zmq_send_all, zmq_receive_all };
+
+  must (zmq_bind (messenger.socket, place) == 0, "zmq_bind");
+  messenger_answer (&messenger);
+}
+
+static void
+zmq_ways_ask (Run *run,
+              int  fd)
+{
+  g_autofree char *place = place_of ("zmq", getpid ());
+  Messenger messenger = { zmq_socket (zmq_ctx_new (), ZMQ_PAIR), zmq_send_all, zmq_receive_all };
+
+  must (zmq_connect (messenger.socket, place) == 0, "zmq_connect");
+  messenger_ask (run, &messenger);
+  unlink (place + strlen ("ipc://"));
+}
+#endif
+
+#ifdef HAVE_NNG
+static gboolean
+nng_send_all (gpointer      socket,
+              gconstpointer data,
+              gsize         length)
+{
+  return nng_send (*(nng_socket *) socket, (void *) data, length, 0) == 0;
+}
+
+static gboolean
+nng_receive_all (gpointer socket,
+                 gpointer data,
+                 gsize    length)
+{
+  return nng_recv (*(nng_socket *) socket, data, &length, 0) == 0;
+}
+
+static void
+nng_ways_answer (int fd)
+{
+  g_autofree char *place = place_of ("nng", getppid ());
+  nng_socket socket;
+  Messenger messenger = { &socket, nng_send_all, nng_receive_all };
+
+  must (nng_pair0_open (&socket) == 0, "nng_pair0_open");
+  must (nng_listen (socket, place, NULL, 0) == 0, "nng_listen");
+  messenger_answer (&messenger);
+}
+
+static void
+nng_ways_ask (Run *run,
+              int  fd)
+{
+  g_autofree char *place = place_of ("nng", getpid ());
+  nng_socket socket;
+  Messenger messenger = { &socket, nng_send_all, nng_receive_all };
+
+  must (nng_pair0_open (&socket) == 0, "nng_pair0_open");
+  must (nng_dial (socket, place, NULL, NNG_FLAG_NONBLOCK) == 0, "nng_dial");
+  messenger_ask (run, &messenger);
+  unlink (place + strlen ("ipc://"));
+}
+#endif
+
 static const Way ways[] = {
   { "raw packets", raw_answer, raw_ask },
   { "usock", usock_answer, usock_ask },
   { "GDBus", gdbus_answer, gdbus_ask },
 #ifdef HAVE_SD_BUS
   { "sd-bus", sd_answer, sd_ask },
+#endif
+#ifdef HAVE_ZMQ
+  { "ZeroMQ", zmq_ways_answer, zmq_ways_ask },
+#endif
+#ifdef HAVE_NNG
+  { "nng", nng_ways_answer, nng_ways_ask },
 #endif
 };
 
