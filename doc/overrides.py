@@ -102,22 +102,28 @@ class _Scanner:
 
     def scan(self):
         inside, owners, several, comment = False, [], [], []
-        self.names = []
+        self.names, self.patched = [], []
         for at, line in enumerate(self.lines):
             if line.startswith('function '):
                 inside = re.match(r'function (patch\w+|_init)\(', line) is not None
-                owners, several = [], []
+                # What is done to any prototype that it is given is looked at where it is called.
+                shared = re.match(r'function (patch\w+)\(prototype\)', line)
+                owners, several = ([shared[1]] if shared else []), []
             elif line.startswith('}'):
                 inside = False
             if not inside:
                 continue
-            owner = re.search(r'const \{.*\bprototype\b.*\} = Usock\.(\w+)', line)
-            owners = [owner[1]] if owner else owners
+            owner = re.search(r'const \{.*\bprototype\b.*\} = Usock\.(\w+)'
+                              r'|Object\.defineProperties\(Usock\.(\w+)\.prototype', line)
+            owners = [owner[1] or owner[2]] if owner else owners
             loop = re.match(r'    for \(const (?:type|\{prototype\}) of \[([^]]*)\]', line)
             if loop:
                 several = re.findall(r'Usock\.(\w+)', loop[1])
             elif line == '    }':
                 several = []
+            patch = re.match(r'    (patch\w+)\(prototype\);', line)
+            if patch:
+                self.patched += [(patch[1], owner) for owner in owners]
             names = re.match(r'    for \(const name of \[([^]]*)\]', line)
             if names:
                 self.names = re.findall(r"'(\w+)'", names[1])
@@ -127,6 +133,12 @@ class _Scanner:
             self._look(at, line, several or owners, ' '.join(comment))
             if not line.lstrip().startswith(('for (', 'if (', 'const {')):
                 comment = []
+
+        for patch, owner in self.patched:
+            for entry in [each for each in self.found.values() if each.owner == patch]:
+                self.found[owner, entry.name] = entry._replace(owner=owner)
+        self.found = {key: entry for key, entry in self.found.items()
+                      if not (entry.owner or '').startswith('patch')}
 
     def _look(self, at, line, owners, doc):
         match = JS_ASSIGNED.match(line)
@@ -139,6 +151,10 @@ class _Scanner:
                 for each in [name] if name or symbol else self.names:
                     self._add(owner, each, symbol, arguments or argument or '', content, doc,
                               bool(is_async), not target.endswith('prototype'))
+        single = re.match(r" +Object\.defineProperty\(Usock\.(\w+)\.prototype, '(\w+)'", line)
+        if single:
+            self.found[single[1], single[2]] = Entry(single[1], single[2], single[2], False, False,
+                                                     doc)
         getter = JS_GETTER.match(line)
         if getter and 'get() {' in self.lines[at + 1]:
             for owner in owners:

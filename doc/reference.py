@@ -103,7 +103,9 @@ def first_sentence(doc):
 def api_rows(entries, symbols):
     for entry in entries:
         name = '.'.join(filter(None, ('Usock', entry.owner, entry.name)))
-        doc = entry.doc or first_sentence(symbols.docs.get(f'{name}()'))
+        alike = (f'{name}()', *(f'Usock.{entry.owner}.{verb}_{entry.name}()' for verb in ('get', 'dup')))
+        doc = entry.doc or next(filter(None, (first_sentence(symbols.docs.get(each))
+                                              for each in alike)), '')
         if not doc and not symbols.page(f'{name}()') and entry.signature == f'{entry.name}(fd)':
             continue
         call = ('await ' if entry.awaited else '') + entry.signature
