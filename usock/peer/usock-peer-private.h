@@ -250,6 +250,9 @@ void        usock_call_cancel          (UsockPeer     *peer,
 void        usock_call_cancel_all      (UsockPeer     *peer);
 void        usock_call_take_dropped    (UsockPeer     *peer);
 
+/* usock-peer-limits.c */
+void        usock_peer_install_properties (GObjectClass *object_class);
+
 /* usock-peer-read.c */
 void        usock_peer_take            (UsockPeer     *self,
                                         const guint8  *data,
