@@ -617,6 +617,10 @@ test_cancelled_then_retried (UsockTest     *test,
   scene_fill_backlog (&scene);
   usock_channel_connect_to_path_async (scene.channel, scene.path, cancellable, retry_cb, &retry);
   scene_settle ();
+  /* What is refused now owes a drain, but to nobody after it was cancelled. */
+  usock_channel_set_queue_limit (scene.channel, 1);
+  usock_channel_send_text (scene.channel, "queued", NULL);
+  g_assert_false (usock_channel_send_text (scene.channel, "refused", NULL));
   g_cancellable_cancel (cancellable);
   usock_test_wait_until (retry.called);
   witness_expect (&scene.witness, "connect again:ok");

@@ -254,6 +254,7 @@ test_memfd_fallback (UsockTest     *test,
   const gsize length = 5000000;
   g_autofree guint8 *data = g_malloc0 (length);
   g_autoptr (UsockMessage) message = usock_message_new (data, length);
+  GError *failure = NULL;
   Scene scene;
   char *text;
 
@@ -277,6 +278,10 @@ test_memfd_fallback (UsockTest     *test,
   text = scene_receive (scene.peer);
   g_assert_cmpstr (text, ==, "small");
   g_free (text);
+
+  usock_channel_end (scene.channel);
+  g_assert_false (usock_channel_send (scene.channel, data, length, &failure));
+  assert_error_code (failure, G_IO_ERROR_CLOSED);
   scene_stop (&scene);
 }
 
@@ -505,6 +510,24 @@ test_send_timeout (UsockTest     *test,
   send_async (&scene, "a", NULL);
   flush_async (&scene, "b", NULL);
   witness_expect (&scene.witness, "a:timed-out b:timed-out error:timed-out close");
+  scene_stop (&scene);
+}
+
+/* It counts from the change on. */
+static void
+test_send_timeout_is_set (UsockTest     *test,
+                          gconstpointer  unused)
+{
+  Scene scene;
+
+  scene_start (&scene, test, "end error close");
+  usock_channel_set_send_timeout (scene.channel, 0);
+  scene_clog (&scene);
+  send_async (&scene, "a", NULL);
+  scene_settle ();
+  witness_assert (&scene.witness, "");
+  usock_channel_set_send_timeout (scene.channel, 50);
+  witness_expect (&scene.witness, "a:timed-out error:timed-out close");
   scene_stop (&scene);
 }
 
@@ -1199,6 +1222,7 @@ main (int   argc,
   add ("cancelled-while-waiting", test_cancelled_while_waiting);
   add ("cancelled-before-flush", test_cancelled_before_flush);
   add ("cancelled-with-fds", test_cancelled_with_fds);
+  add ("send-timeout-is-set", test_send_timeout_is_set);
   add ("messages-and-gone", test_messages_and_gone);
   add ("cancelled-from-thread", test_cancelled_from_thread);
   add ("cancelled-half", test_cancelled_half);

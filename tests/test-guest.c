@@ -186,6 +186,31 @@ test_descriptors (UsockTest     *test,
   host_settle (guest);
 }
 
+/* The same descriptor goes and comes back, and between them the guest has asked for nothing of it. */
+static void
+test_descriptor_returns (UsockTest     *test,
+                         gconstpointer  unused)
+{
+  g_autoptr (UsockGuest) guest = guest_new (test);
+  guint n = 0;
+  int pipe[2];
+
+  g_assert_true (g_unix_open_pipe (pipe, FD_CLOEXEC, NULL));
+  for (guint i = 1; i <= 3; i++)
+    {
+      GSource *source = attach (test, g_unix_fd_source_new (pipe[0], G_IO_IN),
+                                G_SOURCE_FUNC (count_read_cb), &n);
+
+      host_settle (guest);
+      g_assert_cmpint (write (pipe[1], "x", 1), ==, 1);
+      host_wait_until (guest, n == i);
+      detach (source);
+      host_settle (guest);
+    }
+  close (pipe[0]);
+  close (pipe[1]);
+}
+
 /* It cannot be in an epoll, and is always ready. */
 static void
 test_file (UsockTest     *test,
@@ -414,6 +439,7 @@ main (int    argc,
   usock_test_add ("/usock/guest/idle", test_idle);
   usock_test_add ("/usock/guest/busy", test_busy);
   usock_test_add ("/usock/guest/descriptors", test_descriptors);
+  usock_test_add ("/usock/guest/descriptor-returns", test_descriptor_returns);
   usock_test_add ("/usock/guest/file", test_file);
   usock_test_add ("/usock/guest/another-thread-adds", test_another_thread_adds);
   usock_test_add ("/usock/guest/one", test_one);
