@@ -176,7 +176,7 @@ class _Scanner:
                        or re.search(r'return this\.\w+_async\(', content) is not None)
             entry = Entry(owner, name, f'{name}({self._options(arguments, content)})', awaited,
                           static, doc)
-        if name is None or not name.startswith('_'):
+        if name is None or not (name.startswith('_') or name[0].isupper()):
             self.found[owner, entry.name] = entry
 
     @staticmethod

@@ -119,7 +119,7 @@ def api_page(title, introduction, entries, classes, symbols):
     lines = [f'Title: {title}', '', f'# {title}', '', introduction, '']
     owners = {*classes, *(entry.owner for entry in entries)}
     for owner in sorted(owners, key=lambda name: (name is not None, name or '')):
-        lines += [f'## Usock.{owner}' if owner else '## Functions', '']
+        lines += [f'## {owner}' if owner else '## Functions', '']
         if classes.get(owner):
             lines += [html.escape(classes[owner], quote=False), '']
         rows = list(api_rows([entry for entry in entries if entry.owner == owner], symbols))
@@ -152,7 +152,7 @@ def read_overrides(source, symbols):
             name = '.'.join(filter(None, ('Usock', entry.owner, entry.name)))
             symbols.add(f'{name}()', f'{page.replace(".md", ".html")}#{name.lower()}')
         for owner in classes:
-            symbols.add(f'Usock.{owner}', f'{page.replace(".md", ".html")}#usock{owner.lower()}')
+            symbols.add(f'Usock.{owner}', f'{page.replace(".md", ".html")}#{owner.lower()}')
     return found
 
 
