@@ -36,6 +36,33 @@ test_receive_without_memory (UsockTest     *test,
   scene_heal_and_stop (&scene);
 }
 
+/* The end of who has left nothing behind comes by itself, though nobody listens. */
+static void
+test_end_without_memory (UsockTest     *test,
+                         gconstpointer  unused)
+{
+  static const int errors[] = { ENOMEM, ENOBUFS, ECONNRESET, EIO };
+  static const char *const ends[] = { "close", "close", "error:broken-pipe close", "error:failed close" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (errors); i++)
+    {
+      UsockChannel *channel, *other;
+      Witness witness;
+
+      witness_init (&witness);
+      scene_pair (&channel, &other);
+      witness_watch (&witness, channel, "error close");
+      scene_settle ();
+      usock_io_fault_add (USOCK_IO_RECEIVE, errors[i], 1, 0);
+      usock_socket_close (USOCK_SOCKET (other));
+      witness_expect (&witness, ends[i]);
+      usock_io_fault_clear ();
+      g_object_unref (channel);
+      g_object_unref (other);
+      witness_clear (&witness);
+    }
+}
+
 static void
 test_send_without_memory (UsockTest     *test,
                           gconstpointer  unused)
@@ -296,6 +323,7 @@ main (int   argc,
 #define add(name, function) usock_test_add ("/usock/channel-faults/" name, function)
 
   add ("receive-without-memory", test_receive_without_memory);
+  add ("end-without-memory", test_end_without_memory);
   add ("send-without-memory", test_send_without_memory);
   add ("both-without-memory", test_both_without_memory);
   add ("receive-fails", test_receive_fails);

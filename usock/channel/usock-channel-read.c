@@ -249,6 +249,8 @@ channel_look_for_end (UsockChannel *self)
     }
   if (result == -EAGAIN)
     socket->watch.ready &= ~(USOCK_READY_HANGUP | USOCK_READY_IN);
+  else if (result < 0)
+    channel_receive_failed (self, -result);
 }
 
 /* Where there is no peer any more that an answer could reach, there is nothing to wait for. */
