@@ -239,7 +239,9 @@ class TestMisuse(ClientCase):
         client = self.client(Own)
         client.start(self.path)
         self.assertIsInstance(Usock.run(client.connected()), Own)
-        self.assertEqual(Usock.Client(Usock.Dgram).get_channel_type(), Usock.Seqpacket.__gtype__)
+        for kind in (Usock.Dgram, Usock.Channel, Gio.File, 7, 'Stream', None):
+            with self.assertRaises(TypeError):
+                Usock.Client(kind)
 
     def test_what_is_not_started(self):
         client = self.client()

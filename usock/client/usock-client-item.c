@@ -155,6 +155,7 @@ usock_client_look_what_is_read (UsockClient *self)
   if (socket->fd == -1 || socket->fate.error != NULL)
     return;
   unread = usock_io_get_unread (socket->fd);
+  self->taken_limit = self->taken_cost + LOOK_STEP;
   if (unread < 0)
     return;
 

@@ -499,17 +499,28 @@ usock_io_get_room (int fd)
   return queued > size / 4 ? USOCK_IO_CROWDED : USOCK_IO_FREE;
 }
 
-/* At the most how many bytes of what was sent the other side has not taken, or -1 if that is not
- * known: one that closes drops what it has not read, and with it the sum; but the reset that tells
+/* No more can be unread than the buffer may hold, and one message that was begun when it was not full. */
+static gssize
+most_unread (int fd)
+{
+  int size = 0;
+
+  return usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &size) < 0 ? -1 : 2 * (gssize) size;
+}
+
+/* At the most how many bytes of what was sent the other side has not taken, or less than 0 if that is
+ * not known: one that closes drops what it has not read, and with it the sum; but the reset that tells
  * so comes before. */
 gssize
 usock_io_get_unread (int fd)
 {
   struct pollfd state = { .fd = fd };
-  int unread = 0;
+  int sum = 0;
+  gssize unread;
 
-  if (ioctl (fd, SIOCOUTQ, &unread) == -1 || usock_io_poll (&state, 1, 0) < 0
-      || (state.revents & POLLERR) != 0)
+  FAULT (USOCK_IO_GET_OPTION);
+  unread = ioctl (fd, SIOCOUTQ, &sum) == -1 ? most_unread (fd) : sum;
+  if (usock_io_poll (&state, 1, 0) < 0 || (state.revents & POLLERR) != 0)
     return -1;
 
   return unread;

@@ -2239,6 +2239,7 @@ function patchClient(Usock) {
     const sent = promisify(prototype, 'send_message');
     const waited = promisify(prototype, 'wait');
 
+    Usock.Client.new = type => new Usock.Client({channel_type: type});
     // Is given the class of its channels, or properties.
     prototype._init = function (properties = {}, ...rest) {
         const given = typeof properties === 'function' || properties?.name !== undefined

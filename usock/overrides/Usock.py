@@ -3198,6 +3198,15 @@ class Peer(_RawPeer):
 _RawClient = _raw('Client')
 
 
+def _as_client_type(channel_type):
+    gtype = getattr(channel_type, '__gtype__', channel_type)
+    if (not isinstance(gtype, GObject.GType)
+            or not any(gtype.is_a(kind.__gtype__) for kind in (Usock.Seqpacket, Usock.Stream))):
+        raise TypeError('the channels of a client are a Usock.Seqpacket, a Usock.Stream or a class '
+                        f'of them, not {channel_type!r}')
+    return gtype
+
+
 def _set_handlers(client, _channel):
     peer = client.get_peer()
     for name, (handler, signature) in client._handlers.items():
@@ -3254,7 +3263,7 @@ class Client(_RawClient):
     ends when the client is stopped."""
 
     def __init__(self, channel_type: type[Channel] = Usock.Seqpacket, **properties: Any) -> None:
-        super().__init__(channel_type=channel_type, **properties)
+        super().__init__(channel_type=_as_client_type(channel_type), **properties)
         self._handlers = {}
         _is_used()
 
