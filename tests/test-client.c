@@ -598,6 +598,47 @@ test_elsewhere (UsockTest     *test,
   drop_client (client);
 }
 
+/* A forked child may only let go of it, and the parent does not notice. */
+static void
+test_fork (UsockTest     *test,
+           gconstpointer  unused)
+{
+  g_autofree char *path = usock_test_path (test, "socket");
+  int listening = scene_listen (path, 5);
+  Witness witness;
+  guint n_waits;
+  UsockClient *client = new_client (USOCK_TYPE_SEQPACKET, &witness, &n_waits);
+  int connection, status;
+  pid_t child;
+
+  usock_test_no_error (usock_client_start_for_path (client, path, &error));
+  witness_expect (&witness, "connected");
+  connection = accept (listening, NULL, NULL);
+  child = fork ();
+  g_assert_no_errno (child);
+  if (child == 0)
+    {
+      gboolean refused = !usock_client_send_text (client, "from the child", NULL);
+
+      usock_client_stop (client);
+      _exit (refused && !usock_client_is_started (client) ? 0 : 1);
+    }
+  g_assert_no_errno (waitpid (child, &status, 0));
+  g_assert_cmpint (status, ==, 0);
+  usock_test_no_error (usock_client_send_text (client, "from the parent", &error));
+  scene_settle ();
+  {
+    g_autofree char *text = scene_receive (connection);
+
+    g_assert_cmpstr (text, ==, "from the parent");
+  }
+  witness_assert (&witness, "");
+  close (connection);
+  close (listening);
+  drop_client (client);
+  witness_clear (&witness);
+}
+
 /* It goes with its context, connected and not. */
 static void
 test_context_goes (UsockTest     *test,
@@ -865,6 +906,7 @@ main (int   argc,
   add ("elsewhere", test_elsewhere);
   add ("stops", test_stops);
   add ("refused", test_refused);
+  add ("fork", test_fork);
   add ("context-goes", test_context_goes);
   add ("kills", test_kills);
   add ("kills-of-stream", test_kills_of_stream);
