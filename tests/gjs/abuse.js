@@ -19,7 +19,7 @@ const SOCKET_TYPES = new Map([[Usock.Stream, 1], [Usock.Dgram, 2], [Usock.Seqpac
 const NETLINK_USERSOCK = 2;
 
 export const CLASSES = [Usock.Seqpacket, Usock.Stream, Usock.Dgram, Usock.Server, Usock.Handle,
-    Usock.Message, Usock.PacketAddress];
+    Usock.Message, Usock.PacketAddress, Usock.Peer, Usock.Call, Usock.Client];
 
 export class Chance {
     constructor(seed) {
@@ -104,6 +104,7 @@ export class Stage {
         this.results = [];
         // What is closed in the end.
         this._sockets = new Set();
+        this._clients = new Set();
         this._lent = [];
         this._nPaths = 0;
         this._variants = variants();
@@ -263,8 +264,15 @@ export class Stage {
         return this.cast.filter(item => item instanceof Usock.Socket);
     }
 
+    emitters() {
+        return this.cast.filter(item => item instanceof Usock.Socket ||
+            item instanceof Usock.Peer || item instanceof Usock.Client);
+    }
+
     add(item) {
         this.cast.push(item);
+        if (item instanceof Usock.Client)
+            this._clients.add(item);
         if (item instanceof Usock.Socket)
             this._sockets.add(item);
         return item;
@@ -275,6 +283,10 @@ export class Stage {
         const [item] = this.cast.splice(index, 1);
         if (item instanceof Usock.Message)
             item.close_fds();
+        if (item instanceof Usock.Client) {
+            item.stop();
+            this._clients.delete(item);
+        }
     }
 
     states(cls) {
@@ -288,6 +300,14 @@ export class Stage {
         }
         if (cls === Usock.Handle)
             return ['new', 'families', 'listeningHandle', 'handlePair', 'closing'];
+        if (cls === Usock.Peer)
+            return ['peerNew', 'peerPair', 'peerAsked', 'peerStranger', 'peerOver'];
+        if (cls === Usock.Call)
+            return ['callOpen', 'callAnswered', 'callGone'];
+        if (cls === Usock.Client) {
+            return ['clientNew', 'clientWaiting', 'clientConnected', 'clientCalling',
+                'clientStopped'];
+        }
         return cls === Usock.Message ? ['fresh', 'frozen', 'received', 'taken'] : ['packet'];
     }
 
@@ -473,6 +493,108 @@ export class Stage {
             new Uint8Array(this.chance.choice([0, 6, 8])));
     }
 
+    _peerNew() {
+        return new Usock.Peer(this.add(new Usock.Seqpacket()));
+    }
+
+    _peerPair() {
+        const [first, second] = this.chance.choice([Usock.Seqpacket, Usock.Stream]).pair();
+        this.add(first);
+        const other = this.add(new Usock.Peer(this.add(second)));
+        other.handle('Echo', body => body);
+        other.connect('call', (_peer, call) => void this.add(call));
+        return new Usock.Peer(first);
+    }
+
+    _peerAsked() {
+        const peer = this._peerPair();
+        for (let i = 0; i < 3; i++)
+            this._ask(peer);
+        return peer;
+    }
+
+    _ask(peer) {
+        peer.call_async('Any', this.newMessage(), this.chance.choice([-1, 0, 20]),
+            this.cancellable(), () => {});
+    }
+
+    _peerStranger() {
+        const channel = this.add(this._connected(this.chance.choice([Usock.Seqpacket,
+            Usock.Stream])));
+        const peer = new Usock.Peer(channel);
+        peer.handle('Any', body => body);
+        if (this.chance.below(2))
+            tolerate(() => this.peers.at(-1).handle.send(new Uint8Array(100), {timeout: 0}));
+        return peer;
+    }
+
+    _peerOver() {
+        const peer = this._peerPair();
+        peer.channel.close();
+        this.turn(20);
+        return peer;
+    }
+
+    _callOpen() {
+        const ends = Usock.Seqpacket.pair().map(end => this.add(end));
+        const [client, server] = ends.map(end => this.add(new Usock.Peer(end)));
+        let held = null;
+        const handler = server.connect('call', (_peer, call) => void (held = call));
+        client.call_async('Any', new Usock.Message('asked'), -1, null, () => {});
+        while (held === null)
+            GLib.MainContext.default().iteration(true);
+        server.disconnect(handler);
+        return held;
+    }
+
+    _callAnswered() {
+        const call = this._callOpen();
+        call.reply('answer');
+        return call;
+    }
+
+    _callGone() {
+        const call = this._callOpen();
+        this.sockets().slice(-2).forEach(end => end.close());
+        this.turn(20);
+        return call;
+    }
+
+    _clientNew() {
+        return new Usock.Client({channel_type: this.chance.choice([Usock.Seqpacket, Usock.Stream]),
+            min_delay: 20, max_delay: 50});
+    }
+
+    _clientWaiting() {
+        const client = this._clientNew();
+        client.start(this.newPath());
+        client.send('waiting');
+        return client;
+    }
+
+    _clientConnected() {
+        const client = new Usock.Client({min_delay: 20, max_delay: 50});
+        client.start(this.add(this._serving()).path);
+        client.send('connected');
+        this.turn(20);
+        return client;
+    }
+
+    _clientCalling() {
+        const client = this._clientConnected();
+        const peer = client.get_peer();
+        if (peer !== null)
+            this._ask(this.add(peer));
+        client.handle('Any', body => body);
+        return client;
+    }
+
+    _clientStopped() {
+        const client = this._clientConnected();
+        client.stop();
+        return client;
+    }
+
     // The loop
 
     turn(n) {
@@ -494,6 +616,9 @@ export class Stage {
 
     // Closes and forgets all of it.
     strike() {
+        for (const client of this._clients)
+            client.stop();
+        this._clients.clear();
         for (const socket of this._sockets) {
             if (socket instanceof Usock.Server) {
                 for (const channel of socket)

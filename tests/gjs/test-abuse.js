@@ -34,7 +34,9 @@ const GIVES_FD = ['take_fd', 'dup_pidfd', 'dup_peer_pidfd', 'open_reuse_port_fd'
 const MISUSE = ['usock_operation_propagate', 'usock_packet_address_new',
     'usock_packet_address_new_for_interface', 'usock_message_append_bytes',
     'usock_message_append_message',
-    'usock_message_set_credentials', 'usock_server_set_channel_type'];
+    'usock_message_set_credentials', 'usock_server_set_channel_type', 'usock_client_new',
+    'usock_peer_new', 'usock_peer_handle', 'usock_peer_handle_with_closure',
+    'usock_peer_set_max_calls'];
 const CRITICAL = /Usock-CRITICAL \*\*: [\d:.]+: (\w+): assertion /;
 const COMPLAINT = /(CRITICAL|WARNING) \*\*|^\d+ FAILED|runtime error|ERROR: /;
 // Of a property that was set, GObject says so itself; of numbers that GJS rounds, GJS.
@@ -59,6 +61,15 @@ const ADDED = {
     },
     Server: {listen: ['where', 'number'], broadcast: ['data', 'options']},
     Message: {append_control: ['level', 'option', 'value']},
+    Peer: {
+        call: ['name', 'body', 'wait'], post: ['name', 'body', 'signature'],
+        handle: ['name', 'handler'],
+    },
+    Call: {reply: ['body', 'signature'], reply_error: ['error']},
+    Client: {
+        start: ['where'], send: ['data', 'options'], send_async: ['data', 'options'],
+        connected: ['wait'], call: ['name', 'body', 'wait'], handle: ['name', 'handler'],
+    },
 };
 
 const POLL = ['items', 'timeout', 'cancellable'];
@@ -81,6 +92,12 @@ function valueFor(stage, name, type) {
         items: () => stage.sockets().slice(0, chance.below(4))
             .map(socket => chance.below(2) ? socket : [socket, stage.number()]),
         context: () => null,
+        handler: () => chance.choice([() => null, body => body, () => Promise.resolve(7), null]),
+        closure: () => () => null, channel: () => chance.choice([...stage.sockets(), null]),
+        channel_type: () => chance.choice(CLASSES),
+        body: () => chance.choice([stage.text(), stage.variant(), stage.number(), stage.message()]),
+        signature: () => chance.choice([undefined, {signature: 's'}, {signature: 'none'}, 7]),
+        wait: () => ({timeout: stage.timeout(), cancellable: stage.cancellable()}),
         hardware_address: () => new Uint8Array(chance.choice([0, 6, 300])),
     };
     const byType = {
@@ -97,6 +114,8 @@ function valueFor(stage, name, type) {
         'Shut': () => chance.below(3), 'AllowedUsers': () => chance.below(3),
         'SlowReaders': () => chance.below(3),
     };
+    if (name === 'name' && type === undefined)
+        return chance.choice(['Any', 'Echo', stage.text()]);
     if (name === 'name' && type !== 'utf8')
         return stage.option();
     return (byName[name] ?? byType[type] ?? (() => stage.number()))();
@@ -189,11 +208,12 @@ class Batch {
     }
 
     arguments(callable) {
-        const waits = callable.parameters.some(({name}) => ['timeout', 'options'].includes(name));
+        const waits = callable.parameters.some(
+            ({name}) => ['timeout', 'options', 'wait'].includes(name));
         if (!waits && this.chance.below(30) === 0)
             return this.chance.several([0, 1, 3, 5], () => this.stage.junk());
         return callable.parameters.map(({name, type}) =>
-            name !== 'options' && this.chance.below(12) === 0
+            !['options', 'wait'].includes(name) && this.chance.below(12) === 0
                 ? this.stage.junk(name) : valueFor(this.stage, name, type));
     }
 
@@ -219,7 +239,7 @@ class Batch {
         else if (result instanceof Promise)
             result.then(value => this.keep('', value), () => {});
         for (const each of Array.isArray(result) ? result : [result]) {
-            if (each instanceof Usock.Socket || each instanceof Usock.Message)
+            if (CLASSES.some(cls => each instanceof cls) && !(each instanceof Usock.Call))
                 this.stage.add(each);
         }
     }
@@ -253,7 +273,7 @@ class Batch {
     }
 
     actSignal() {
-        const target = this.chance.choice(this.stage.sockets());
+        const target = this.chance.choice(this.stage.emitters());
         if (!target)
             return;
         const cls = CLASSES.find(each => target instanceof each);
@@ -270,7 +290,8 @@ class Batch {
             this.depth--;
         }
         for (const each of values) {
-            if (each instanceof Usock.Message || each instanceof Usock.Socket)
+            if (each instanceof Usock.Message || each instanceof Usock.Socket ||
+                each instanceof Usock.Call)
                 this.stage.add(each);
         }
         return signal === 'authorize' ? this.chance.below(2) : undefined;

@@ -86,6 +86,7 @@ class Stage:
         self.tasks = []
         self._lent = []
         self._alive = []
+        self._clients = []
         self._paths = 0
 
     # Names
@@ -266,8 +267,14 @@ class Stage:
     def sockets(self):
         return [item for item in self.cast if isinstance(item, Usock.Socket)]
 
+    def emitters(self):
+        return [item for item in self.cast if isinstance(item, (Usock.Socket, Usock.Peer,
+                                                                Usock.Client))]
+
     def add(self, item):
         self.cast.append(item)
+        if isinstance(item, Usock.Client):
+            self._clients.append(item)
         if isinstance(item, Usock.Socket):
             self._alive.append(item.weak_ref())
         return item
@@ -290,6 +297,13 @@ class Stage:
             names = ('new', 'families', 'listening_handle', 'handle_pair', 'closing')
         elif cls is Usock.Message:
             names = ('fresh', 'frozen', 'received', 'taken')
+        elif cls is Usock.Peer:
+            names = ('peer_new', 'peer_pair', 'peer_asked', 'peer_stranger', 'peer_over')
+        elif cls is Usock.Call:
+            names = ('call_open', 'call_answered', 'call_gone')
+        elif cls is Usock.Client:
+            names = ('client_new', 'client_waiting', 'client_connected', 'client_calling',
+                     'client_stopped')
         else:
             names = ('packet',)
         return names
@@ -452,6 +466,93 @@ class Stage:
         return Usock.PacketAddress.new(self.chance.choice((0, 1, 2**32 - 1)), 3,
                                        b'x' * self.chance.choice((0, 6, 8, 9, 300)))
 
+    def _peer_new(self, cls):
+        return cls(self.add(Usock.Seqpacket()))
+
+    def _peer_pair(self, cls):
+        first, second = self.chance.choice((Usock.Seqpacket, Usock.Stream)).pair()
+        self.add(first)
+        other = self.add(cls(self.add(second)))
+        other.handle('Echo', lambda body: body)
+        other.connect('call', lambda _peer, call: self.add(call) and None)
+        return cls(first)
+
+    def _peer_asked(self, cls):
+        peer = self._peer_pair(cls)
+        for _ in range(3):
+            self._ask(peer)
+        return peer
+
+    def _ask(self, peer):
+        peer.call_async('Any', self.new_message(), self.chance.choice((-1, 0, 20)),
+                        self.cancellable(), lambda *_: None)
+
+    def _peer_stranger(self, cls):
+        peer = cls(self.add(self._connected(self.chance.choice((Usock.Seqpacket, Usock.Stream)))))
+        peer.handle('Any', lambda body: body)
+        if self.chance.random() < 0.5:
+            with contextlib.suppress(OSError):
+                self.peers[-1]._send()
+        return peer
+
+    def _peer_over(self, cls):
+        peer = self._peer_pair(cls)
+        peer.get_channel().close()
+        self.turn(20)
+        return peer
+
+    def _call_open(self, _cls):
+        held = []
+        first, second = (self.add(end) for end in Usock.Seqpacket.pair())
+        server, client = self.add(Usock.Peer(second)), self.add(Usock.Peer(first))
+        handler = server.connect('call', lambda _peer, call: held.append(call))
+        client.call_async('Any', Usock.Message(b'asked'), -1, None, lambda *_: None)
+        while not held:
+            GLib.MainContext.default().iteration(True)
+        server.disconnect(handler)
+        return held.pop()  # It keeps the peer, and that its handlers.
+
+    def _call_answered(self, cls):
+        call = self._call_open(cls)
+        call.reply('answer')
+        return call
+
+    def _call_gone(self, cls):
+        call = self._call_open(cls)
+        for end in self.sockets()[-2:]:
+            end.close()
+        self.turn(20)
+        return call
+
+    def _client_new(self, cls):
+        return cls(self.chance.choice((Usock.Seqpacket, Usock.Stream)), min_delay=20, max_delay=50)
+
+    def _client_waiting(self, cls):
+        client = self._client_new(cls)
+        client.start(self.new_path())
+        client.send(b'waiting')
+        return client
+
+    def _client_connected(self, cls):
+        client = cls(min_delay=20, max_delay=50)
+        client.start(self.add(self._serving(Usock.Server)).get_path())
+        client.send(b'connected')
+        self.turn(20)
+        return client
+
+    def _client_calling(self, cls):
+        client = self._client_connected(cls)
+        peer = client.get_peer()
+        if peer:
+            self._ask(self.add(peer))
+        client.handle('Any', lambda body: body)
+        return client
+
+    def _client_stopped(self, cls):
+        client = self._client_connected(cls)
+        client.stop()
+        return client
+
     # The loop
 
     def turn(self, n):
@@ -463,7 +564,10 @@ class Stage:
 
     def drop_some(self):
         while len(self.cast) > 40:
-            self.cast.pop(self.chance.randrange(len(self.cast)))
+            item = self.cast.pop(self.chance.randrange(len(self.cast)))
+            if isinstance(item, Usock.Client):
+                item.stop()
+                self._clients.remove(item)
         while len(self.peers) > 40:
             self.peers.pop(self.chance.randrange(len(self.peers))).close()
         del self.results[:-40]
@@ -472,6 +576,8 @@ class Stage:
         """Closes and forgets all of it."""
         for task in self.tasks:
             task.cancel()
+        for client in self._clients:
+            client.stop()
         for item in self.alive():
             item.close()
         for peer in self.peers:
@@ -481,4 +587,6 @@ class Stage:
         self.peers.clear()
         self.results.clear()
         self.tasks.clear()
+        self._clients.clear()
+        self.turn(1000)
         self._directory.cleanup()

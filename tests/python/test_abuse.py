@@ -37,7 +37,7 @@ RAW = gi.module.get_introspection_module('Usock')
 # Memory is the binding's business; what waits for ever, or for another loop, is no misuse.
 LEFT_OUT = {'ref', 'unref', 'run', 'pump', 'spawn', 'Task', 'export', 'override'}
 CLASSES = (Usock.Seqpacket, Usock.Stream, Usock.Dgram, Usock.Server, Usock.Handle, Usock.Message,
-           Usock.PacketAddress)
+           Usock.PacketAddress, Usock.Peer, Usock.Call, Usock.Client)
 TAKES_FD = {'new_from_fd', 'new_from_bound_fd', 'append_fd_owned', 'listen_on_fd'}
 
 # The mistakes of a program of which there is no error to tell.
@@ -51,6 +51,11 @@ MISUSE = {
     'usock_message_append_message': 'the message is frozen, or it is the other one',
     'usock_message_set_credentials': 'the message is frozen',
     'usock_server_set_channel_type': 'a type that is none of a channel',
+    'usock_client_new': 'a type that is none of a channel',
+    'usock_peer_new': 'a channel of datagrams',
+    'usock_peer_handle': 'a name that is empty or too long',
+    'usock_peer_handle_with_closure': 'a name that is empty or too long',
+    'usock_peer_set_max_calls': 'none at all',
 }
 # One version of PyGObject never frees the cancellable of an asynchronous call that it refuses.
 KEEPS_CANCELLABLES = gi.version_info[:2] == (3, 50)
@@ -96,7 +101,13 @@ def value_for(stage, name, kind):
         'conditions': lambda: [stage.number() % 2**32 for _ in range(stage.chance.randrange(4))],
         'context': lambda: GLib.MainContext.new(), 'offset': lambda: stage.chance.choice((0, 1)),
         'length': lambda: stage.chance.choice((None, 0, 1)), 'hardware_address': stage.data,
-        'option': stage.option,
+        'option': stage.option, 'handler': lambda: callback(stage),
+        'closure': lambda: callback(stage),
+        'body': lambda: stage.chance.choice((stage.text, stage.data, stage.number, stage.message,
+                                             stage.variant))(),
+        'signature': lambda: stage.chance.choice((None, None, 's', 'ay', '(ii)', 'a{sv}', 'none')),
+        'channel': lambda: stage.chance.choice(stage.sockets() or [None]),
+        'channel_type': lambda: stage.chance.choice(CLASSES),
     }
     by_type = {
         'utf8': stage.text, 'filename': stage.path,
@@ -117,6 +128,8 @@ def value_for(stage, name, kind):
         'AllowedUsers': lambda: Usock.AllowedUsers(stage.chance.randrange(3)),
         'SlowReaders': lambda: Usock.SlowReaders(stage.chance.randrange(3)),
     }
+    if name == 'name' and kind is None:
+        return stage.chance.choice(('Any', 'Echo', stage.text()))
     if name == 'name' and kind != 'utf8':
         return stage.option()
     return by_name.get(name, by_type.get(kind, stage.number))()
@@ -252,7 +265,7 @@ class Batch:
             for fd in result or ():
                 os.close(fd)
         for each in result if isinstance(result, (tuple, list)) else [result]:
-            if isinstance(each, (Usock.Socket, Usock.Message)):
+            if isinstance(each, (Usock.Socket, Usock.Message, Usock.Peer, Usock.Client)):
                 self.stage.add(each)
             elif hasattr(each, '__await__'):
                 self.attempt('spawn', lambda each=each: self.spawn(each))
@@ -284,8 +297,8 @@ class Batch:
             self.attempt(f'{shown(target)}.{name}', lambda: getattr(target.props, name))
 
     def act_signal(self):
-        target = self.chance.choice(self.stage.sockets() or [None])
-        if target:
+        target = self.chance.choice(self.stage.emitters() or [None])
+        if target is not None:
             signal = self.chance.choice(self.api.signals(type(target)))
             self.attempt(f'{shown(target)} on {signal}',
                          lambda: target.connect(signal, self.react, signal))
@@ -299,7 +312,8 @@ class Batch:
             finally:
                 self.depth -= 1
         for each in arguments[:-1]:
-            if isinstance(each, (Usock.Message, Usock.Socket)) and self.chance.random() < 0.5:
+            if (isinstance(each, (Usock.Message, Usock.Socket, Usock.Call))
+                    and self.chance.random() < 0.5):
                 self.stage.add(each)
         if signal == 'authorize':
             return Usock.Verdict(self.chance.randrange(2))
