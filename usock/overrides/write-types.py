@@ -613,8 +613,9 @@ class JavaScript:
             yield from (f'    {line}' for line in self.signals(owner))
         else:
             yield f'    constructor(data?: Data, fds?: Descriptor[]);'
+        known = self.python['Message'].properties if owner.name == 'Message' else {}
         for entry in entries.values():
-            if entry.name not in ('connect', 'connect_after'):
+            if entry.name not in ('connect', 'connect_after') and entry.name not in known:
                 line = self.entry(entry)
                 if line:
                     yield f'    {line}'
