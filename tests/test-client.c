@@ -224,6 +224,39 @@ test_waits_longer (UsockTest     *test,
   drop_client (client);
 }
 
+/* What nobody reads keeps a connection whose server is gone, until something is to be sent. */
+static void
+test_unread (UsockTest     *test,
+             gconstpointer  unused)
+{
+  g_autofree char *path = usock_test_path (test, "socket");
+  int listening = scene_listen (path, 5);
+  Witness witness;
+  guint n_waits;
+  UsockClient *client = new_client (USOCK_TYPE_SEQPACKET, &witness, &n_waits);
+  g_autofree char *text = NULL;
+  int connection;
+
+  usock_test_no_error (usock_client_start_for_path (client, path, &error));
+  witness_expect (&witness, "connected");
+  connection = accept (listening, NULL, NULL);
+  scene_send (connection, "unread");
+  close (connection);
+  scene_settle ();
+  witness_assert (&witness, "");
+  usock_test_no_error (usock_client_send_text (client, "late", &error));
+  usock_test_wait_until (witness.n_words >= 2);
+  g_assert_true (g_str_has_prefix (witness.words->str, "disconnected:"));
+  connection = accept (listening, NULL, NULL);
+  usock_test_wait_until (usock_client_get_queued_bytes (client) == 0);
+  text = scene_receive (connection);
+  g_assert_cmpstr (text, ==, "late");
+  close (connection);
+  close (listening);
+  drop_client (client);
+  witness_clear (&witness);
+}
+
 static void
 test_stops (UsockTest     *test,
             gconstpointer  unused)
@@ -904,6 +937,7 @@ main (int   argc,
   add ("descriptors", test_descriptors);
   add ("peer", test_peer);
   add ("elsewhere", test_elsewhere);
+  add ("unread", test_unread);
   add ("stops", test_stops);
   add ("refused", test_refused);
   add ("fork", test_fork);

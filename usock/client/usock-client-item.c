@@ -149,7 +149,6 @@ usock_client_look_what_is_read (UsockClient *self)
   UsockSocket *socket = USOCK_SOCKET (self->link);
   gboolean is_packets = socket->type != SOCK_STREAM;
   GList *link = self->taken.tail;
-  gboolean gone;
   gssize unread;
 
   if (socket->fd == -1 || socket->fate.error != NULL)
@@ -160,9 +159,10 @@ usock_client_look_what_is_read (UsockClient *self)
     return;
 
   /* Who is gone without having read what was empty leaves no trace of it. */
-  gone = is_packets && usock_io_has_hung_up (socket->fd);
-  while (gone && unread == 0 && link != NULL && item_is_empty (link->data))
-    link = link->prev;
+  if (is_packets && unread == 0 && link != NULL && item_is_empty (link->data)
+      && usock_io_has_hung_up (socket->fd))
+    while (link != NULL && item_is_empty (link->data))
+      link = link->prev;
   for (; link != NULL && unread > 0; link = link->prev)
     {
       unread -= (gssize) client_weigh (self, link->data);
