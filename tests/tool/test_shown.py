@@ -131,6 +131,40 @@ def large_transfer(path):
         expect(monitor.wait(DEADLINE), 0)
 
 
+def datagrams_and_their_answers(path):
+    server = path + '-server'
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as answerer:
+        answerer.bind(server)
+        answerer.settimeout(DEADLINE)
+        with receiving(path, 'monitor', server, '--json', '--count=5') as monitor:
+            clients = [background('send', '-d', '--reply', path, text) for text in ('one', 'two')]
+            with clients[0] as first, clients[1] as second:
+                asked = dict(answerer.recvfrom(100) for _ in range(2))
+                assert asked.keys() == {b'one', b'two'} and len(set(asked.values())) == 2, asked
+                for text, address in asked.items():
+                    answerer.sendto(text.upper(), address)
+                expect((first.stdout.read(), second.stdout.read()), (b'ONE\n', b'TWO\n'))
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as nameless:
+                nameless.connect(path)
+                socket.send_fds(nameless, [b'three'], [nameless.fileno()])
+            data, fds, _, _ = socket.recv_fds(answerer, 100, 3)
+            expect((data, len(fds)), (b'three', 1))
+            os.close(fds[0])
+            objects = [json.loads(line) for line in finish(monitor).splitlines()]
+    told = sorted((each['from'], each['text'], each['connection']) for each in objects)
+    numbers = {text.lower(): number for _, text, number in told}
+    expect(told, sorted([('client', text, numbers[text]) for text in ('one', 'two', 'three')]
+                        + [('server', text.upper(), numbers[text]) for text in ('one', 'two')]))
+    expect(sorted(numbers.values()), [1, 2, 3])
+
+
+def datagrams_to_nobody(path):
+    with receiving(path, 'monitor', path + '-server', '--count=1') as monitor:
+        output_of('send', '-d', path, 'hello')
+        assert b'"hello"' in monitor.stdout.readline()
+        assert b'has failed: Could not connect' in monitor.stdout.readline()
+
+
 def server_that_is_not_there(path):
     with monitored(path, path + '-server') as monitor:
         assert output_of('connect', path) == b''
@@ -160,4 +194,5 @@ def reset_is_passed_on(path):
 
 
 run(text, hexadecimal, as_json, json_of_what_is_no_text, sender_of_a_datagram, descriptors_arrive,
-    streams_half_open, large_transfer, server_that_is_not_there, reset_is_passed_on)
+    streams_half_open, large_transfer, datagrams_and_their_answers, datagrams_to_nobody,
+    server_that_is_not_there, reset_is_passed_on)

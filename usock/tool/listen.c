@@ -16,7 +16,7 @@ static char **command;
 static guint n_running;
 
 static const GOptionEntry entries[] = {
-  { "count", 'c', 0, G_OPTION_ARG_INT, &wanted, N_("End after so many connections"), N_ ("NUMBER") },
+  { "count", 'c', 0, G_OPTION_ARG_INT, &wanted, N_("End after so many connections"), N_("NUMBER") },
   { "max-connections", 'M', 0, G_OPTION_ARG_INT, &most, N_("Run the command for so many at once"),
     N_("NUMBER") },
   G_OPTION_ENTRY_NULL,

@@ -18,19 +18,19 @@
 
 /* The summaries are translated where they are printed. */
 static const ToolCommand commands[] = {
-  { "connect", N_("PLACE"), N_ ("Connect standard input and output to a socket"), tool_connect },
+  { "connect", N_("PLACE"), N_("Connect standard input and output to a socket"), tool_connect },
   { "listen", N_("PLACE [-- COMMAND [ARGUMENT…]]"),
     N_("Wait for a connection, or run a command for each"), tool_listen },
-  { "send", N_("PLACE [TEXT…]"), N_ ("Send messages"), tool_send },
-  { "receive", N_("PLACE"), N_ ("Print the messages of everybody who comes"), tool_receive },
-  { "call", N_("PLACE NAME [BODY]"), N_ ("Call a service and print its answer"), tool_call },
-  { "serve", N_("PLACE -- COMMAND [ARGUMENT…]"), N_ ("Answer calls by running a command"),
+  { "send", N_("PLACE [TEXT…]"), N_("Send messages"), tool_send },
+  { "receive", N_("PLACE"), N_("Print the messages of everybody who comes"), tool_receive },
+  { "call", N_("PLACE NAME [BODY]"), N_("Call a service and print its answer"), tool_call },
+  { "serve", N_("PLACE -- COMMAND [ARGUMENT…]"), N_("Answer calls by running a command"),
     tool_serve },
-  { "monitor", N_("PLACE SERVER"), N_ ("Stand between clients and a server, and show all they say"),
+  { "monitor", N_("PLACE SERVER"), N_("Stand between clients and a server, and show all they say"),
     tool_monitor },
-  { "pass", N_("PLACE FILE…"), N_ ("Send open files"), tool_pass },
-  { "notify", N_("[STATE…]"), N_ ("Tell the service manager something"), tool_notify },
-  { "wait", N_("PLACE"), N_ ("Wait until somebody listens"), tool_wait },
+  { "pass", N_("PLACE FILE…"), N_("Send open files"), tool_pass },
+  { "notify", N_("[STATE…]"), N_("Tell the service manager something"), tool_notify },
+  { "wait", N_("PLACE"), N_("Wait until somebody listens"), tool_wait },
 };
 
 ToolSettings tool = { .mode = -1 };

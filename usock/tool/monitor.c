@@ -20,7 +20,8 @@ static guint n_links;
 static UsockSocket *source;
 
 static const GOptionEntry entries[] = {
-  { "count", 'c', 0, G_OPTION_ARG_INT, &wanted, N_("End after so many connections"), N_ ("NUMBER") },
+  { "count", 'c', 0, G_OPTION_ARG_INT, &wanted, N_("End after so many connections, or datagrams"),
+    N_("NUMBER") },
   { "hex", 'x', 0, G_OPTION_ARG_NONE, &is_hex, N_("Show the bytes in hexadecimal"), NULL },
   { "json", 'j', 0, G_OPTION_ARG_NONE, &is_json, N_("Show one JSON object in each line"), NULL },
   G_OPTION_ENTRY_NULL,
@@ -67,8 +68,8 @@ link_finish (Link *self)
 }
 
 /* It is sent as our own: nobody may say that he is somebody else. */
-static UsockMessage *
-copy (UsockMessage *message)
+UsockMessage *
+tool_copy_message (UsockMessage *message)
 {
   UsockMessage *copied = usock_message_new_from_bytes (usock_message_get_bytes (message));
   gsize n_fds;
@@ -97,7 +98,7 @@ lane_pass_on (gpointer lane,
               gpointer message)
 {
   Lane *self = lane;
-  g_autoptr (UsockMessage) copied = copy (message);
+  g_autoptr (UsockMessage) copied = tool_copy_message (message);
 
   usock_channel_send_message_async (self->out, copied, NULL, sent_cb, self);
   usock_message_unref (message);
@@ -219,8 +220,9 @@ ToolStatus
 tool_monitor (int    argc,
               char **argv)
 {
-  ToolStatus status = tool_parse (TOOL_TAKES_TYPE | TOOL_TAKES_WAIT | TOOL_TAKES_SERVER, entries,
-                                  N_("Clients come to PLACE, and are connected to SERVER."), &argc,
+  ToolStatus status = tool_parse (TOOL_TAKES_TYPE | TOOL_TAKES_DATAGRAM | TOOL_TAKES_WAIT
+                                      | TOOL_TAKES_SERVER,
+                                  entries, N_("Clients come to PLACE, and are connected to SERVER."), &argc,
                                   &argv);
   g_autoptr (GError) error = NULL;
   const char *place;
@@ -238,6 +240,9 @@ tool_monitor (int    argc,
   how = is_json ? TOOL_SHOW_JSON : is_hex ? TOOL_SHOW_HEX : TOOL_SHOW_TEXT;
   tool.max_fds = MAX_FDS;
   tool.pass_credentials = TRUE;
+  if (tool.type == G_SOCKET_TYPE_DATAGRAM)
+    return tool_monitor_datagrams (place, target, how, wanted);
+
   source = (UsockSocket *) tool_listen_at (place, &error);
   if (source == NULL)
     return tool_report (error);

@@ -118,7 +118,7 @@ static const GOptionEntry datagram_entries[] = {
 };
 static const GOptionEntry name_entries[] = {
   { "name", 'n', 0, G_OPTION_ARG_FILENAME, &tool.name,
-    N_("The service of this name, instead of a PLACE"), N_ ("NAME") },
+    N_("The service of this name, instead of a PLACE"), N_("NAME") },
   G_OPTION_ENTRY_NULL,
 };
 static const GOptionEntry wait_entries[] = {
@@ -128,15 +128,15 @@ static const GOptionEntry wait_entries[] = {
 };
 static const GOptionEntry server_entries[] = {
   { "activated", 'a', G_OPTION_FLAG_OPTIONAL_ARG | G_OPTION_FLAG_FILENAME, CALLBACK (set_activated),
-    N_("The socket that the service manager passed, instead of a PLACE"), N_ ("NAME") },
+    N_("The socket that the service manager passed, instead of a PLACE"), N_("NAME") },
   { "mode", 'm', 0, CALLBACK (set_mode), N_("The mode of the path, 0600 unless it is given"),
     N_("MODE") },
-  { "group", 'g', 0, G_OPTION_ARG_FILENAME, &tool.group, N_("The group of the path"), N_ ("GROUP") },
+  { "group", 'g', 0, G_OPTION_ARG_FILENAME, &tool.group, N_("The group of the path"), N_("GROUP") },
   G_OPTION_ENTRY_NULL,
 };
 static const GOptionEntry framing_entries[] = {
   { "framing", 'f', 0, CALLBACK (set_framing),
-    N_("How messages stand apart: lines, null, length, raw or whole"), N_ ("HOW") },
+    N_("How messages stand apart: lines, null, length, raw or whole"), N_("HOW") },
   G_OPTION_ENTRY_NULL,
 };
 static const GOptionEntry common_entries[] = {

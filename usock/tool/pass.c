@@ -20,7 +20,7 @@ static ToolInput *input;
 
 static const GOptionEntry entries[] = {
   { "text", 'T', 0, G_OPTION_ARG_FILENAME, &text,
-    N_("What the message says; the name of the first file unless it is given"), N_ ("TEXT") },
+    N_("What the message says; the name of the first file unless it is given"), N_("TEXT") },
   { "write", 'W', 0, G_OPTION_ARG_NONE, &is_writable, N_("Open the files for writing as well"), NULL },
   { "memfd", 0, 0, G_OPTION_ARG_NONE, &is_copied, N_("Pass a sealed copy in memory"), NULL },
   G_OPTION_ENTRY_NULL,

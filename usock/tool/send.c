@@ -12,7 +12,7 @@ static const GOptionEntry entries[] = {
   { "reply", 'r', 0, G_OPTION_ARG_NONE, &tool.wants_answers,
     N_("Wait for an answer to each, and print it"), NULL },
   { "fd", 0, 0, G_OPTION_ARG_STRING_ARRAY, &numbers,
-    N_("Pass an open descriptor with the first message"), N_ ("NUMBER") },
+    N_("Pass an open descriptor with the first message"), N_("NUMBER") },
   G_OPTION_ENTRY_NULL,
 };
 

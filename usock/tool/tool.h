@@ -200,6 +200,14 @@ void          tool_show_event       (ToolShow             how,
                                      GCredentials        *credentials,
                                      const GError        *error);
 
+/* monitor.c, and what it does with datagrams */
+UsockMessage *tool_copy_message     (UsockMessage        *message);
+ToolStatus    tool_monitor_datagrams
+                                    (const char          *place,
+                                     const char          *server,
+                                     ToolShow             show,
+                                     int                  wanted);
+
 /* child.c: programs that are run for a connection or a call */
 GSubprocess  *tool_start            (char               **command,
                                      int                  in_fd,

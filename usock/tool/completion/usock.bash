@@ -14,7 +14,7 @@ _usock_options ()
   receive) echo "$types --datagram $server --framing --count --fds --contents --verbose --hex --json" ;;
   call) echo "$types --wait --value --post" ;;
   serve) echo "$types $server --max-calls" ;;
-  monitor) echo "--seqpacket --stream --help --timeout $server --wait --count --hex --json" ;;
+  monitor) echo "--seqpacket --stream --datagram --help --timeout $server --wait --count --hex --json" ;;
   pass) echo "$types --datagram --wait --text --write --memfd" ;;
   notify) echo "--help --timeout --ready --reloading --stopping --status --pid --fd" ;;
   wait) echo "$types --datagram" ;;

@@ -25,7 +25,7 @@ end
 __usock_option "$commands" -s t -l timeout -x -d 'Give up when nothing has happened for so long'
 __usock_option 'connect listen send receive call serve monitor pass wait' -s p -l seqpacket -d 'Packets over a connection'
 __usock_option 'connect listen send receive call serve monitor pass wait' -s s -l stream -d 'Bytes over a connection'
-__usock_option 'connect send receive pass wait' -s d -l datagram -d 'Messages without a connection'
+__usock_option 'connect send receive monitor pass wait' -s d -l datagram -d 'Messages without a connection'
 __usock_option 'connect listen send receive call serve pass wait' -s n -l name -x -d 'The service of this name'
 __usock_option 'connect send call monitor pass' -s w -l wait -d 'Wait for the server'
 __usock_option 'listen receive serve monitor' -s a -l activated -d 'The socket that the service manager passed'
