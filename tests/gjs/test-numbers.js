@@ -16,7 +16,7 @@ const API = JSON.parse(new TextDecoder().decode(GLib.file_get_contents(ARGV[0])[
 const NUMBERS = /^(g(u?int|s?size)\d*|MsgFlags|Shut|AllowedUsers|SlowReaders|Gio.Socket(Type|Family))$/;
 const NO_NUMBERS = ['1', 'x', null, {}, [1], true, 1.5, NaN, Infinity, () => 1, 2 ** 70];
 const LEAVES = {Channel: 'Seqpacket', Dgram: 'Dgram', Handle: 'Handle', Server: 'Server',
-    Peer: 'Peer', Socket: 'Seqpacket', Stream: 'Stream'};
+    Client: 'Client', Peer: 'Peer', Socket: 'Seqpacket', Stream: 'Stream'};
 
 async function refuses(what, call) {
     let problem = 'nothing';
