@@ -295,8 +295,9 @@ def signals_end_it_as_the_shell_expects(path):
 
 
 def it_waits_for_a_server(path):
+    # It is there at once, and then nobody listens any more: there may be nothing to see.
     with background('connect', '--wait', path) as client:
-        with listening(path, 'listen') as server:
+        with background('listen', path) as server:
             server.stdin.write(b'here\n')
             server.stdin.close()
             expect(client.stdout.readline(), b'here\n')
