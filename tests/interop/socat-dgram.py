@@ -6,6 +6,7 @@
 Its standard input and output are a packet socket of ours, so that it passes on whole messages."""
 
 import os
+import signal
 import subprocess
 
 from interop import (DEADLINE, expect_success, need, packet_pair, peer, printing, run,
@@ -86,11 +87,14 @@ def socat_receives_by_an_abstract_name(_path):
 
 
 def answered(address, where, own):
-    """A process of socat's for each message sends it back."""
-    with start(SOCAT, *BUFFER, f'{address},fork', 'PIPE'):
-        wait_for_receiver(where)
-        with start(peer, own, 'exchange', N_PROCESSES, LONGEST, where, 1) as client:
-            expect_success(client)
+    """A process of socat's for each message sends it back, and may stay on for a while."""
+    with start(SOCAT, *BUFFER, f'{address},fork', 'PIPE', start_new_session=True) as socat:
+        try:
+            wait_for_receiver(where)
+            with start(peer, own, 'exchange', N_PROCESSES, LONGEST, where, 1) as client:
+                expect_success(client)
+        finally:
+            os.killpg(socat.pid, signal.SIGKILL)
 
 
 def socat_answers(path):

@@ -4,6 +4,7 @@
 """Immediate calls talk with socat, over each kind of socket that both know."""
 
 import os
+import signal
 import socket
 
 import gi
@@ -69,7 +70,8 @@ def exchanges_packets(path):
 
 
 def exchanges_datagrams(path):
-    with start(SOCAT, f'UNIX-RECVFROM:{path},fork', 'EXEC:cat') as server:
+    with start(SOCAT, f'UNIX-RECVFROM:{path},fork', 'EXEC:cat',
+               start_new_session=True) as server:
         wait_for_receiver(path)
         with Usock.Handle(Usock.Family.UNIX, Type.DGRAM) as handle:
             handle.bind(path + '.client')
@@ -79,7 +81,8 @@ def exchanges_datagrams(path):
                 message = handle.recvmsg(timeout=PATIENCE)
                 assert (message.data, message.sender) == (MUCH[:length], path)
             os.unlink(path + '.client')
-        server.terminate()
+        # With those that it has made, which may stay on for a while.
+        os.killpg(server.pid, signal.SIGKILL)
 
 
 def exchanges_with_a_raw_descriptor(_path):
