@@ -52,7 +52,7 @@ test_new (UsockTest *test, gconstpointer data)
   g_autoptr (UsockMessage) referred = usock_message_new_from_bytes (bytes);
   g_autoptr (UsockMessage) text = usock_message_new_from_text ("tëxt");
   g_autoptr (UsockMessage) empty = usock_message_new (NULL, 0);
-  g_autoptr (GVariant) controls = g_variant_ref_sink (usock_message_get_controls (empty));
+  g_autoptr (GVariant) controls = usock_message_get_controls (empty);
   g_autofree char *none = NULL;
 
   g_assert_cmpuint (g_variant_n_children (controls), ==, 0);

@@ -33,8 +33,11 @@ change (GRand      *rand,
           break;
         case 2:
           if (bytes->len > 0 && bytes->len < LONGEST / 2)
-            g_byte_array_append (bytes, g_memdup2 (bytes->data + at, bytes->len - at),
-                                 bytes->len - at);
+            {
+              g_autofree guint8 *rest = g_memdup2 (bytes->data + at, bytes->len - at);
+
+              g_byte_array_append (bytes, rest, bytes->len - at);
+            }
           break;
         default:
           if (bytes->len > 0)
