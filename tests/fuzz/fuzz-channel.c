@@ -561,7 +561,7 @@ run_finish (Run *run)
          && g_get_monotonic_time () < deadline)
     {
       fuzz_settle ();
-      g_usleep (100);
+      g_thread_yield ();
     }
   for (guint i = 0; i < 2; i++)
     end_check (&run->ends[i]);
