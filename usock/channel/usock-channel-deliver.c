@@ -86,7 +86,8 @@ channel_get_remaining (UsockChannel *self,
  * So who listened to the last message is taken to listen to this one, for a turn and as long as
  * nothing speaks against it. Where each signal has a single handler that the emission has reached, it
  * need not be asked for: if it has left since, the next emission reaches nobody, and says so. Who
- * begins to listen while another does gets what the next turn gives. */
+ * begins to listen while another does gets what the next turn gives. Where nothing foreign has run since
+ * they were asked, they would say the same again. */
 UsockTakers
 usock_channel_get_turn_takers (UsockChannel *self,
                                UsockTurn    *turn)
@@ -102,8 +103,11 @@ usock_channel_get_turn_takers (UsockChannel *self,
     return first;
 
   turn->trusts = turn->takers != 0 && turn->is_heard;
-  if (!turn->trusts
-      && (turn->takers == 0 || channel_get_remaining (self, turn->takers) != turn->takers))
+  if (turn->trusts || turn->is_asked)
+    return turn->takers;
+
+  turn->is_asked = TRUE;
+  if (turn->takers == 0 || channel_get_remaining (self, turn->takers) != turn->takers)
     turn->takers = channel_get_listeners (self);
   return turn->takers;
 }
@@ -432,6 +436,7 @@ usock_channel_deliver (UsockChannel  *self,
   UsockDelivery delivery = { *incoming, takers, 0 };
   gboolean given = TRUE;
 
+  turn->is_asked = FALSE;
   turn->bytes += incoming->length;
   turn->counted = self->inlet.bytes_read;
   if (takers & USOCK_TAKER_RECEIVER)
@@ -481,6 +486,7 @@ usock_channel_deliver_plain (UsockChannel *self,
   if (!usock_inlet_next_plain (&self->inlet, &data, &length))
     return FALSE;
 
+  turn->is_asked = FALSE;
   turn->messages--;
   turn->bytes += length;
   turn->counted = self->inlet.bytes_read;

@@ -125,6 +125,7 @@ typedef struct
   UsockTakers takers; /* who listened to the last message; 0 before it */
   gboolean is_heard;  /* each of them is known to have got it */
   gboolean trusts;    /* so that they are not asked about this one */
+  gboolean is_asked;  /* they were, and nothing foreign has run since */
 } UsockTurn;
 
 struct _UsockChannelClass

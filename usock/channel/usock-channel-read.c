@@ -262,7 +262,8 @@ channel_peer_is_gone (UsockChannel *self)
 }
 
 static void
-channel_reach_end (UsockChannel *self)
+channel_reach_end (UsockChannel *self,
+                   gboolean      is_taken)
 {
   UsockSocket *socket = usock_channel_socket (self);
 
@@ -271,13 +272,16 @@ channel_reach_end (UsockChannel *self)
 
   if (channel_is_exhausted (self) && socket->fate.error != NULL)
     usock_socket_conclude (socket);
-  else if (channel_has_end (self) && (channel_takes_end (self) || channel_peer_is_gone (self)))
+  else if (channel_has_end (self)
+           && (is_taken || channel_takes_end (self) || channel_peer_is_gone (self)))
     channel_tell_end (self);
 }
 
+/* The takers are @is_fresh where they would still say that they take what comes. */
 static void
 channel_after_reading (UsockChannel *self,
                        UsockTakers   takers,
+                       gboolean      is_fresh,
                        gboolean      was_cut)
 {
   UsockSocket *socket = usock_channel_socket (self);
@@ -293,7 +297,7 @@ channel_after_reading (UsockChannel *self,
   if (takers == 0 && !self->paused
       && ((socket->watch.ready & USOCK_READY_HANGUP) != 0 || socket->fate.error != NULL))
     channel_look_for_end (self);
-  channel_reach_end (self);
+  channel_reach_end (self, takers != 0 && is_fresh);
   if (!usock_channel_is_connected (self))
     return;
 
@@ -332,6 +336,7 @@ channel_give_some (UsockChannel *self,
   assembler = channel_get_assembler (self, takers);
   if (assembler != NULL)
     {
+      turn->is_asked = FALSE;
       if (channel_assemble (self, turn, assembler) || !usock_channel_is_connected (self))
         {
           turn_count_taken (self, turn);
@@ -379,7 +384,7 @@ usock_channel_read (UsockChannel *self)
     return;
   if (turn_is_over (&turn))
     takers = usock_channel_get_takers (self);
-  channel_after_reading (self, takers, turn_is_over (&turn));
+  channel_after_reading (self, takers, turn.is_asked, turn_is_over (&turn));
 }
 
 /* Reads into the inbox what is there, for a moment after which the kernel may throw it away. Who

@@ -54,7 +54,7 @@ server_bequeath (UsockServer *self,
     heir->local_address = g_object_ref (address);
 }
 
-/* Takes the descriptor over in any case. Nothing is delivered yet. */
+/* Takes the descriptor over if it succeeds. Nothing is delivered yet. */
 static UsockChannel *
 server_open_channel (UsockServer      *self,
                      UsockSocket      *listener,
@@ -65,17 +65,11 @@ server_open_channel (UsockServer      *self,
   g_autoptr (UsockChannel) channel = usock_server_new_channel (self, error);
 
   if (channel == NULL)
-    {
-      server_close_fd (listener, fd);
-      return NULL;
-    }
+    return NULL;
 
   server_bequeath (self, listener, USOCK_SOCKET (channel));
   if (!usock_channel_accept (channel, fd, error))
-    {
-      server_close_fd (listener, fd);
-      return NULL;
-    }
+    return NULL;
 
   channel->withheld = TRUE;
   USOCK_SOCKET (channel)->peer_known = peer->known;
@@ -135,29 +129,6 @@ server_let_in (UsockServer     *self,
   usock_server_hand_out (self, channel);
 }
 
-static void
-server_ask_handlers (UsockServer     *self,
-                     UsockChannel    *channel,
-                     const UsockPeer *peer,
-                     GSocketAddress  *address)
-{
-  gboolean allowed;
-
-  usock_server_count (self, peer, 1);
-  allowed = usock_server_authorizes (self, channel);
-  if (allowed && USOCK_SOCKET (self)->state == USOCK_STATE_LISTENING
-      && USOCK_SOCKET (channel)->state != USOCK_STATE_CLOSED)
-    {
-      server_let_in (self, channel, peer);
-      return;
-    }
-
-  usock_server_count (self, peer, -1);
-  usock_socket_close (USOCK_SOCKET (channel));
-  if (!allowed)
-    usock_server_drop (self, peer, address, USOCK_DROP_REASON_REFUSED);
-}
-
 /* Where it comes from, if somebody might be told; NULL also for a peer that has no address. */
 static GSocketAddress *
 server_find_address (UsockServer *self,
@@ -176,12 +147,52 @@ server_find_address (UsockServer *self,
   return g_steal_pointer (&address);
 }
 
+/* The address has to be found before anybody may have closed the descriptor. */
+static void
+server_ask_handlers (UsockServer     *self,
+                     UsockChannel    *channel,
+                     const UsockPeer *peer)
+{
+  g_autoptr (GSocketAddress) address = NULL;
+  gboolean allowed = TRUE;
+
+  usock_server_count (self, peer, 1);
+  if (usock_server_is_judged (self))
+    {
+      address = server_find_address (self, USOCK_SOCKET (channel)->fd);
+      allowed = usock_server_authorizes (self, channel);
+    }
+  if (allowed && USOCK_SOCKET (self)->state == USOCK_STATE_LISTENING
+      && USOCK_SOCKET (channel)->state != USOCK_STATE_CLOSED)
+    {
+      server_let_in (self, channel, peer);
+      return;
+    }
+
+  usock_server_count (self, peer, -1);
+  usock_socket_close (USOCK_SOCKET (channel));
+  if (!allowed)
+    usock_server_drop (self, peer, address, USOCK_DROP_REASON_REFUSED);
+}
+
+static void
+server_turn_away (UsockServer     *self,
+                  UsockSocket     *listener,
+                  int              fd,
+                  const UsockPeer *peer,
+                  UsockDropReason  reason)
+{
+  g_autoptr (GSocketAddress) address = server_find_address (self, fd);
+
+  server_close_fd (listener, fd);
+  usock_server_drop (self, peer, address, reason);
+}
+
 static void
 server_take_connection (UsockServer *self,
                         UsockSocket *listener,
                         int          fd)
 {
-  g_autoptr (GSocketAddress) address = server_find_address (self, fd);
   g_autoptr (UsockChannel) channel = NULL;
   g_autoptr (GError) error = NULL;
   UsockPeer peer = { 0 };
@@ -190,19 +201,19 @@ server_take_connection (UsockServer *self,
   peer.known = usock_io_get_peer_credentials (fd, &peer.credentials) == 0;
   if (!usock_server_admits (self, &peer, &reason))
     {
-      server_close_fd (listener, fd);
-      usock_server_drop (self, &peer, address, reason);
+      server_turn_away (self, listener, fd, &peer, reason);
       return;
     }
 
   channel = server_open_channel (self, listener, &peer, fd, &error);
   if (channel != NULL)
-    server_ask_handlers (self, channel, &peer, address);
-  else
     {
-      server_exhausted (self, listener, 0, error);
-      usock_server_drop (self, &peer, address, USOCK_DROP_REASON_ERROR);
+      server_ask_handlers (self, channel, &peer);
+      return;
     }
+
+  server_exhausted (self, listener, 0, error);
+  server_turn_away (self, listener, fd, &peer, USOCK_DROP_REASON_ERROR);
 }
 
 gboolean

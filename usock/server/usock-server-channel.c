@@ -41,6 +41,42 @@ server_get_base_type (UsockServer *self)
   return USOCK_SOCKET (self)->type == SOCK_STREAM ? USOCK_TYPE_STREAM : USOCK_TYPE_SEQPACKET;
 }
 
+/* Most servers have what a new channel has, and each setter asks in which thread it is. */
+static gboolean
+server_is_satisfied (UsockServer        *self,
+                     const UsockChannel *channel)
+{
+  const UsockInlet *inlet = &channel->inlet;
+
+  return inlet->max_fds == self->max_fds && inlet->max_held_fds == self->max_held_fds
+         && inlet->pass_credentials == self->pass_credentials
+         && inlet->pass_pidfd == self->pass_pidfd
+         && inlet->read_buffer_size == self->read_buffer_size
+         && channel->memfd_fallback == self->memfd_fallback
+         && channel->allow_half_open == self->allow_half_open
+         && channel->outlet.queue_limit == self->queue_limit
+         && channel->outlet.high_water_mark == self->high_water_mark
+         && channel->idle_timeout == self->idle_timeout
+         && channel->send_timeout == self->send_timeout;
+}
+
+static void
+server_configure (UsockServer  *self,
+                  UsockChannel *channel)
+{
+  usock_channel_set_max_fds (channel, self->max_fds);
+  usock_channel_set_max_held_fds (channel, self->max_held_fds);
+  usock_channel_set_pass_credentials (channel, self->pass_credentials);
+  usock_channel_set_pass_pidfd (channel, self->pass_pidfd);
+  usock_channel_set_memfd_fallback (channel, self->memfd_fallback);
+  usock_channel_set_allow_half_open (channel, self->allow_half_open);
+  usock_channel_set_read_buffer_size (channel, self->read_buffer_size);
+  usock_channel_set_queue_limit (channel, self->queue_limit);
+  usock_channel_set_high_water_mark (channel, self->high_water_mark);
+  usock_channel_set_idle_timeout (channel, self->idle_timeout);
+  usock_channel_set_send_timeout (channel, self->send_timeout);
+}
+
 /* As the server says; it has no descriptor yet. What a program does where its own class is made
  * must not be what makes it useless. */
 UsockChannel *
@@ -59,17 +95,8 @@ usock_server_new_channel (UsockServer  *self,
     }
 
   usock_socket_join (USOCK_SOCKET (channel), USOCK_SOCKET (self)->reactor);
-  usock_channel_set_max_fds (channel, self->max_fds);
-  usock_channel_set_max_held_fds (channel, self->max_held_fds);
-  usock_channel_set_pass_credentials (channel, self->pass_credentials);
-  usock_channel_set_pass_pidfd (channel, self->pass_pidfd);
-  usock_channel_set_memfd_fallback (channel, self->memfd_fallback);
-  usock_channel_set_allow_half_open (channel, self->allow_half_open);
-  usock_channel_set_read_buffer_size (channel, self->read_buffer_size);
-  usock_channel_set_queue_limit (channel, self->queue_limit);
-  usock_channel_set_high_water_mark (channel, self->high_water_mark);
-  usock_channel_set_idle_timeout (channel, self->idle_timeout);
-  usock_channel_set_send_timeout (channel, self->send_timeout);
+  if (!server_is_satisfied (self, channel))
+    server_configure (self, channel);
   channel->paused = self->pause_on_connect;
   return channel;
 }

@@ -49,15 +49,29 @@ usock_server_is_observed (UsockServer *self)
   return g_signal_has_handler_pending (self, signal, 0, FALSE);
 }
 
+/* By name, it would have to be looked up for each that comes and goes. */
+static void
+server_notify_n_connections (UsockServer *self)
+{
+  static gsize n_connections = 0;
+
+  if (g_once_init_enter (&n_connections))
+    g_once_init_leave (&n_connections, (gsize) g_object_class_find_property (
+                                           G_OBJECT_GET_CLASS (self), "n-connections"));
+
+  g_object_notify_by_pspec (G_OBJECT (self), (GParamSpec *) n_connections);
+}
+
 static void
 server_tell_change (UsockServer *self,
+                    gboolean     is_observed,
                     guint        position,
                     guint        n_removed,
                     guint        n_added)
 {
-  if (usock_server_is_observed (self))
+  if (is_observed)
     g_list_model_items_changed (G_LIST_MODEL (self), position, n_removed, n_added);
-  g_object_notify (G_OBJECT (self), "n-connections");
+  server_notify_n_connections (self);
 }
 
 /* Also one that was refused. With its descriptor there may be room for another. */
@@ -99,15 +113,14 @@ member_closed (UsockSocket *channel,
 {
   Member *self = data;
   UsockServer *server = self->server;
-  guint position = usock_server_is_observed (server)
-                       ? g_sequence_iter_get_position (self->place)
-                       : 0;
+  gboolean is_observed = usock_server_is_observed (server);
+  guint position = is_observed ? g_sequence_iter_get_position (self->place) : 0;
 
   usock_socket_set_owner (channel, &stranger_funcs, server);
   usock_server_count (server, &self->peer, -1);
   g_sequence_remove (self->place);
   member_free (self);
-  server_tell_change (server, position, 1, 0);
+  server_tell_change (server, is_observed, position, 1, 0);
 }
 
 static const UsockSocketOwner member_funcs = { member_closed, NULL };
@@ -133,7 +146,8 @@ usock_server_enter (UsockServer     *self,
   if (self->unclaimed_at == 0)
     usock_server_plan_claims (self);
 
-  server_tell_change (self, g_sequence_get_length (self->members) - 1, 0, 1);
+  server_tell_change (self, usock_server_is_observed (self),
+                      g_sequence_get_length (self->members) - 1, 0, 1);
 }
 
 /* When to look next at those whom nobody has listened to. */

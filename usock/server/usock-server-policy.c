@@ -80,18 +80,22 @@ usock_server_count (UsockServer     *self,
     g_hash_table_remove (self->users, GUINT_TO_POINTER (peer->credentials.uid));
 }
 
+/* Also by a handler that is blocked. */
+gboolean
+usock_server_is_judged (UsockServer *self)
+{
+  return g_signal_has_handler_pending (self, usock_server_signals[USOCK_SERVER_SIGNAL_AUTHORIZE],
+                                       0, TRUE);
+}
+
 /* A handler that is blocked, or that fails, has not allowed anything. */
 gboolean
 usock_server_authorizes (UsockServer  *self,
                          UsockChannel *channel)
 {
-  guint signal = usock_server_signals[USOCK_SERVER_SIGNAL_AUTHORIZE];
   UsockVerdict verdict = USOCK_VERDICT_REFUSE;
 
-  if (!g_signal_has_handler_pending (self, signal, 0, TRUE))
-    return TRUE;
-
-  g_signal_emit (self, signal, 0, channel, &verdict);
+  g_signal_emit (self, usock_server_signals[USOCK_SERVER_SIGNAL_AUTHORIZE], 0, channel, &verdict);
   return verdict == USOCK_VERDICT_ALLOW;
 }
 

@@ -185,6 +185,7 @@ gboolean usock_server_admits       (UsockServer *self,
 void     usock_server_count        (UsockServer *self,
                                     const UsockPeer *peer,
                                     int          change);
+gboolean usock_server_is_judged    (UsockServer *self);
 gboolean usock_server_authorizes   (UsockServer *self,
                                     UsockChannel *channel);
 gboolean usock_server_tells_drops  (UsockServer *self);
