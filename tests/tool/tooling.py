@@ -5,6 +5,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,10 @@ __all__ = ['DEADLINE', 'TOOL', 'background', 'expect', 'expect_success', 'fails'
            'output_of', 'receiving', 'run', 'start', 'tool', 'wait_for_listener', 'wait_for_receiver']
 
 TOOL = sys.argv[1]
+
+# Who runs the tests may ignore these, like nohup(1), and a program started so goes on ignoring them.
+for number in (signal.SIGHUP, signal.SIGINT):
+    signal.signal(number, signal.SIG_DFL)
 
 
 def tool(*words, data=b'', **options):
