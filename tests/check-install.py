@@ -8,6 +8,7 @@ check-install.py SOURCE-ROOT CC   installs below a prefix of its own, and sets t
 check-install.py SOURCE-ROOT      installs in /usr, where no variable is needed
 """
 
+import gettext
 import json
 import os
 import pathlib
@@ -76,6 +77,19 @@ def install(source, page, build, pattern, environment):
     run('meson', 'install', '-C', build, env=environment)
 
 
+def check_translations(directory, source, run_installed, environment):
+    """The tool speaks each language, and so is seen to find its catalogs where it is installed."""
+    # From glibc 2.40 on nothing is translated in C.UTF-8.
+    run('localedef', '-i', 'en_US', '-f', 'UTF-8', directory / 'en_US.UTF-8')
+    environment = environment | {'LOCPATH': str(directory), 'LC_ALL': 'en_US.UTF-8'}
+    for language in re.findall(r'^[a-z]\w*$', (source / 'po/LINGUAS').read_text(), re.MULTILINE):
+        catalog = gettext.translation('usock-1', directory / 'usock/share/locale', [language])
+        told = run_installed(directory / 'usock/bin/usock', '--help',
+                             env=environment | {'LANGUAGE': language})
+        if catalog.gettext('Wait until somebody listens') not in told:
+            sys.exit(f'where {language} is spoken, the tool says:\n{told}')
+
+
 def check_prefix(directory, source, environment):
     environment = environment | {'HOME': str(directory)}
     page = 'doc/install.md'
@@ -86,8 +100,12 @@ def check_prefix(directory, source, environment):
     readme = source / 'README.md'
     variables, = re.findall(r'^```sh\n(prefix=.*?)^```$', (source / page).read_text(),
                             re.MULTILINE | re.DOTALL)
-    run('sh', '-ec', variables + '"$@"', 'sh', sys.executable, here / 'check-readme.py', readme,
-        env=environment)
+
+    def run_installed(*command, **options):
+        return run('sh', '-ec', variables + '"$@"', 'sh', *command, **options)
+
+    run_installed(sys.executable, here / 'check-readme.py', readme, env=environment)
+    check_translations(directory, source, run_installed, environment)
 
 
 def check_system(directory, source, environment):
