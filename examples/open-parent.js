@@ -7,12 +7,11 @@ import System from 'system';
 import Usock from 'gi://Usock?version=1';
 
 const [name, ...child] = System.programArgs;
-const [channel, process] = Usock.Seqpacket.spawn(child);
-channel.max_fds = 1;
+const [peer, process] = Usock.Peer.spawn(child);
+peer.channel.max_fds = 1;
 // From here on a parent need not see any file: it may confine itself.
-const peer = new Usock.Peer(channel);
 const file = await peer.call('Open', name, {timeout: 10000});
 const stream = Gio.UnixInputStream.new(file.take(), true);
 print(new TextDecoder().decode(stream.read_bytes(1 << 20, null).toArray()).trimEnd());
-channel.close();
+peer.channel.close();
 process.wait_check(null);

@@ -7,10 +7,10 @@ gi.require_version('Usock', '1')
 from gi.repository import GLib, Usock
 
 async def main(name: str, *child: str) -> None:
-    channel, process = Usock.Seqpacket.spawn(child)
-    channel.set_max_fds(1)
+    peer, process = Usock.Peer.spawn(child)
+    peer.props.channel.set_max_fds(1)
     # From here on a parent need not see any file: it may confine itself.
-    async with Usock.Peer(channel) as peer:
+    async with peer:
         file = await peer.call('Open', name, timeout=10)
         with open(file.take(), encoding='utf-8') as text:
             print(text.read(), end='')

@@ -27,8 +27,8 @@ FLOORS = [
     ['channel'],
     ['stream', 'dgram', 'handle', 'seqpacket'],
     ['server'],
-    ['peer', 'spawn'],
-    ['client'],
+    ['peer'],
+    ['client', 'spawn'],
 ]
 
 # From the top down; files of one line do not call each other.

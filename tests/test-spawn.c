@@ -72,6 +72,25 @@ be_usock (gboolean stream)
   return 0;
 }
 
+static void
+be_asked (UsockPeer *peer,
+          UsockCall *call,
+          gpointer   unused)
+{
+  usock_call_reply (call, usock_call_get_body (call), NULL);
+}
+
+static int
+be_peer (void)
+{
+  g_autoptr (UsockSeqpacket) channel = usock_seqpacket_new_activated (NULL, NULL);
+  g_autoptr (UsockPeer) peer = usock_peer_new (USOCK_CHANNEL (channel));
+
+  usock_peer_handle (peer, "Echo", be_asked, NULL, NULL);
+  usock_run_until_closed (NULL);
+  return 0;
+}
+
 /* Its parent made both ends, and is who the errors name. */
 static int
 be_left (void)
@@ -93,6 +112,8 @@ be_child (const char *kind)
     return be_plain ();
   if (g_str_equal (kind, "--left"))
     return be_left ();
+  if (g_str_equal (kind, "--peer"))
+    return be_peer ();
   return be_usock (g_str_equal (kind, "--stream"));
 }
 
@@ -175,6 +196,44 @@ test_usock (UsockTest     *test,
   check_echo (channel, child);
   usock_test_no_error (stream = usock_stream_spawn (argv, G_SUBPROCESS_FLAGS_NONE, &child, &error));
   check_echo (USOCK_CHANNEL (stream), child);
+}
+
+static void
+answered_cb (GObject      *peer,
+             GAsyncResult *result,
+             gpointer      answer)
+{
+  usock_test_no_error (*(UsockMessage **) answer
+                       = usock_peer_call_finish (USOCK_PEER (peer), result, &error));
+}
+
+static void
+test_peer (UsockTest     *test,
+           gconstpointer  unused)
+{
+  static const char *const missing[] = { "/no/such/program", NULL };
+  const char *argv[] = { own_path, "--peer", NULL };
+  g_autoptr (UsockMessage) question = usock_message_new_from_text ("hello");
+  g_autoptr (UsockMessage) answer = NULL;
+  UsockChannel *channel;
+  UsockPeer *peer;
+  GSubprocess *child = NULL;
+  GError *failure = NULL;
+
+  g_assert_null (usock_peer_spawn (missing, G_SUBPROCESS_FLAGS_NONE, &child, &failure));
+  g_assert_error (failure, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_assert_null (child);
+  g_error_free (failure);
+
+  usock_test_no_error (peer = usock_peer_spawn (argv, G_SUBPROCESS_FLAGS_NONE, &child, &error));
+  channel = g_object_ref (usock_peer_get_channel (peer));
+  usock_peer_call_async (peer, "Echo", question, -1, NULL, answered_cb, &answer);
+  usock_test_wait_until (answer != NULL);
+  g_assert_cmpmem (usock_message_get_data (answer, NULL), usock_message_get_length (answer), "hello", 5);
+  usock_channel_end (channel);
+  reap (child);
+  g_object_unref (peer);
+  scene_close (channel);
 }
 
 /* Of this process the child has what it was given, whatever numbers are in use here. */
@@ -410,6 +469,7 @@ main (int   argc,
 
   add ("plain", test_plain);
   add ("usock", test_usock);
+  add ("peer", test_peer);
   add ("nothing-leaks", test_nothing_leaks);
   add ("missing", test_missing);
   add ("script", test_script);

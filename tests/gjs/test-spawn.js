@@ -35,6 +35,24 @@ for (const name of ['Seqpacket', 'Stream']) {
     });
 }
 
+const ANSWERS = `
+const Usock = imports.gi.Usock;
+const peer = Usock.Peer.new(Usock.Seqpacket.new_activated());
+peer.handle('Double', number => number * 2);
+Usock.run_until_closed(null);
+`;
+
+testSocket('a child that answers calls', async fixture => {
+    const [peer, process] = Usock.Peer.spawn(['gjs', '-c', ANSWERS]);
+    ok(peer instanceof Usock.Peer);
+    fixture.keep(peer.get_channel());
+    equal(await peer.call('Double', 21), 42);
+    peer.get_channel().end();
+    ok(process.wait_check(null));
+    throws(() => Usock.Peer.spawn(['/no/such']), Code, Code.NOT_FOUND);
+    throws(() => Usock.Peer.spawn('sh'), TypeError);
+});
+
 testSocket('nothing leaks', async fixture => {
     const [channel, process] = Usock.Seqpacket.spawn(['ls', '/proc/self/fd'],
         Gio.SubprocessFlags.STDOUT_PIPE);

@@ -29,6 +29,15 @@ Usock.run(main())
 """
 LISTS = 'import os; os.write(3, b" ".join(map(os.fsencode, sorted(os.listdir("/proc/self/fd")))))'
 
+ANSWERS = '''
+import gi
+gi.require_version("Usock", "1")
+from gi.repository import Usock
+peer = Usock.Peer.new(Usock.Seqpacket.new_activated())
+peer.handle("Double", lambda number: number * 2)
+Usock.run_until_closed()
+'''
+
 
 class TestSpawn(fixture.Case):
     def setUp(self):
@@ -54,6 +63,19 @@ class TestSpawn(fixture.Case):
             message.close_fds()
             channel.close()
             process.wait_check()
+
+    def test_peer(self):
+        peer, process = Usock.Peer.spawn([sys.executable, '-c', ANSWERS])
+        self.assertIsInstance(peer, Usock.Peer)
+        self.keep(peer.get_channel())
+        self.assertEqual(Usock.run(peer.call('Double', 21)), 42)
+        peer.get_channel().end()
+        process.wait_check()
+        with self.raises(Code.NOT_FOUND, 'Could not start “/no/such”'):
+            Usock.Peer.spawn(['/no/such'])
+        for argv in ('sh', [], None):
+            with self.subTest(argv=argv), self.assertRaises(TypeError):
+                Usock.Peer.spawn(argv)
 
     def test_nothing_leaks(self):
         first, second = socket.socketpair()

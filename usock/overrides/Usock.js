@@ -2390,8 +2390,9 @@ function _init() {
         };
     }
 
-    // Starts a program that has the other end; returns the channel and the Gio.Subprocess.
-    for (const type of [Usock.Seqpacket, Usock.Stream]) {
+    // Starts a program that has the other end; returns the channel, or the peer, and the
+    // Gio.Subprocess.
+    for (const type of [Usock.Seqpacket, Usock.Stream, Usock.Peer]) {
         const {spawn} = type;
         type.spawn = (argv, flags = Gio.SubprocessFlags.NONE) =>
             spawn.call(type, asArguments(argv), checkNumber(flags, 'count', 'flags'));

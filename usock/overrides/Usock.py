@@ -3133,6 +3133,12 @@ class Peer(_RawPeer):
     def new(channel: Channel) -> Peer:
         return Peer(channel)
 
+    @staticmethod
+    def spawn(argv: Sequence[_Path],
+              flags: Gio.SubprocessFlags = Gio.SubprocessFlags.NONE) -> tuple[Peer, Gio.Subprocess]:
+        """Starts a program that has the other end; returns the peer and the Gio.Subprocess."""
+        return _spawn(Usock.Peer.spawn, argv, flags)
+
     async def call(self, name: str, body: Any = None, *, signature: str | None = None,
                    timeout: float | None = None, cancellable: Gio.Cancellable | None = None,
                    fds: Iterable[_Fd] = ()) -> Any:

@@ -296,3 +296,34 @@ usock_stream_spawn (const char * const  *argv,
 
   return spawn (USOCK_CHANNEL (usock_stream_new ()), argv, flags, subprocess, error);
 }
+
+/**
+ * usock_peer_spawn:
+ * @argv: (array zero-terminated=1) (element-type filename): the program, which is looked for in
+ *   `PATH` if it has no slash, and its arguments
+ * @flags: what becomes of its standard input and output
+ * @subprocess: (out) (transfer full): the child
+ * @error: return location for an error
+ *
+ * Starts a program to call and be called by, over a channel of messages that
+ * [func@Usock.Seqpacket.spawn] gives it, and with the same errors. What there is to set on the
+ * channel, such as [property@Usock.Channel:max-fds], is set on [property@Usock.Peer:channel].
+ *
+ * Returns: (transfer full): our end, whose channel is open
+ *
+ * Since: 1.0
+ */
+UsockPeer *
+usock_peer_spawn (const char * const  *argv,
+                  GSubprocessFlags     flags,
+                  GSubprocess        **subprocess,
+                  GError             **error)
+{
+  g_autoptr (UsockSeqpacket) channel = NULL;
+
+  g_return_val_if_fail (argv != NULL && argv[0] != NULL, NULL);
+  g_return_val_if_fail (subprocess != NULL, NULL);
+
+  channel = usock_seqpacket_spawn (argv, flags, subprocess, error);
+  return channel != NULL ? usock_peer_new (USOCK_CHANNEL (channel)) : NULL;
+}

@@ -7,6 +7,7 @@
 #error "Only <usock/usock.h> can be included directly."
 #endif
 
+#include "usock-peer.h"
 #include "usock-seqpacket.h"
 #include "usock-stream.h"
 
@@ -19,6 +20,12 @@ UsockSeqpacket *usock_seqpacket_spawn (const char * const  *argv,
                                        GError             **error);
 USOCK_AVAILABLE_IN_1_0
 UsockStream    *usock_stream_spawn    (const char * const  *argv,
+                                       GSubprocessFlags     flags,
+                                       GSubprocess        **subprocess,
+                                       GError             **error);
+
+USOCK_AVAILABLE_IN_1_0
+UsockPeer      *usock_peer_spawn      (const char * const  *argv,
                                        GSubprocessFlags     flags,
                                        GSubprocess        **subprocess,
                                        GError             **error);
