@@ -454,7 +454,7 @@ main (int   argc,
   g_autofree char *path = g_file_read_link ("/proc/self/exe", NULL);
 
   if (argc > 1 && g_str_has_prefix (argv[1], "--")
-      && strstr ("--plain --packets --stream --left", argv[1]) != NULL)
+      && strstr ("--plain --packets --stream --left --peer", argv[1]) != NULL)
     return be_child (argv[1]);
 
   g_test_init (&argc, &argv, NULL);
