@@ -894,6 +894,23 @@ test_cancelled_before (UsockTest     *test,
   scene_stop (&scene);
 }
 
+/* What has left is not called back. */
+static void
+test_cancelled_behind (UsockTest     *test,
+                       gconstpointer  unused)
+{
+  Scene scene;
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+
+  scene_start (&scene, test, "error close");
+  send_async (&scene, "a", cancellable);
+  g_cancellable_cancel (cancellable);
+  witness_expect (&scene.witness, "a:ok");
+  scene_settle ();
+  witness_assert (&scene.witness, "");
+  scene_stop (&scene);
+}
+
 static void
 test_cancelled_while_waiting (UsockTest     *test,
                               gconstpointer  unused)
@@ -1219,6 +1236,7 @@ main (int   argc,
   add ("close-fails-waiting", test_close_fails_waiting);
   add ("close-flushes-once", test_close_flushes_once);
   add ("cancelled-before", test_cancelled_before);
+  add ("cancelled-behind", test_cancelled_behind);
   add ("cancelled-while-waiting", test_cancelled_while_waiting);
   add ("cancelled-before-flush", test_cancelled_before_flush);
   add ("cancelled-with-fds", test_cancelled_with_fds);

@@ -139,6 +139,27 @@ test_idle (UsockTest     *test,
   g_source_unref (source);
 }
 
+/* What is ready already is seen without being told of, and nothing else is. */
+static void
+test_look (UsockTest     *test,
+           gconstpointer  unused)
+{
+  g_autoptr (UsockGuest) guest = guest_new (test);
+  guint n = 0;
+  GSource *source;
+
+  host_settle (guest);
+  usock_guest_look (guest);
+  g_assert_false (host_is_called (guest, 0));
+  source = attach (test, g_idle_source_new (), count_cb, &n);
+  g_assert_false (host_is_called (guest, 0));
+  usock_guest_look (guest);
+  g_assert_true (host_is_called (guest, 0));
+  host_settle (guest);
+  g_assert_cmpuint (n, ==, 1);
+  g_source_unref (source);
+}
+
 /* One that is never done leaves the host its turn. */
 static void
 test_busy (UsockTest     *test,
@@ -437,6 +458,7 @@ main (int    argc,
 
   usock_test_add ("/usock/guest/timeouts", test_timeouts);
   usock_test_add ("/usock/guest/idle", test_idle);
+  usock_test_add ("/usock/guest/look", test_look);
   usock_test_add ("/usock/guest/busy", test_busy);
   usock_test_add ("/usock/guest/descriptors", test_descriptors);
   usock_test_add ("/usock/guest/descriptor-returns", test_descriptor_returns);

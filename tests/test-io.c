@@ -1166,6 +1166,31 @@ test_many_senders (UsockTest *test, gconstpointer data)
 }
 
 static void
+test_unread (UsockTest     *test,
+             gconstpointer  unused)
+{
+  char buffer[1000] = "";
+  gssize first, second;
+
+  g_assert_cmpint (usock_io_get_unread (test->pair[0]), ==, 0);
+  g_assert_cmpint (send (test->pair[0], buffer, sizeof buffer, 0), ==, sizeof buffer);
+  first = usock_io_get_unread (test->pair[0]);
+  g_assert_cmpint (first, >=, sizeof buffer);
+  g_assert_cmpint (send (test->pair[0], buffer, sizeof buffer, 0), ==, sizeof buffer);
+  second = usock_io_get_unread (test->pair[0]);
+  g_assert_cmpint (second, ==, 2 * first);
+  for (guint i = 0; i < 2; i++)
+    g_assert_cmpint (recv (test->pair[1], buffer, sizeof buffer, 0), ==, sizeof buffer);
+  g_assert_cmpint (usock_io_get_unread (test->pair[0]), ==, 0);
+
+  /* With what was not read it went, and nothing is known of that any more. */
+  g_assert_cmpint (send (test->pair[0], buffer, sizeof buffer, 0), ==, sizeof buffer);
+  close (usock_test_take (test, 1));
+  g_assert_cmpint (usock_io_get_unread (test->pair[0]), ==, -1);
+}
+
+
+static void
 test_half_close (UsockTest *test, gconstpointer data)
 {
   gboolean at_end = FALSE;
@@ -1528,6 +1553,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/io/addresses", test_addresses);
   usock_test_add ("/usock/io/sender", test_sender);
   usock_test_add ("/usock/io/many-senders", test_many_senders);
+  usock_test_add ("/usock/io/unread", test_unread);
   usock_test_add ("/usock/io/half-close", test_half_close);
   usock_test_add ("/usock/io/close-lingering", test_close_lingering);
   usock_test_add ("/usock/io/close-hidden-lingering", test_close_hidden_lingering);

@@ -438,6 +438,31 @@ test_pinned_to_the_end (UsockTest *test, gconstpointer data)
   usock_test_spin_until (!is_open (fd));
 }
 
+/* Each has one owner. */
+static void
+test_part (UsockTest *test, gconstpointer data)
+{
+  UsockMessage *carrier = usock_message_new_from_text ("carrier");
+  UsockMessage *part;
+  int fds[3];
+
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    {
+      fds[i] = open_null ();
+      usock_test_no_error (usock_message_append_fd_owned (carrier, fds[i], &error));
+    }
+  part = usock_message_new_part (carrier, USOCK_BODY_KIND_NONE, g_bytes_new (NULL, 0), NULL);
+  g_assert_cmpuint (usock_message_get_n_fds (part), ==, G_N_ELEMENTS (fds));
+  usock_message_unref (carrier);
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    {
+      g_assert_true (is_open (fds[i]));
+      g_assert_cmpint (usock_message_take_fd (part, i, NULL), ==, fds[i]);
+      close (fds[i]);
+    }
+  usock_message_unref (part);
+}
+
 static void
 assert_kind (int fd, UsockFdKind kind)
 {
@@ -447,6 +472,20 @@ assert_kind (int fd, UsockFdKind kind)
   usock_test_no_error (usock_message_append_fd_owned (message, fd, &error));
   g_assert_cmpint (usock_message_get_fd_kind (message, 0), ==, kind);
   g_assert_cmpint (usock_message_get_fd_kind (message, 1), ==, USOCK_FD_KIND_OTHER);
+}
+
+/* The program has closed it behind our back. */
+static void
+test_kind_of_none (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new (NULL, 0);
+  int fd = open (test->directory, O_RDONLY | O_CLOEXEC);
+
+  usock_test_no_error (usock_message_append_fd_owned (message, fd, &error));
+  g_assert_cmpint (usock_message_get_fd_kind (message, 0), ==, USOCK_FD_KIND_DIRECTORY);
+  close (fd);
+  g_assert_cmpint (usock_message_get_fd_kind (message, 0), ==, USOCK_FD_KIND_OTHER);
+  g_assert_cmpint (usock_message_take_fd (message, 0, NULL), ==, fd);
 }
 
 static void
@@ -462,6 +501,9 @@ test_kinds (UsockTest *test, gconstpointer data)
 
   assert_kind (open (file, O_RDWR | O_CREAT | O_CLOEXEC, 0600), USOCK_FD_KIND_FILE);
   assert_kind (open (file, O_PATH | O_CLOEXEC), USOCK_FD_KIND_FILE);
+  /* Also has seals, in memory as it is. */
+  if (g_file_test ("/dev/shm", G_FILE_TEST_IS_DIR))
+    assert_kind (open ("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), USOCK_FD_KIND_FILE);
   assert_kind (open (test->directory, O_RDONLY | O_CLOEXEC), USOCK_FD_KIND_DIRECTORY);
   assert_kind (open (test->directory, O_PATH | O_CLOEXEC), USOCK_FD_KIND_DIRECTORY);
   assert_kind (socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), USOCK_FD_KIND_SOCKET);
@@ -662,6 +704,8 @@ main (int argc, char **argv)
   usock_test_add ("/usock/message/pins", test_pins);
   usock_test_add ("/usock/message/pinned-to-the-end", test_pinned_to_the_end);
   usock_test_add ("/usock/message/kinds", test_kinds);
+  usock_test_add ("/usock/message/kind-of-none", test_kind_of_none);
+  usock_test_add ("/usock/message/part", test_part);
   usock_test_add ("/usock/message/credentials", test_credentials);
   usock_test_add ("/usock/message/received", test_received);
   usock_test_add ("/usock/message/variant", test_variant);

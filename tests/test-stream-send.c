@@ -695,6 +695,27 @@ test_cork (UsockTest     *test,
   stream_scene_stop (&scene);
 }
 
+/* Nothing has to leave for it, but those who wait are told. */
+static void
+test_cork_on_nothing (UsockTest     *test,
+                      gconstpointer  unused)
+{
+  g_autoptr (UsockMessage) empty = usock_message_new (NULL, 0);
+  StreamScene scene;
+
+  stream_scene_start_raw (&scene, "drain error");
+  usock_stream_cork (scene.stream);
+  usock_channel_send_message_async (
+      scene.channel, empty, NULL, witness_done,
+      witness_call (&scene.witness, "empty", usock_channel_send_message_finish));
+  scene_settle ();
+  witness_assert (&scene.witness, "");
+  usock_stream_uncork (scene.stream);
+  witness_expect (&scene.witness, "empty:ok");
+  assert_peer_is_empty (&scene);
+  stream_scene_stop (&scene);
+}
+
 static void
 test_cork_is_limited (UsockTest     *test,
                       gconstpointer  unused)
@@ -1080,6 +1101,7 @@ main (int    argc,
   usock_test_add ("/usock/stream/send/messages", test_messages);
   usock_test_add ("/usock/stream/send/messages-to-nobody", test_messages_to_nobody);
   usock_test_add ("/usock/stream/send/cork", test_cork);
+  usock_test_add ("/usock/stream/send/cork-on-nothing", test_cork_on_nothing);
   usock_test_add ("/usock/stream/send/cork-is-limited", test_cork_is_limited);
   usock_test_add ("/usock/stream/send/cork-and-end", test_cork_and_end);
   usock_test_add ("/usock/stream/send/cork-and-close", test_cork_and_close);
