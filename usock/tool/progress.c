@@ -46,8 +46,8 @@ draw (gint64 now)
   g_autofree char *part
       = total >= n_done && total > 0 ? g_strdup_printf (", %d %%", (int) (n_done * 100 / total)) : NULL;
 
-  /* Translators: how much was transferred, how much in a second, and how many per cent, if known */
   g_printerr ("\r\033[K");
+  /* Translators: how much was transferred, how much in a second, and how many per cent, if known */
   g_printerr (_("%s, %s/s%s"), done, speed, part != NULL ? part : "");
   drawn = now;
   is_shown = TRUE;
