@@ -37,6 +37,10 @@ main (int    argc,
   g_test_add_data_func ("/usock/translation/fr",
                         "Impossible de se connecter à «\u00a0" MISSING "\u00a0»\u00a0: ",
                         test_language);
+  g_test_add_data_func ("/usock/translation/es", "No se pudo conectar con «" MISSING "»: ",
+                        test_language);
+  g_test_add_data_func ("/usock/translation/pt_BR",
+                        "Não foi possível conectar-se a “" MISSING "”: ", test_language);
   g_test_add_data_func ("/usock/translation/ja", "“" MISSING "”に接続できませんでした: ",
                         test_language);
   g_test_add_data_func ("/usock/translation/zh_CN", "无法连接到“" MISSING "”：", test_language);
