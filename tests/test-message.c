@@ -438,6 +438,33 @@ test_pinned_to_the_end (UsockTest *test, gconstpointer data)
   usock_test_spin_until (!is_open (fd));
 }
 
+/* Of those that somebody has taken there is nothing to copy. */
+static void
+test_fds_of (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) other = usock_message_new (NULL, 0);
+  g_autoptr (UsockMessage) message = usock_message_new (NULL, 0);
+  int fds[3];
+
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    {
+      fds[i] = open_null ();
+      usock_test_no_error (usock_message_append_fd_owned (other, fds[i], &error));
+    }
+  close (usock_message_take_fd (other, 1, NULL));
+  usock_test_no_error (usock_message_append_fds_of (message, other, &error));
+  g_assert_cmpuint (usock_message_get_n_fds (message), ==, 2);
+  for (guint i = 0; i < 2; i++)
+    {
+      int copy = usock_message_take_fd (message, i, NULL);
+
+      g_assert_true (is_open (copy));
+      g_assert_cmpint (copy, !=, fds[0]);
+      g_assert_cmpint (copy, !=, fds[2]);
+      close (copy);
+    }
+}
+
 /* Each has one owner. */
 static void
 test_part (UsockTest *test, gconstpointer data)
@@ -706,6 +733,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/message/kinds", test_kinds);
   usock_test_add ("/usock/message/kind-of-none", test_kind_of_none);
   usock_test_add ("/usock/message/part", test_part);
+  usock_test_add ("/usock/message/fds-of", test_fds_of);
   usock_test_add ("/usock/message/credentials", test_credentials);
   usock_test_add ("/usock/message/received", test_received);
   usock_test_add ("/usock/message/variant", test_variant);
