@@ -272,6 +272,25 @@ test_descriptors (UsockTest *test, gconstpointer data)
   scene_stop (&scene);
 }
 
+/* From where the kernel does not refuse them, or before it did. */
+static void
+test_unwanted_descriptor (UsockTest *test, gconstpointer data)
+{
+  UsockIncoming incoming;
+  UsockMessage *message;
+  Scene scene;
+
+  scene_start (&scene, &usock_inlet_packets, SOCK_SEQPACKET);
+  put_fds (&scene, "one", 1);
+  g_assert_cmpint (usock_inlet_fill (&scene.inlet, 64), ==, 0);
+  g_assert_true (usock_inlet_next (&scene.inlet, &incoming));
+  message = usock_inlet_make_message (&scene.inlet, &incoming);
+  g_assert_cmpuint (usock_message_get_n_fds (message), ==, 0);
+  g_assert_cmpint (usock_message_get_flags (message), ==, USOCK_MESSAGE_FLAGS_FDS_LOST);
+  usock_message_unref (message);
+  scene_stop (&scene);
+}
+
 /* Bytes that have lost their descriptors are the last of a stream. */
 static void
 test_lost_descriptors (UsockTest *test, gconstpointer data)
@@ -380,6 +399,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/inlet/calm/bytes", test_calm_bytes);
   usock_test_add ("/usock/inlet/calm/packets", test_calm_packets);
   usock_test_add ("/usock/inlet/descriptors", test_descriptors);
+  usock_test_add ("/usock/inlet/unwanted-descriptor", test_unwanted_descriptor);
   usock_test_add ("/usock/inlet/descriptors/lost", test_lost_descriptors);
   usock_test_add ("/usock/inlet/frames", test_frames);
   usock_test_add ("/usock/inlet/inbox", test_inbox);

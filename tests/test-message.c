@@ -243,6 +243,7 @@ test_append_bad_fd (UsockTest *test, gconstpointer data)
   for (guint i = 0; i < 4; i++)
     {
       int fd = i & 1 ? closed : -1;
+      g_autofree char *named = g_strdup_printf ("descriptor %d ", fd);
       g_autoptr (GError) error = NULL;
 
       if (i & 2)
@@ -250,6 +251,7 @@ test_append_bad_fd (UsockTest *test, gconstpointer data)
       else
         g_assert_false (usock_message_append_fd_owned (message, fd, &error));
       g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+      g_assert_nonnull (strstr (error->message, named));
     }
   g_assert_cmpuint (usock_message_get_n_fds (message), ==, 0);
 }

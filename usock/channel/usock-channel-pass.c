@@ -18,8 +18,6 @@ channel_set_option (UsockChannel *self,
 
   if (socket->fd == -1 || socket->family != AF_UNIX)
     return TRUE;
-  if (!usock_socket_check (socket, NULL))
-    return FALSE;
 
   result = set (socket->fd, value);
   if (result < 0)
