@@ -6,10 +6,11 @@
 
 The API is compared as the text in tests/frozen/Usock-1.api, a line for each thing that a program
 can use, made from the GIR; nothing in it depends on which g-ir-scanner wrote that. The ABI is
-compared by abidiff with a dump that holds for one machine and one compiler.
+compared by abidiff with a dump that holds for one machine and one compiler. The symbols of the
+Debian package are those of the library, each with the version that it came with.
 
-  --update  adds to both what is new; what was removed or changed still fails: ninja freeze
-  --thaw    writes both as they are now, for what no program has seen yet: ninja thaw
+  --update  adds to all what is new; what was removed or changed still fails: ninja freeze
+  --thaw    writes all as they are now, for what no program has seen yet: ninja thaw
 """
 
 import pathlib
@@ -36,6 +37,15 @@ TYPES = ('class', 'interface', 'record', 'union', 'enumeration', 'bitfield', 'al
 # Of these nobody can own one, whatever a scanner says.
 NEVER_OWNED = {'none', 'gpointer', 'gboolean', 'gint', 'guint', 'gint64', 'guint64', 'gsize',
                'gssize', 'GType'}
+
+SYMBOLS = 'doc/packages/debian/libusock-1-1.symbols'
+SYMBOLS_HEAD = """\
+# SPDX-FileCopyrightText: 2026 The usock developers
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Written by tests/check-frozen.py.
+libusock-1.so.1 libusock-1-1 #MINVER#
+* Build-Depends-Package: libusock-1-dev
+"""
 
 
 def is_set(element, name, default='0'):
@@ -242,6 +252,30 @@ def check_abi(library, compiler, headers, directory, switch):
     return problems + (news if switch is None else [])
 
 
+def version_of(gir):
+    constants = ElementTree.parse(gir).iter(CORE + 'constant')
+    return next(constant.get('value') for constant in constants if constant.get('name') == 'VERSION_S')
+
+
+def check_symbols(gir, library, path, switch):
+    """Debian's tools would find the same, but only when a package is built."""
+    if not path.parent.exists():
+        return []
+    now = set(re.findall(r' [A-Z] ([a-z]\w+)$', run('nm', '-D', '--defined-only', library).stdout,
+                         re.MULTILINE))
+    text = path.read_text(encoding='utf-8') if path.exists() else ''
+    listed = dict(re.findall(r'^ (\w+)@Base (\S+)$', text, re.MULTILINE))
+    problems = [f'{name} is in {SYMBOLS} only' for name in sorted(listed.keys() - now)]
+    news = [f'{name} is not in {SYMBOLS}' for name in sorted(now - listed.keys())]
+    if switch == '--thaw' or switch == '--update' and not problems:
+        version = version_of(gir)
+        lines = [f' {name}@Base {listed.get(name, version)}\n' for name in sorted(now)]
+        path.write_text(SYMBOLS_HEAD + ''.join(lines), encoding='utf-8')
+        problems = news = []
+    print(f'Symbols: {len(now)}')
+    return problems + (news if switch is None else [])
+
+
 def main():
     switches = [word for word in sys.argv[1:] if word.startswith('--')]
     gir, library, compiler, root, *headers = [word for word in sys.argv[1:] if word not in switches]
@@ -249,6 +283,7 @@ def main():
     directory = pathlib.Path(root) / 'tests/frozen'
     problems = check_api(gir, directory, switch)
     problems += check_abi(library, shlex.split(compiler), headers, directory, switch)
+    problems += check_symbols(gir, library, pathlib.Path(root) / SYMBOLS, switch)
     print('\n'.join(problems) or 'What was there is there.')
     if problems:
         print('What is new is taken in by `ninja freeze`; see the head of check-frozen.py.')

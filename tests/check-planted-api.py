@@ -41,6 +41,7 @@ GIR = '''<?xml version="1.0"?>
 <member name="in" value="0" c:identifier="HOUSE_SIDE_IN" glib:nick="in"/>
 <member name="out" value="1" c:identifier="HOUSE_SIDE_OUT" glib:nick="out"/>
 </enumeration>
+<constant name="VERSION_S" value="1.2" c:type="HOUSE_VERSION_S"><type name="utf8"/></constant>
 </namespace>
 </repository>
 '''
@@ -93,6 +94,8 @@ class House:
         self.compiler = compiler
         self.built = None
         (self.root / 'tests/frozen').mkdir(parents=True)
+        self.symbols = self.root / 'doc/packages/debian/libusock-1-1.symbols'
+        self.symbols.parent.mkdir(parents=True)
         self.build()
 
     def build(self, gir=GIR, changes=()):
@@ -152,12 +155,26 @@ def check_abi(house):
         yield report(f'{what} of the library', status == 0, said)
 
 
+def check_symbols(house):
+    house.build()
+    house.check('--thaw')
+    frozen = house.symbols.read_text(encoding='utf-8')
+    for what, old, new in (('a symbol that is gone', ' house_open@', ' house_close@Base 1.2\n house_open@'),
+                           ('a new symbol', ' house_open@Base 1.2\n', '')):
+        house.symbols.write_text(frozen.replace(old, new), encoding='utf-8')
+        status, said = house.check()
+        yield report(what, status == 1 and 'libusock-1-1.symbols' in said, said)
+    status, said = house.check('--update')
+    updated = house.symbols.read_text(encoding='utf-8')
+    yield report('a new symbol, updated', status == 0 and updated == frozen, said)
+
+
 def main():
     with tempfile.TemporaryDirectory() as directory:
         house = House(directory, shlex.split(sys.argv[1]))
         fine = [report('nothing frozen', house.check()[0] == 1, ''),
                 report('frozen', house.check('--thaw')[0] == 0 and house.check()[0] == 0, ''),
-                *check_api(house)]
+                *check_api(house), *check_symbols(house)]
         if shutil.which('abidw'):
             fine += check_abi(house)
     sys.exit(not all(fine))
