@@ -2,7 +2,8 @@
 # SPDX-FileCopyrightText: 2026 The usock developers
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-"""What others meet: usock installed, as README.md and doc/install.md say, and as a subproject.
+"""What others meet: usock installed, as README.md and doc/install.md say, and as a subproject, which
+is what `meson dist` makes of it.
 
 check-install.py SOURCE-ROOT CC   installs below a prefix of its own, and sets the variables
 check-install.py SOURCE-ROOT      installs in /usr, where no variable is needed
@@ -13,9 +14,14 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
+
+sys.dont_write_bytecode = True
+import bare  # noqa: E402
 
 CODE = '''#include <usock/usock.h>
 
@@ -43,6 +49,10 @@ INSTALLED = [
 ]
 SUBPROJECT = {'consumer': 'executable', 'usock-1': 'shared library',
               'usock-enums.h': 'custom', 'usock-enums.c': 'custom'}
+
+# What a build makes that was asked for nothing else.
+DEFAULT = {'usock-1': 'shared library', 'usock': 'executable'}
+LINKED = ('executable', 'shared library', 'shared module', 'static library')
 
 # What makes the copy that was built here be found.
 VARIABLES = ('PKG_CONFIG_PATH', 'LD_LIBRARY_PATH', 'GI_TYPELIB_PATH', 'PYTHONPATH', 'GJS_PATH',
@@ -90,12 +100,24 @@ def check_translations(directory, source, run_installed, environment):
             sys.exit(f'where {language} is spoken, the tool says:\n{told}')
 
 
+def targets_of(build):
+    targets = json.loads(run('meson', 'introspect', '--targets', build))
+    return {target['name']: target['type'] for target in targets}
+
+
+def check_default(build):
+    linked = {name: kind for name, kind in targets_of(build).items() if kind in LINKED}
+    if linked != DEFAULT:
+        sys.exit(f'a build that was asked for nothing has {sorted(linked)}')
+
+
 def check_prefix(directory, source, environment):
     environment = environment | {'HOME': str(directory)}
     page = 'doc/install.md'
     install(source, page, directory / 'build', r'^(meson setup _build --prefix=\$HOME.*)$',
             environment)
     check_files(directory / 'usock')
+    check_default(directory / 'build')
 
     readme = source / 'README.md'
     variables, = re.findall(r'^```sh\n(prefix=.*?)^```$', (source / page).read_text(),
@@ -114,6 +136,31 @@ def check_system(directory, source, environment):
     run(sys.executable, here / 'check-readme.py', source / 'README.md', env=environment)
 
 
+def commit(place):
+    git = ['git', '-C', place, '-c', 'user.name=usock', '-c', 'user.email=usock@localhost']
+    run('git', 'init', '--quiet', place)
+    run(*git, 'add', '--all')
+    run(*git, 'commit', '--quiet', '--no-verify', '--message=All of it')
+    return set(run(*git, 'ls-files').splitlines())
+
+
+def release(directory, environment):
+    """Unpacks what would be released, with what was not committed yet."""
+    checkout, build = directory / 'checkout', directory / 'checkout-build'
+    bare.copy_source(checkout)
+    committed = commit(checkout)
+    run('meson', 'setup', build, checkout, env=environment)
+    run('meson', 'dist', '-C', build, '--no-tests', '--formats=gztar', env=environment)
+    archive, = (build / 'meson-dist').glob('usock-*.tar.gz')
+    with tarfile.open(archive) as file:
+        file.extractall(directory)
+    unpacked = directory / archive.name.removesuffix('.tar.gz')
+    found = {str(path.relative_to(unpacked)) for path in unpacked.rglob('*') if not path.is_dir()}
+    if found != committed:
+        sys.exit(f'in one only, git or the archive: {sorted(found ^ committed)}')
+    return unpacked
+
+
 def check_subproject(directory, source, environment):
     (directory / 'consumer.c').write_text(CODE)
     (directory / 'meson.build').write_text(PROJECT)
@@ -122,9 +169,8 @@ def check_subproject(directory, source, environment):
     build = directory / 'build'
     run('meson', 'setup', '--wrap-mode=forcefallback', '--buildtype=plain', build, directory,
         env=environment)
-    targets = json.loads(run('meson', 'introspect', '--targets', build))
-    if {target['name']: target['type'] for target in targets} != SUBPROJECT:
-        sys.exit(f'a subproject has {[target["name"] for target in targets]}')
+    if targets_of(build) != SUBPROJECT:
+        sys.exit(f'a subproject has {sorted(targets_of(build))}')
     run('ninja', '-C', build, env=environment)
     told = run(build / 'consumer', env=environment)
     if told != 'UsockSeqpacket':
@@ -143,6 +189,8 @@ def main():
         environment['CC'], = compiler
         check_prefix(directory, source, environment)
         (directory / 'consumer').mkdir()
+        if (source / '.git').exists() and shutil.which('git'):
+            source = release(directory, environment)
         check_subproject(directory / 'consumer', source, environment)
 
 
