@@ -6,8 +6,8 @@
 
 C and Vala are compiled, also where they stand in comments of sources, Python and JavaScript parsed,
 and names of the library that they use are looked up. A block that asserts something, which in
-JavaScript throws, is run and has to end. Shell scripts are parsed, and units, JSON and build files
-read."""
+JavaScript throws, is run and has to end, as is all that is in Lua and Perl. Shell scripts are
+parsed, and units, JSON and build files read."""
 
 import argparse
 import ast
@@ -38,6 +38,19 @@ JAVASCRIPT = """\
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
 import Usock from 'gi://Usock?version=1';
+"""
+LUA = """\
+local lgi = require 'lgi'
+local Gio, GLib = lgi.Gio, lgi.GLib
+local Usock = lgi.require('Usock', '1')
+"""
+PERL = """\
+use strict;
+use warnings;
+use Glib;
+use Glib::Object::Introspection;
+Glib::Object::Introspection->setup(basename => 'Gio', version => '2.0', package => 'Glib::IO');
+Glib::Object::Introspection->setup(basename => 'Usock', version => '1', package => 'Usock');
 """
 C_STATEMENTS = """\
 #include <unistd.h>
@@ -205,6 +218,29 @@ def check_javascript(source, _tools):
     return is_run
 
 
+@functools.lru_cache(None)
+def interpreter(names, *attempt):
+    """The first that can do what is attempted, if there is any."""
+    for name in filter(shutil.which, names):
+        if subprocess.run([name, *attempt], stderr=subprocess.DEVNULL, check=False).returncode == 0:
+            return name
+    return None
+
+
+def check_lua(source, _tools):
+    lua = interpreter(('lua5.3', 'luajit', 'lua'), '-e', 'require "lgi"')
+    if lua is not None:
+        run(lua, '-e', source if 'require' in source else LUA + source)
+    return lua is not None
+
+
+def check_perl(source, _tools):
+    perl = interpreter(('perl',), '-MGlib::Object::Introspection', '-e', '1')
+    if perl is not None:
+        run(perl, '-e', source if 'use Glib' in source else PERL + source)
+    return perl is not None
+
+
 def check_shell(source, _tools):
     run('sh', '-n', '-c', source)
     return False
@@ -239,6 +275,7 @@ def check_nothing(_source, _tools):
 
 LANGUAGES = {
     'c': check_c, 'comment': check_comment, 'vala': check_vala, 'python': check_python, 'js': check_javascript,
+    'lua': check_lua, 'perl': check_perl,
     'sh': check_shell, 'ini': check_unit, 'json': check_json, 'meson': check_meson,
     # Sessions are run by tests/tool/examples.py; the others are what is printed, and code of what
     # programs leave behind.
