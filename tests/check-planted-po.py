@@ -19,7 +19,7 @@ CATALOG = 'po/es.po'
 
 CODE = '''_("Could not send to “%s”: %u messages wait")
 N_(" (pid %d)")
-ngettext ("%zu byte", "%zu bytes", n)
+P_("%zu byte", "%zu bytes", n)
 _("Commands:\\n")
 '''
 
@@ -73,6 +73,9 @@ PLANTED = {
         'POTFILES is not in order'),
     'a macro in a string': (
         SOURCE, CODE, f'{CODE}_("%" G_GUINT64_FORMAT " bytes")\n', 'with G_GUINT64_FORMAT in it'),
+    'a macro in the form for many': (
+        SOURCE, CODE, f'{CODE}P_("one", "%" G_GUINT64_FORMAT " bytes", n)\n',
+        'with G_GUINT64_FORMAT in it'),
     'a language that is not listed': ('po/LINGUAS', 'es\n', '', 'es is not in LINGUAS'),
     'a language without a file': ('po/LINGUAS', 'es\n', 'es\nfr\n', 'there is no fr.po'),
     'a list of languages out of order': (

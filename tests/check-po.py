@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 
-MARKED = re.compile(r'\b(?:_|N_|Q_|C_|ngettext) ?\("')
-MACRO = re.compile(MARKED.pattern + r'(?:[^"\\]|\\.|"\s*")*"\s*(G_\w+_FORMAT)')
+MARKED = re.compile(r'\b(?:_|N_|P_|Q_|C_|ngettext) ?\("')
+MACRO = re.compile(MARKED.pattern + r'(?:[^"\\]|\\.|"[\s,]*")*"\s*(G_\w+_FORMAT)')
 FIELD = re.compile(r'^(msgid|msgid_plural|msgstr(?:\[\d\])?) "(.*)"$', re.MULTILINE)
 EDGES = re.compile(r'^\s*|\s*$')
 
@@ -112,7 +112,7 @@ def main():
 
     with tempfile.TemporaryDirectory() as directory:
         pot = f'{directory}/usock-1.pot'
-        problems.append(run('xgettext', '--from-code=UTF-8', '-k_', '-kN_', '-o', pot,
+        problems.append(run('xgettext', '--from-code=UTF-8', '-k_', '-kN_', '-kP_:1,2', '-o', pot,
                             *entries(root / 'po/POTFILES'), cwd=root)[1])
         for po in sorted(root.glob('po/*.po')):
             problems += check_language(po, pot)

@@ -18,6 +18,14 @@ test_grammar (void)
 }
 
 static void
+test_counts (void)
+{
+  g_assert_cmpstr (P_("%u message waits", "%u messages wait", 1), ==, "%u message waits");
+  g_assert_cmpstr (P_("%u message waits", "%u messages wait", 2), ==, "%u messages wait");
+  g_assert_cmpstr (P_("%u message waits", "%u messages wait", 0), ==, "%u messages wait");
+}
+
+static void
 test_nobody_asked (void)
 {
   usock_error_set_errno (NULL, EIO, "Could not send");
@@ -89,6 +97,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/usock/error/grammar", test_grammar);
+  g_test_add_func ("/usock/error/counts", test_counts);
   g_test_add_func ("/usock/error/nobody-asked", test_nobody_asked);
   g_test_add_func ("/usock/error/codes", test_codes);
   g_test_add_func ("/usock/error/own-reasons", test_own_reasons);

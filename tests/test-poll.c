@@ -83,6 +83,7 @@ test_nothing (UsockTest *test, gconstpointer data)
   g_assert_cmpuint (n_ready, ==, 0);
   g_assert_null (usock_poll (sockets, 1, conditions, 2, 0, NULL, &n_ready, &failure));
   g_assert_error (failure, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+  g_assert_true (g_str_has_prefix (failure->message, "Could not wait for 1 socket: "));
   g_error_free (failure);
 }
 

@@ -15,8 +15,12 @@ G_BEGIN_DECLS
 
 #define _(text) usock_gettext (text)
 #define N_(text) (text)
+#define P_(one, many, n) usock_ngettext (one, many, n)
 
 const char *usock_gettext         (const char *text) G_GNUC_FORMAT (1);
+const char *usock_ngettext        (const char *one,
+                                   const char *many,
+                                   gulong      n) G_GNUC_FORMAT (1) G_GNUC_FORMAT (2);
 
 GIOErrorEnum usock_error_code     (int errnum);
 

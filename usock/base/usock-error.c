@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <libintl.h>
 
-const char *
-usock_gettext (const char *text)
+static void
+error_bind_catalogs (void)
 {
   static gsize bound = 0;
 
@@ -25,8 +25,24 @@ usock_gettext (const char *text)
       bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
       g_once_init_leave (&bound, 1);
     }
+}
+
+const char *
+usock_gettext (const char *text)
+{
+  error_bind_catalogs ();
 
   return dgettext (GETTEXT_PACKAGE, text);
+}
+
+const char *
+usock_ngettext (const char *one,
+                const char *many,
+                gulong      n)
+{
+  error_bind_catalogs ();
+
+  return dngettext (GETTEXT_PACKAGE, one, many, n);
 }
 
 /* GIO leaves what only sockets say at FAILED, on which a program cannot act. */

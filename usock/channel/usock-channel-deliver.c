@@ -128,8 +128,11 @@ usock_channel_new_fds_lost_error (UsockChannel *self,
                                   gsize         length)
 {
   return g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
-                      _("Could not receive from “%s”: the descriptors of a message of %zu bytes "
-                        "were lost"),
+                      P_("Could not receive from “%s”: the descriptors of a message of %zu byte "
+                         "were lost",
+                         "Could not receive from “%s”: the descriptors of a message of %zu bytes "
+                         "were lost",
+                         length),
                       usock_channel_peer (self), length);
 }
 

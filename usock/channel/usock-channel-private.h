@@ -387,6 +387,7 @@ gboolean usock_channel_adopt_bound       (UsockChannel        *self,
 void     usock_channel_unbind            (UsockChannel        *self);
 
 /* usock-channel-turn.c */
+GError  *usock_channel_new_cut_error     (UsockChannel        *self);
 void     usock_channel_dispatch          (UsockSocket         *socket);
 gboolean usock_channel_wanted            (UsockSocket         *socket);
 void     usock_channel_closing           (UsockSocket         *socket);

@@ -45,17 +45,25 @@ channel_check_settled (UsockChannel  *self,
     g_propagate_error (error, g_error_copy (socket->fate.error));
   else if (self->outlet.n_queued > 0)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_PENDING,
-                 _("Could not give the connection to “%s” away: %u messages wait to be sent"),
+                 P_("Could not give the connection to “%s” away: %u message waits to be sent",
+                    "Could not give the connection to “%s” away: %u messages wait to be sent",
+                    self->outlet.n_queued),
                  peer, self->outlet.n_queued);
   else if (inbox->length > 0 && socket->type != SOCK_STREAM)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_PENDING,
-                 _("Could not give the connection to “%s” away: %u messages were read from it that "
-                   "nobody has received yet"),
+                 P_("Could not give the connection to “%s” away: %u message was read from it that "
+                    "nobody has received yet",
+                    "Could not give the connection to “%s” away: %u messages were read from it "
+                    "that nobody has received yet",
+                    inbox->length),
                  peer, inbox->length);
   else if (n_fds > 0)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_PENDING,
-                 _("Could not give the connection to “%s” away: %u descriptors came that nobody has "
-                   "received yet"),
+                 P_("Could not give the connection to “%s” away: %u descriptor came that nobody "
+                    "has received yet",
+                    "Could not give the connection to “%s” away: %u descriptors came that nobody "
+                    "has received yet",
+                    n_fds),
                  peer, n_fds);
   else
     return TRUE;

@@ -50,8 +50,11 @@ channel_check_route_stall (UsockOutlet *outlet,
   USOCK_CHANNEL_GET_CLASS (self)->stalled (
       self, route,
       g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                   _("Could not send to “%s”: the peer has read nothing for %u milliseconds, "
-                     "and %u messages wait"),
+                   P_("Could not send to “%s”: the peer has read nothing for %u milliseconds, "
+                      "and %u message waits",
+                      "Could not send to “%s”: the peer has read nothing for %u milliseconds, "
+                      "and %u messages wait",
+                      route->queue.length),
                    route->destination != NULL ? route->destination->label
                                               : usock_channel_peer (self),
                    self->send_timeout, route->queue.length));
@@ -64,6 +67,19 @@ channel_check_stall (UsockChannel *self)
     usock_outlet_each_active (&self->outlet, channel_check_route_stall, self);
 }
 
+GError *
+usock_channel_new_cut_error (UsockChannel *self)
+{
+  guint n_queued = self->outlet.n_queued;
+
+  return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
+                      P_("Could not close the connection to “%s” in time: %u message was not sent",
+                         "Could not close the connection to “%s” in time: %u messages were not "
+                         "sent",
+                         n_queued),
+                      usock_channel_peer (self), n_queued);
+}
+
 static void
 channel_check_close_due (UsockChannel *self)
 {
@@ -71,11 +87,7 @@ channel_check_close_due (UsockChannel *self)
     return;
 
   self->close_due = 0;
-  usock_socket_fail (usock_channel_socket (self),
-                     g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                                  _("Could not close the connection to “%s” in time: %u messages "
-                                    "were not sent"),
-                                  usock_channel_peer (self), self->outlet.n_queued));
+  usock_socket_fail (usock_channel_socket (self), usock_channel_new_cut_error (self));
 }
 
 /* Last in a turn, when what has happened by now was seen: what has succeeded in the meantime has

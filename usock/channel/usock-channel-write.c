@@ -64,8 +64,9 @@ usock_channel_set_send_error (UsockChannel  *self,
     usock_socket_set_too_large (usock_channel_socket (self), length, label, error);
   else if (errnum == EPERM && n_fds > 0)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
-                 _("Could not send %u descriptors to “%s”: the peer does not accept any"), n_fds,
-                 label);
+                 P_("Could not send %u descriptor to “%s”: the peer does not accept any",
+                    "Could not send %u descriptors to “%s”: the peer does not accept any", n_fds),
+                 n_fds, label);
   else
     usock_error_set_errno (error, errnum, _("Could not send to “%s”"), label);
 

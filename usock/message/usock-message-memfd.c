@@ -136,7 +136,10 @@ usock_message_new_wrapped (gconstpointer   data,
   if (fd == -1 || !write_all (fd, data, length)
       || fcntl (fd, F_ADD_SEALS, SEALS | F_SEAL_SEAL) == -1 || lseek (fd, 0, SEEK_SET) == -1)
     {
-      usock_error_set_errno (error, errno, _("Could not make a memory file of %zu bytes"), length);
+      usock_error_set_errno (error, errno,
+                             P_("Could not make a memory file of %zu byte",
+                                "Could not make a memory file of %zu bytes", length),
+                             length);
       return NULL;
     }
 

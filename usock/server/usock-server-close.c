@@ -18,11 +18,7 @@ server_cut (UsockServer *self)
         continue;
 
       self->n_cut++;
-      usock_socket_fail (usock_channel_socket (channel),
-                         g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                                      _("Could not close the connection to “%s” in time: %u "
-                                        "messages were not sent"),
-                                      usock_channel_peer (channel), channel->outlet.n_queued));
+      usock_socket_fail (usock_channel_socket (channel), usock_channel_new_cut_error (channel));
     }
 }
 

@@ -45,6 +45,16 @@ poll_prepare (UsockSocket   **sockets,
   return known;
 }
 
+static void
+poll_set_error (GError **error,
+                int      errnum,
+                gsize    n_sockets)
+{
+  usock_error_set_errno (
+      error, errnum,
+      P_("Could not wait for %zu socket", "Could not wait for %zu sockets", n_sockets), n_sockets);
+}
+
 /**
  * usock_poll:
  * @sockets: (array length=n_sockets): the sockets, handles and channels and servers alike
@@ -99,7 +109,7 @@ usock_poll (UsockSocket   **sockets,
     }
   if (n_conditions > 0 && n_conditions != n_sockets)
     {
-      usock_error_set_errno (error, EINVAL, _("Could not wait for %zu sockets"), n_sockets);
+      poll_set_error (error, EINVAL, n_sockets);
       return NULL;
     }
 
@@ -114,7 +124,7 @@ usock_poll (UsockSocket   **sockets,
     g_cancellable_release_fd (cancellable);
   if (result < 0)
     {
-      usock_error_set_errno (error, -result, _("Could not wait for %zu sockets"), n_sockets);
+      poll_set_error (error, -result, n_sockets);
       return NULL;
     }
   if (g_cancellable_set_error_if_cancelled (cancellable, error))

@@ -35,8 +35,11 @@ usock_socket_surrender (UsockSocket  *self,
   if (bytes != NULL && unread == NULL)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_PENDING,
-                   _("Could not give a socket away: %zu bytes were read from it that nobody has "
-                     "received yet"),
+                   P_("Could not give a socket away: %zu byte was read from it that nobody has "
+                      "received yet",
+                      "Could not give a socket away: %zu bytes were read from it that nobody has "
+                      "received yet",
+                      g_bytes_get_size (bytes)),
                    g_bytes_get_size (bytes));
       return FALSE;
     }

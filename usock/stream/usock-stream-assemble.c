@@ -240,8 +240,11 @@ receiver_check_limits (UsockStreamCall *self,
   if (self->want == USOCK_WANT_EXACTLY && self->bytes->len >= self->n_bytes
       && self->bytes->len - self->n_bytes >= channel->inlet.read_buffer_size)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                        _("Could not receive from “%s”: %u descriptors were awaited, and %u came "
-                          "with %u bytes"),
+                        P_("Could not receive from “%s”: %u descriptor was awaited, and %u came "
+                           "with %u bytes",
+                           "Could not receive from “%s”: %u descriptors were awaited, and %u came "
+                           "with %u bytes",
+                           self->n_fds),
                         usock_channel_peer (channel), self->n_fds, self->fds->len,
                         self->bytes->len);
 

@@ -180,7 +180,7 @@ timeout_cb (gpointer unused)
       return G_SOURCE_REMOVE;
     }
 
-  tool_complain (_("nothing has happened for %g seconds"), tool.timeout);
+  tool_complain (_("nothing has happened for %g s"), tool.timeout);
   tool_stop (TOOL_TIMEOUT);
   return G_SOURCE_REMOVE;
 }
