@@ -565,6 +565,26 @@ test_order (UsockTest     *self,
         check_order (self, way, take, queued, way == WAY_PAIR ? 1000 : 300);
 }
 
+/* A handler that is blocked takes nothing. */
+static void
+test_blocked (UsockTest     *self,
+              gconstpointer  data)
+{
+  g_autofree char *path = usock_test_path (self, "receiver");
+  Peer *receiver = peer_new_bound (path);
+  Peer *sender = peer_new ();
+
+  peer_listen (receiver);
+  g_signal_handlers_block_by_func (receiver->socket, peer_datagram, receiver);
+  usock_test_no_error (peer_send_to (sender, "a", path, &error));
+  settle ();
+  g_assert_cmpuint (receiver->texts->len, ==, 0);
+  g_signal_handlers_unblock_by_func (receiver->socket, peer_datagram, receiver);
+  usock_test_wait_until (receiver->texts->len == 1);
+  peer_free (sender);
+  peer_free (receiver);
+}
+
 /* Congestion. */
 
 static void
@@ -3151,6 +3171,7 @@ main (int    argc,
 
   usock_test_add ("/usock/dgram/order", test_order);
   usock_test_add ("/usock/dgram/order-of-ways", test_order_of_ways);
+  usock_test_add ("/usock/dgram/blocked", test_blocked);
   usock_test_add ("/usock/dgram/congestion", test_congestion);
   usock_test_add ("/usock/dgram/drain", test_drain);
   usock_test_add ("/usock/dgram/idle", test_idle);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -688,6 +689,24 @@ test_variant (UsockTest     *test,
   g_variant_unref (value);
 }
 
+static void
+check_no_room_for_memfd (int fd)
+{
+  g_autoptr (GError) refused = NULL;
+  struct rlimit before, none;
+  int next = dup (fd);
+
+  close (next);
+  g_assert_cmpint (next, >, 3);
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &before), ==, 0);
+  none = before;
+  none.rlim_cur = next;
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &none), ==, 0);
+  g_assert_null (usock_message_new_from_memfd (fd, &refused));
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &before), ==, 0);
+  g_assert_error (refused, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
+}
+
 /* The bytes are those of the file, which the message keeps for itself. */
 static void
 test_memfd (UsockTest     *test,
@@ -704,6 +723,7 @@ test_memfd (UsockTest     *test,
   g_assert_cmpint (fcntl (fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), ==, 0);
   usock_test_no_error (message = usock_message_new_from_memfd (fd, &error));
   g_assert_cmpint (usock_message_get_memfd (message), !=, fd);
+  check_no_room_for_memfd (fd);
   close (fd);
   assert_payload (message, "content", 7);
   g_assert_cmpuint (usock_message_get_n_fds (message), ==, 0);

@@ -217,16 +217,25 @@ usock_client_fail_later (UsockOperation *operation,
   usock_reactor_call_later (complete_later_cb, operation, g_object_unref);
 }
 
-/* For calls that have no error to tell it with. */
+/* For calls that have no error to tell it with, and that a forked child may make as well. */
 static gboolean
-client_is_ours (UsockClient *self,
-                const char  *call)
+client_may_stop (UsockClient *self,
+                 const char  *call)
 {
   if (self->reactor == NULL || usock_reactor_get_access (self->reactor) != USOCK_ACCESS_ELSEWHERE)
     return TRUE;
 
   g_critical ("%s() did nothing: the client belongs to the thread that runs its main context", call);
   return FALSE;
+}
+
+/* And all others. */
+static gboolean
+client_is_ours (UsockClient *self,
+                const char  *call)
+{
+  return client_may_stop (self, call)
+         && (self->reactor == NULL || !usock_reactor_is_inherited (self->reactor));
 }
 
 /* Takes what is in @place over. */
@@ -264,10 +273,7 @@ usock_client_stop (UsockClient *self)
 {
   g_return_if_fail (USOCK_IS_CLIENT (self));
 
-  if (!self->started)
-    return;
-
-  if (!client_is_ours (self, G_STRFUNC))
+  if (!self->started || !client_may_stop (self, G_STRFUNC))
     return;
   if (usock_reactor_get_access (self->reactor) == USOCK_ACCESS_GRANTED)
     {

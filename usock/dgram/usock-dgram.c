@@ -605,12 +605,16 @@ void
 usock_dgram_set_receive_buffer_size (UsockDgram *self,
                                      guint       receive_buffer_size)
 {
+  guint before;
+
   g_return_if_fail (USOCK_IS_DGRAM (self));
   usock_socket_return_if_not_ours (self);
 
+  before = usock_dgram_get_receive_buffer_size (self);
   self->receive_buffer_size = MIN (receive_buffer_size, G_MAXINT);
   usock_dgram_apply_buffer_sizes (self);
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_RECEIVE_BUFFER_SIZE]);
+  if (usock_dgram_get_receive_buffer_size (self) != before)
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_RECEIVE_BUFFER_SIZE]);
 }
 
 /**
@@ -651,10 +655,14 @@ void
 usock_dgram_set_send_buffer_size (UsockDgram *self,
                                   guint       send_buffer_size)
 {
+  guint before;
+
   g_return_if_fail (USOCK_IS_DGRAM (self));
   usock_socket_return_if_not_ours (self);
 
+  before = usock_dgram_get_send_buffer_size (self);
   self->send_buffer_size = MIN (send_buffer_size, G_MAXINT);
   usock_dgram_apply_buffer_sizes (self);
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_SEND_BUFFER_SIZE]);
+  if (usock_dgram_get_send_buffer_size (self) != before)
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_SEND_BUFFER_SIZE]);
 }

@@ -50,6 +50,14 @@ usock_peer_check_thread (UsockPeer  *self,
   return usock_socket_check_thread (usock_peer_socket (self), error);
 }
 
+/* For calls that have no error to tell it with. */
+gboolean
+usock_peer_is_ours (UsockPeer  *self,
+                    const char *call)
+{
+  return self->channel == NULL || usock_socket_is_ours (usock_peer_socket (self), call);
+}
+
 /* For what is done by name. */
 GError *
 usock_peer_error_new (UsockPeer    *self,

@@ -130,7 +130,7 @@ usock_peer_unhandle (UsockPeer  *self,
   g_return_if_fail (USOCK_IS_PEER (self));
   g_return_if_fail (name != NULL);
 
-  if (self->channel == NULL || !usock_peer_check_thread (self, NULL))
+  if (self->channel == NULL || !usock_peer_is_ours (self, G_STRFUNC))
     return;
 
   g_object_ref (self);

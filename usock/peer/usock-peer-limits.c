@@ -52,12 +52,14 @@ usock_peer_set_max_calls (UsockPeer *self,
 {
   g_return_if_fail (USOCK_IS_PEER (self));
   g_return_if_fail (max_calls > 0);
+  if (!usock_peer_is_ours (self, G_STRFUNC))
+    return;
 
   if (self->max_calls == max_calls)
     return;
 
   self->max_calls = max_calls;
-  if (self->is_held && usock_peer_check_thread (self, NULL))
+  if (self->is_held)
     usock_peer_start_waiting (self);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAX_CALLS]);
 }
@@ -94,6 +96,8 @@ usock_peer_set_max_queued_calls (UsockPeer *self,
                                  guint      max_queued_calls)
 {
   g_return_if_fail (USOCK_IS_PEER (self));
+  if (!usock_peer_is_ours (self, G_STRFUNC))
+    return;
 
   if (self->max_queued_calls == max_queued_calls)
     return;
@@ -134,6 +138,8 @@ usock_peer_set_max_incoming_calls (UsockPeer *self,
                                    guint      max_incoming_calls)
 {
   g_return_if_fail (USOCK_IS_PEER (self));
+  if (!usock_peer_is_ours (self, G_STRFUNC))
+    return;
 
   if (self->max_incoming_calls == max_incoming_calls)
     return;
@@ -174,6 +180,8 @@ usock_peer_set_max_body_size (UsockPeer *self,
                               guint64    max_body_size)
 {
   g_return_if_fail (USOCK_IS_PEER (self));
+  if (!usock_peer_is_ours (self, G_STRFUNC))
+    return;
 
   max_body_size = MIN (max_body_size, G_MAXSIZE / 2);
   if (self->max_body_size == max_body_size)
@@ -215,6 +223,8 @@ usock_peer_set_max_held_bytes (UsockPeer *self,
                                guint64    max_held_bytes)
 {
   g_return_if_fail (USOCK_IS_PEER (self));
+  if (!usock_peer_is_ours (self, G_STRFUNC))
+    return;
 
   max_held_bytes = MIN (max_held_bytes, G_MAXSIZE / 2);
   if (self->max_held_bytes == max_held_bytes)

@@ -171,6 +171,8 @@ GError     *usock_peer_error_read      (const UsockFrame *frame);
 gboolean    usock_peer_error_is_final  (const GError  *error);
 gboolean    usock_peer_check_thread    (UsockPeer     *self,
                                         GError       **error);
+gboolean    usock_peer_is_ours         (UsockPeer     *self,
+                                        const char    *call);
 
 /* usock-peer-signal.c */
 void        usock_peer_install_signals (void);
