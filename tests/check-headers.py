@@ -6,7 +6,8 @@
 
 check-headers.py CC CXX HEADER...
 Each header compiles through usock.h and, in the library, alone; each refuses to be included
-directly; none includes a private one.
+directly; none includes a private one. Private ones are found beside them by who is given the folders
+of the sources and of the build alone.
 """
 
 import pathlib
@@ -40,6 +41,16 @@ def problems_of(header, umbrella, flags, compilers):
     yield compile_(f'#define USOCK_COMPILATION\n{include}', LANGUAGES[0], flags, compilers)
 
 
+def problems_of_flat(umbrella, compilers):
+    sources, build = umbrella.resolve().parent, pathlib.Path('usock')
+    folders = [f'-I{folder}' for folder in (sources, build, sources.parent, build.parent)]
+    glib = subprocess.run(['pkg-config', '--cflags', 'gio-unix-2.0'], check=True,
+                          capture_output=True, text=True).stdout.split()
+    code = '#include <usock/usock.h>\n#include "usock-io-private.h"\n'
+    return compile_(code, LANGUAGES[1], ['-DUSOCK_COMPILATION', '-DUSOCK_FAULTS', *folders, *glib],
+                    compilers)
+
+
 def main():
     compilers = {'c': sys.argv[1].split(), 'c++': sys.argv[2].split()}
     headers = [pathlib.Path(name) for name in sys.argv[3:]]
@@ -50,6 +61,7 @@ def main():
 
     problems = [compile_('#include <usock/usock.h>\n', language, flags, compilers)
                 for language in LANGUAGES]
+    problems.append(problems_of_flat(next(h for h in headers if h.name == 'usock.h'), compilers))
     for header in headers:
         problems += problems_of(header, umbrella, flags, compilers)
     problems = [problem for problem in problems if problem]
