@@ -2,14 +2,17 @@
 # SPDX-FileCopyrightText: 2026 The usock developers
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-"""Looks at the window of examples/gtk-connections: check-gtk.py PROGRAM PICTURE.png
+"""Looks at the window of examples/gtk-connections: check-gtk.py PICTURE.png [--press] PROGRAM...
 
 Clients come, say something, and go, and the pixels of a virtual screen tell whether the window
-shows it. What they say are blocks, which make bars on the screen as long as the message. The
+shows it. What they say are blocks, which make bars on the screen as long as the message. With
+--press the program is a script with a button in each row, and the first is pressed as well. The
 picture is that of the last look."""
 
 import contextlib
 import os
+import pathlib
+import signal
 import socket
 import struct
 import subprocess
@@ -22,6 +25,7 @@ DEADLINE = 60
 WIDTH, HEIGHT = 640, 480
 BLOCK = '█'
 DARK = b'x' * 128 + b' ' * 128
+PRESSER = pathlib.Path(__file__).with_name('press-button.py')
 
 
 def wait_for(condition, what):
@@ -96,10 +100,19 @@ def says(client, n):
     client.send((BLOCK * n).encode())
 
 
+def connects(client, path):
+    """Not while the path is there already and nobody listens yet."""
+    try:
+        client.connect(path)
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def connected(path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
-        client.connect(path)
+        wait_for(lambda: connects(client, path), 'connecting')
         yield client
 
 
@@ -124,18 +137,37 @@ def look(screen, path, picture):
     wait_for(lambda: not bars(screen), 'taking all away')
 
 
+def press(screen, path, window):
+    """The button of the first of two, who is told, while the other one stays."""
+    with connected(path) as first, connected(path) as second:
+        says(first, 4)
+        says(second, 8)
+        _, long = wait_for(lambda: len(found := bars(screen)) == 2 and found,
+                           'showing two connections')
+        window.send_signal(signal.SIGUSR1)
+        first.settimeout(DEADLINE)
+        if first.recv(100):
+            sys.exit('who was parted from got a message')
+        wait_for(lambda: bars(screen) == [long], 'leaving the other one')
+
+
 def main():
-    program, picture = sys.argv[1:]
+    picture, *program = sys.argv[1:]
+    pressing = program[0] == '--press'
+    if pressing:
+        program = [sys.executable, PRESSER, *program[1:]]
     with tempfile.TemporaryDirectory(prefix='usock-gtk-') as directory:
         screen = Screen(directory)
         path = os.path.join(directory, 'socket')
         environment = dict(os.environ, DISPLAY=screen.display, GDK_BACKEND='x11',
                            GSK_RENDERER='cairo', GTK_A11Y='none', GTK_THEME='Default',
                            GSETTINGS_BACKEND='memory', HOME=directory, NO_AT_BRIDGE='1')
-        window = subprocess.Popen([program, path], env=environment)
+        window = subprocess.Popen([*program, path], env=environment)
         try:
             wait_for(lambda: os.path.exists(path) or window.poll() is not None, 'listening')
             look(screen, path, picture)
+            if pressing:
+                press(screen, path, window)
         except SystemExit:
             write_picture(picture, screen.rows())
             raise
