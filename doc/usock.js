@@ -128,7 +128,7 @@
     }
 
     findGroups().forEach(makeTabs);
-    choose(load() ?? 'C');
+    choose(load());
     foldMenu();
     document.querySelector('.sidebar .chapters .current')?.scrollIntoView({block: 'nearest'});
 })();
