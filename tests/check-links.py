@@ -97,13 +97,20 @@ def comment_problems():
             yield f'{path.relative_to(ROOT)}: its programs are not compiled, see doc/meson.build'
 
 
+def example_problems():
+    text = (ROOT / 'examples/README.md').read_text(encoding='utf-8')
+    for path in sorted((ROOT / 'examples').glob('*.*')):
+        if path.suffix in ('.c', '.js', '.py') and path.stem != 'demo' and f']({path.name})' not in text:
+            yield f'examples/README.md: {path.name} is not listed'
+
+
 def check_forge(arguments):
     symbols = None
     if arguments.gir:
         symbols = doc.Symbols(arguments.gir, arguments.gir_directory)
         reference.read_overrides(ROOT, symbols)
-    problems = [*list_problems(), *comment_problems()]
-    files = sorted([*ROOT.glob('*.md'), *(ROOT / 'doc').glob('*.md')])
+    problems = [*list_problems(), *comment_problems(), *example_problems()]
+    files = sorted([*ROOT.glob('*.md'), *(ROOT / 'doc').glob('*.md'), ROOT / 'examples/README.md'])
     for path in files:
         problems += [f'{path.relative_to(ROOT)}: {problem}'
                      for problem in markdown_problems(path, symbols)]

@@ -20,17 +20,24 @@ from interop import wait_for_listener  # noqa: E402
 DEADLINE = 60
 PATH = 'echo.socket'
 EXTENSIONS = {'python': 'py', 'js': 'js', 'c': 'c', 'vala': 'vala'}
-COMPILERS = {'c': 'cc', 'vala': 'valac'}
+COMMANDS = {'python': 'python3', 'js': 'gjs', 'c': 'cc', 'vala': 'valac'}
 
 
 def blocks(text, language):
     return re.findall(rf'^```{language}\n(.*?)^```$', text, re.MULTILINE | re.DOTALL)
 
 
-def compile_program(text, language, role, directory):
-    command, = (line for line in blocks(text, 'sh')[0].splitlines()
-                if shlex.split(line)[0] == COMPILERS[language])
-    subprocess.run(command.replace('client', role), shell=True, cwd=directory, check=True)
+def make_ready(text, language, role, place):
+    """Does all but the last of its line; returns what that is, to be run elsewhere."""
+    line, = (line for line in blocks(text, 'sh')[0].splitlines()
+             if shlex.split(line)[0] == COMMANDS[language])
+    *before, last = line.replace('server', role).split(' && ')
+    for command in before:
+        subprocess.run(command, shell=True, cwd=place, check=True)
+    *interpreter, program = shlex.split(last)
+    if language == 'python':
+        interpreter = [sys.executable]
+    return [*interpreter, os.path.join(place, program)]
 
 
 def write_programs(text, directory, languages):
@@ -45,11 +52,7 @@ def write_programs(text, directory, languages):
             path = os.path.join(place, f'{role}.{EXTENSIONS[language]}')
             with open(path, 'w', encoding='utf-8') as file:
                 file.write(source)
-            if language in COMPILERS:
-                compile_program(text, language, role, place)
-            programs[role][language] = {
-                'python': [sys.executable, path], 'js': ['gjs', '-m', path],
-            }.get(language, [os.path.join(place, role)])
+            programs[role][language] = make_ready(text, language, role, place)
     return programs['server'], programs['client']
 
 
