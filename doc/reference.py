@@ -46,8 +46,8 @@ def as_link(match, source_url):
         return match[0]
     if target.startswith('figures/'):
         return f'{mark}[{text}]({target.removeprefix("figures/")})'
-    if target.startswith('../'):
-        path = target.removeprefix('../')
+    if not re.search(r'\.md(#|$)', target) or target.startswith('../'):
+        path = target.removeprefix('../') if target.startswith('../') else f'doc/{target}'
         return f'[{text}]({source_url}{path})' if source_url else text
     return f'{mark}[{text}]({target.replace(".md", ".html", 1)})'
 
