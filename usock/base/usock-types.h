@@ -62,7 +62,8 @@ typedef enum
 /**
  * UsockMessageFlags:
  * @USOCK_MESSAGE_FLAGS_NONE: the message is whole
- * @USOCK_MESSAGE_FLAGS_TRUNCATED: the message was longer than the read buffer; its end is lost
+ * @USOCK_MESSAGE_FLAGS_TRUNCATED: the message was longer than the read buffer, or than there
+ *   was memory for; its end is lost
  * @USOCK_MESSAGE_FLAGS_FDS_LOST: descriptors came with the message and could not be taken; none
  *   of them is in the message
  * @USOCK_MESSAGE_FLAGS_CUT_OFF: the peer ended before what was waited for on a stream had come as

@@ -163,12 +163,15 @@ channel_check_whole (UsockChannel  *self,
                      UsockIncoming *incoming)
 {
   gboolean lost = channel_drop_control (self, incoming);
-  GError *error;
+  GError *error = NULL;
 
   if (!incoming->truncated && (!lost || self->inlet.max_fds == 0))
     return TRUE;
 
-  if (incoming->truncated)
+  if (incoming->truncated && incoming->full_length <= self->inlet.read_buffer_size)
+    usock_error_set_errno (&error, ENOMEM, _("Could not receive from “%s”"),
+                           usock_channel_peer (self));
+  else if (incoming->truncated)
     error = g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
                          _("Could not receive from “%s”: a message of %zu"
                            " bytes is longer than the read buffer of %u bytes"),

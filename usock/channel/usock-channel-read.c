@@ -26,21 +26,28 @@ turn_begin (UsockChannel *self,
   usock_inlet_begin (&self->inlet, &turn->frame);
 }
 
-/* A handler may have made the read buffer larger since the last batch. */
-static void
+/* A handler may have made the read buffer larger since the last batch. FALSE if there is no memory. */
+static gboolean
 turn_borrow (UsockChannel *self,
              UsockTurn    *turn)
 {
   UsockReactor *reactor = usock_channel_socket (self)->reactor;
   UsockInletFrame *frame = &turn->frame;
   gsize size = self->inlet.read_buffer_size;
+  UsockIoBatch *before = frame->batch;
+  UsockIoBatch *batch;
 
-  if (frame->batch != NULL && usock_io_batch_slot_size (frame->batch) >= size)
-    return;
+  if (before != NULL && usock_io_batch_slot_size (before) >= size)
+    return TRUE;
 
-  if (frame->batch != NULL)
-    usock_reactor_give_batch (reactor, frame->batch);
-  usock_inlet_lend (&self->inlet, frame, usock_reactor_take_batch (reactor, size));
+  batch = usock_reactor_take_batch (reactor, size);
+  if (batch == NULL)
+    return FALSE;
+
+  usock_inlet_lend (&self->inlet, frame, batch);
+  if (before != NULL)
+    usock_reactor_give_batch (reactor, before);
+  return TRUE;
 }
 
 static void
@@ -104,6 +111,17 @@ channel_receive_failed (UsockChannel *self,
     }
 }
 
+/* Before anybody takes what is missing for the end. */
+static void
+channel_check_starved (UsockChannel *self)
+{
+  if (!self->inlet.is_starved)
+    return;
+
+  self->inlet.is_starved = FALSE;
+  usock_channel_break_errno (self, ENOMEM);
+}
+
 static void
 channel_fill (UsockChannel *self,
               UsockTurn    *turn)
@@ -112,7 +130,11 @@ channel_fill (UsockChannel *self,
   UsockInlet *inlet = &self->inlet;
   int result;
 
-  turn_borrow (self, turn);
+  if (!turn_borrow (self, turn))
+    {
+      channel_receive_failed (self, ENOMEM);
+      return;
+    }
   inlet->is_level = usock_watch_is_level (&socket->watch);
   inlet->may_hide = socket->fate.error != NULL
                     || (socket->watch.ready & (USOCK_READY_HANGUP | USOCK_READY_URGENT)) != 0;
@@ -204,6 +226,7 @@ channel_assemble (UsockChannel   *self,
   UsockInlet *inlet = &self->inlet;
 
   usock_inlet_stow (inlet);
+  channel_check_starved (self);
   turn->bytes += inlet->bytes_read - turn->counted;
   turn->counted = inlet->bytes_read;
   if (!USOCK_CHANNEL_GET_CLASS (self)->assemble (self, receiver, channel_is_exhausted (self)))
@@ -379,6 +402,7 @@ usock_channel_read (UsockChannel *self)
   if (self->inlet.messages_read != before)
     usock_channel_note_activity (self);
   turn_end (self, &turn);
+  channel_check_starved (self);
 
   if (!usock_channel_is_connected (self))
     return;
@@ -407,6 +431,7 @@ usock_channel_stow (UsockChannel *self)
       usock_inlet_stow (inlet);
     }
   turn_end (self, &turn);
+  channel_check_starved (self);
 
   if (inlet->inbox.length > 0)
     usock_watch_wake (watch);

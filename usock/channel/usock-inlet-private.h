@@ -50,6 +50,7 @@ struct _UsockInlet
   bool may_hide; /* a read that found less than it asked for proves nothing */
   bool emptied;  /* by the last read, as far as it could tell */
   bool at_end;   /* nothing more will come */
+  bool is_starved; /* bytes are missing, for which there was no memory */
   UsockTally *tally; /* made for the first limit, or the first descriptors that come */
   UsockTallyFunc fell;
   gpointer fell_data;

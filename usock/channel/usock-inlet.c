@@ -204,6 +204,19 @@ inlet_equip_message (UsockInlet           *self,
   usock_message_receive_tally (message, self->tally);
 }
 
+/* What there is no memory for is cut to nothing. Of a stream nothing more may come then: it would
+ * look as if it followed. */
+static UsockMessage *
+inlet_cut_message (UsockInlet    *self,
+                   UsockIncoming *incoming)
+{
+  incoming->truncated = TRUE;
+  incoming->length = 0;
+  if (self->funcs->is_bytes)
+    self->at_end = self->is_starved = TRUE;
+  return usock_message_new_taken (g_malloc0 (1), 0, incoming->full_length);
+}
+
 /* With everything that came along. The message stays with @incoming. */
 UsockMessage *
 usock_inlet_make_message (UsockInlet    *self,
@@ -217,6 +230,8 @@ usock_inlet_make_message (UsockInlet    *self,
   usock_inlet_take_control (self, incoming, &control);
   incoming->message
       = usock_message_new_received (incoming->data, incoming->length, incoming->full_length);
+  if (incoming->message == NULL)
+    incoming->message = inlet_cut_message (self, incoming);
   inlet_equip_message (self, incoming, &control);
   return incoming->message;
 }

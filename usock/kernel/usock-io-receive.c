@@ -58,26 +58,43 @@ batch_reset (UsockIoBatch *self,
     }
 }
 
+/* Fewer slots, where there is no room for all of them. */
+static gboolean
+batch_map (UsockIoBatch *self,
+           gsize         stride)
+{
+  for (; self->n_slots >= 2; self->n_slots /= 2)
+    {
+      self->mapped = stride * self->n_slots;
+      self->memory = mmap (NULL, self->mapped, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (self->memory != MAP_FAILED)
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
+/* NULL if there is no memory. */
 UsockIoBatch *
 usock_io_batch_new (gsize slot_size)
 {
   gsize stride = ((slot_size + 1 + PAGE - 1) & ~(gsize) (PAGE - 1)) + 192;
-  guint n_slots = CLAMP (64 * 1024 * 1024 / stride, 2, (gsize) USOCK_IO_BATCH_MAX);
   UsockIoBatch *self;
 
   if (posix_memalign ((void **) &self, 64, sizeof *self) != 0)
-    g_error ("out of memory");
+    return NULL;
 
   memset (self, 0, G_STRUCT_OFFSET (UsockIoBatch, controls));
   self->slot_size = slot_size;
-  self->n_slots = n_slots;
-  self->mapped = stride * n_slots;
-  self->memory = mmap (NULL, self->mapped, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (self->memory == MAP_FAILED)
-    g_error ("out of memory");
+  self->n_slots = CLAMP (64 * 1024 * 1024 / stride, 2, (gsize) USOCK_IO_BATCH_MAX);
+  if (!batch_map (self, stride))
+    {
+      free (self);
+      return NULL;
+    }
 
-  for (guint i = 0; i < n_slots; i++)
+  for (guint i = 0; i < self->n_slots; i++)
     {
       struct msghdr *header = &self->headers[i].msg_hdr;
 
@@ -86,7 +103,7 @@ usock_io_batch_new (gsize slot_size)
       header->msg_iovlen = 1;
       header->msg_control = self->controls[i];
     }
-  batch_reset (self, 0, n_slots);
+  batch_reset (self, 0, self->n_slots);
 
   return self;
 }

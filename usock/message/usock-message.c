@@ -62,13 +62,16 @@ usock_message_new_taken (gpointer data,
   return self;
 }
 
+/* NULL if there is no memory for so many bytes, of which the sender decides. */
 UsockMessage *
 usock_message_new_received (gconstpointer data,
                             gsize         length,
                             gsize         full_length)
 {
-  guint8 *copy = g_malloc (length + 1);
+  guint8 *copy = g_try_malloc (length + 1);
 
+  if (copy == NULL)
+    return NULL;
   if (length > 0)
     memcpy (copy, data, length);
   copy[length] = '\0';

@@ -443,7 +443,7 @@ usock_reactor_call_later (GSourceFunc    callback,
 }
 
 /* Buffers are lent for the time of a dispatch, so that idle sockets own none, and nested
- * dispatches have each their own. */
+ * dispatches have each their own. NULL if there is no memory. */
 UsockIoBatch *
 usock_reactor_take_batch (UsockReactor *self,
                           gsize         slot_size)

@@ -6,6 +6,7 @@
 #include "usock-stream-call-private.h"
 #include "usock-stream-private.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* How many descriptors more than it asked for a call may come to hold while it waits for bytes. */
@@ -257,6 +258,21 @@ receiver_has_too_many_fds (UsockStreamCall *self)
   return self->fds->len > self->n_fds && self->fds->len - self->n_fds > SPARE_FDS;
 }
 
+/* What cannot be joined stays in line, in pieces. */
+static void
+receiver_return_starved (UsockChannel   *channel,
+                         UsockOperation *operation,
+                         UsockMessage   *piece)
+{
+  GError *error = NULL;
+
+  usock_error_set_errno (&error, ENOMEM, _("Could not receive from “%s”"),
+                         usock_channel_peer (channel));
+  usock_operation_return_error (operation, error);
+  usock_inlet_put_back (&channel->inlet, piece);
+  usock_stream_give_back (channel, operation);
+}
+
 gboolean
 usock_stream_assemble (UsockChannel   *channel,
                        UsockOperation *operation,
@@ -272,7 +288,11 @@ usock_stream_assemble (UsockChannel   *channel,
 
   while (usock_queue_pop (&channel->inlet.inbox, &item))
     {
-      usock_stream_call_add (receiver, item.message);
+      if (!usock_stream_call_add (receiver, item.message))
+        {
+          receiver_return_starved (channel, operation, item.message);
+          return TRUE;
+        }
       usock_message_unref (item.message);
       if (receiver_decide (receiver, channel, operation))
         return TRUE;

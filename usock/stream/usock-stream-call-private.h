@@ -50,7 +50,7 @@ void             usock_stream_call_note_sender (UsockStreamCall   *self,
                                                 gsize              length);
 void             usock_stream_call_take_fds    (UsockStreamCall   *self,
                                                 UsockMessage      *message);
-void             usock_stream_call_add         (UsockStreamCall   *self,
+gboolean         usock_stream_call_add         (UsockStreamCall   *self,
                                                 UsockMessage      *message);
 GBytes          *usock_stream_call_steal_bytes (UsockStreamCall   *self);
 UsockMessage    *usock_stream_call_new_first   (UsockStreamCall   *self,

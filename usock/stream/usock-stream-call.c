@@ -94,16 +94,39 @@ usock_stream_call_take_fds (UsockStreamCall *self,
     self->tally = usock_message_ref_tally (message);
 }
 
-void
+/* An array for which there is no memory ends the process. It grows from one power of two to the
+ * next, and a NUL comes behind what it holds. */
+static gboolean
+call_has_room (UsockStreamCall *self,
+               gsize            length)
+{
+  guint before = g_bit_storage (MAX (self->bytes->len, 1) - 1);
+  guint after = g_bit_storage (self->bytes->len + length);
+  gpointer room;
+
+  if (after <= before)
+    return TRUE;
+
+  room = g_try_malloc ((gsize) 1 << after);
+  g_free (room);
+  return room != NULL;
+}
+
+/* FALSE, and nothing is done, if there is no memory. */
+gboolean
 usock_stream_call_add (UsockStreamCall *self,
                        UsockMessage    *message)
 {
   gsize length;
   const guint8 *data = usock_message_get_data (message, &length);
 
+  if (!call_has_room (self, length))
+    return FALSE;
+
   usock_stream_call_note_sender (self, usock_message_get_credentials (message), length);
   usock_stream_call_take_fds (self, message);
   g_byte_array_append (self->bytes, data, length);
+  return TRUE;
 }
 
 /* All bytes that are held, with a NUL behind them. */
