@@ -46,6 +46,8 @@ typedef struct
   gboolean end;
 } Pump;
 
+#define HEARTBEAT_LATE 1000
+
 typedef struct
 {
   GSource *source;
@@ -53,6 +55,8 @@ typedef struct
   gint64 latest;
   gint64 worked;
   gint64 busiest;
+  guint n_beats;
+  guint late[HEARTBEAT_LATE]; /* how often by so many milliseconds */
 } Heartbeat;
 
 /* What the child returns is its exit code. */
@@ -61,6 +65,7 @@ typedef int (*Play) (int      fd,
 
 gboolean      torture_is_long          (void);
 gboolean      torture_is_instrumented  (void);
+gint64        torture_seconds          (void);
 gsize         torture_length           (guint32        seed,
                                         guint32        i,
                                         gsize          longest);
@@ -101,4 +106,8 @@ guint         torture_count_wakeups    (UsockTest     *test,
                                         guint          interval);
 void          heartbeat_start          (Heartbeat     *self,
                                         UsockTest     *test);
+void          heartbeat_resume         (Heartbeat     *self,
+                                        UsockTest     *test);
+void          heartbeat_pause          (Heartbeat     *self);
+void          heartbeat_judge          (Heartbeat     *self);
 void          heartbeat_stop           (Heartbeat     *self);
