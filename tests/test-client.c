@@ -132,6 +132,44 @@ drop_client (UsockClient *client)
   usock_test_wait_until (watched == NULL);
 }
 
+static void
+count_closes_cb (UsockChannel *channel,
+                 UsockClient  *client)
+{
+  guint *n = g_object_get_data (G_OBJECT (client), "closes");
+
+  (*n)++;
+}
+
+static void
+watch_channel_cb (UsockClient  *client,
+                  UsockChannel *channel)
+{
+  g_signal_connect (channel, "close", G_CALLBACK (count_closes_cb), client);
+}
+
+/* What the client disconnects are its own handlers. */
+static void
+test_handler_with_client (UsockTest     *test,
+                          gconstpointer  unused)
+{
+  g_autofree char *path = usock_test_path (test, "socket");
+  Witness witness;
+  guint n_waits, n_closes = 0;
+  UsockClient *client = new_client (USOCK_TYPE_SEQPACKET, &witness, &n_waits);
+  int listening = scene_listen (path, 5);
+
+  g_object_set_data (G_OBJECT (client), "closes", &n_closes);
+  g_signal_connect (client, "connected", G_CALLBACK (watch_channel_cb), NULL);
+  usock_test_no_error (usock_client_start_for_path (client, path, &error));
+  witness_expect (&witness, "connected");
+  close (accept (listening, NULL, NULL));
+  usock_test_wait_until (n_closes == 1);
+  close (listening);
+  drop_client (client);
+  witness_clear (&witness);
+}
+
 /* In order, however many waited, and on one connection after the other. */
 static void
 test_comes_back (UsockTest     *test,
@@ -929,6 +967,7 @@ main (int   argc,
 
 #define add(name, function) usock_test_add ("/usock/client/" name, function)
 
+  add ("handler-with-client", test_handler_with_client);
   add ("comes-back", test_comes_back);
   add ("waits-longer", test_waits_longer);
   add ("wait", test_wait);

@@ -915,6 +915,31 @@ test_keeps_itself (UsockTest     *test,
 
 /* What waits when the context goes is dropped without a word; the fixture looks for what leaks. */
 static void
+count_cb (UsockChannel *channel,
+          UsockPeer    *peer)
+{
+  guint *n = g_object_get_data (G_OBJECT (peer), "closes");
+
+  (*n)++;
+}
+
+/* What the peer disconnects are its own handlers. */
+static void
+test_handler_with_peer (UsockTest     *test,
+                        gconstpointer  unused)
+{
+  guint n = 0;
+  Scene scene;
+
+  scene_start (&scene, FALSE);
+  g_object_set_data (G_OBJECT (scene.client), "closes", &n);
+  g_signal_connect (scene.channels[0], "close", G_CALLBACK (count_cb), scene.client);
+  usock_socket_close (USOCK_SOCKET (scene.channels[0]));
+  usock_test_wait_until (n == 1);
+  scene_stop (&scene);
+}
+
+static void
 test_context_goes (UsockTest     *test,
                    gconstpointer  unused)
 {
@@ -1123,6 +1148,7 @@ main (int    argc,
   usock_test_add ("/usock/peer/handler-closes", test_handler_closes);
   usock_test_add ("/usock/peer/drop-in-thread", test_drop_in_thread);
   usock_test_add ("/usock/peer/keeps-itself", test_keeps_itself);
+  usock_test_add ("/usock/peer/handler-with-peer", test_handler_with_peer);
   usock_test_add ("/usock/peer/context-goes", test_context_goes);
   usock_test_add ("/usock/peer/not-connected", test_not_connected);
   usock_test_add ("/usock/peer/rules", test_rules);

@@ -36,7 +36,10 @@ client_schedule (UsockClient  *self,
 static void
 client_part (UsockClient *self)
 {
-  g_signal_handlers_disconnect_by_data (self->link, self);
+  /* These alone: the program may have handlers whose data is the client as well. */
+  for (guint i = 0; i < G_N_ELEMENTS (self->link_handlers); i++)
+    if (g_signal_handler_is_connected (self->link, self->link_handlers[i]))
+      g_signal_handler_disconnect (self->link, self->link_handlers[i]);
   usock_socket_set_owner (USOCK_SOCKET (self->link), NULL, NULL);
   g_clear_object (&self->peer);
   g_clear_object (&self->link);
@@ -156,8 +159,9 @@ client_adopt (UsockClient  *self,
 {
   self->link = g_object_ref (link);
   usock_socket_set_owner (USOCK_SOCKET (link), &link_owner, self);
-  g_signal_connect (link, "connect", G_CALLBACK (client_link_connected), self);
-  g_signal_connect (link, "end", G_CALLBACK (client_link_ends), self);
+  self->link_handlers[0]
+      = g_signal_connect (link, "connect", G_CALLBACK (client_link_connected), self);
+  self->link_handlers[1] = g_signal_connect (link, "end", G_CALLBACK (client_link_ends), self);
   g_signal_emit (self, usock_client_signals[USOCK_CLIENT_SIGNAL_CONNECTING], 0, link);
 }
 

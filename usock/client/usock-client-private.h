@@ -68,6 +68,7 @@ struct _UsockClient
   gboolean started;
   gboolean leaving;     /* the link was closed by stop */
   UsockChannel *link;   /* until its close was told; NULL while waiting */
+  gulong link_handlers[2];
   UsockPeer *peer;      /* over the link; NULL until somebody asks for it */
   gboolean for_calls;   /* somebody has asked, and messages have no place any more */
   gboolean connected;   /* the link is what others see */

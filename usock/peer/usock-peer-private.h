@@ -93,6 +93,7 @@ struct _UsockPeer
   gboolean is_breaking;
   GError *fate; /* why the channel closes */
   gboolean is_reading;
+  gulong listeners[8]; /* to what becomes of the channel */
   gulong reader; /* of messages; 0 where bytes are enough */
 
   guint max_calls;

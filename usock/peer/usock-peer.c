@@ -62,14 +62,27 @@ peer_get_state (UsockPeer *self)
 }
 
 static void
+peer_disconnect (UsockPeer *self,
+                 gulong    *handler)
+{
+  if (*handler != 0 && g_signal_handler_is_connected (self->channel, *handler))
+    g_signal_handler_disconnect (self->channel, *handler);
+  *handler = 0;
+}
+
+/* The program may have handlers whose data is the peer as well, and may disconnect by it. */
+static void
 peer_stop_listening (UsockPeer *self)
 {
-  g_signal_handlers_disconnect_by_data (self->channel, self);
+  gboolean receives = self->is_reading && self->reader == 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (self->listeners); i++)
+    peer_disconnect (self, &self->listeners[i]);
+  peer_disconnect (self, &self->reader);
   usock_channel_set_feeder (self->channel, NULL, NULL);
-  if (self->is_reading && self->reader == 0)
+  if (receives)
     usock_channel_set_receive_func (self->channel, NULL, NULL, NULL);
   self->is_reading = FALSE;
-  self->reader = 0;
 }
 
 /* Nothing goes either way any more, and nobody is called back from here on. */
@@ -371,8 +384,10 @@ peer_listen_to_channel (UsockPeer *self)
     { "notify::pass-pidfd", G_CALLBACK (peer_choose_reader) },
   };
 
+  G_STATIC_ASSERT (G_N_ELEMENTS (handlers) == G_N_ELEMENTS (((UsockPeer *) NULL)->listeners));
   for (guint i = 0; i < G_N_ELEMENTS (handlers); i++)
-    g_signal_connect_swapped (self->channel, handlers[i].signal, handlers[i].handler, self);
+    self->listeners[i] = g_signal_connect_swapped (self->channel, handlers[i].signal,
+                                                   handlers[i].handler, self);
   usock_channel_set_feeder (self->channel, peer_feed, self);
 }
 
