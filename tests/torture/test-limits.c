@@ -520,8 +520,9 @@ play (int      fd,
   g_autoptr (GMainContext) context = g_main_context_new ();
   int result;
 
+  /* GLib keeps the text. */
+  g_assert_nonnull (g_strerror (ENOMEM));
   /* What is freed is not to be had again for something larger. */
-  g_strerror (ENOMEM);
   mallopt (M_MMAP_THRESHOLD, 2 * CHUNK);
   g_main_context_push_thread_default (context);
   result = ((Scenario) scenario) (context);
