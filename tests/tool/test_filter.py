@@ -47,6 +47,11 @@ def all_bytes_pass(path):
                hashlib.sha256(data).digest())
 
 
+def is_sanitized(process):
+    with open(f'/proc/{process.pid}/maps', encoding='utf-8') as maps:
+        return 'libasan' in maps.read()
+
+
 def large_file_passes_in_little_memory(path):
     size = 300 * MEGABYTE
     file = path + '.large'
@@ -60,7 +65,8 @@ def large_file_passes_in_little_memory(path):
                 piece = receiver.stdout.read(min(MEGABYTE, size - received))
                 assert piece, f'{received} bytes came'
                 received += len(piece)
-                if received < size:
+                # What a sanitizer sets aside is its own affair.
+                if received < size and not is_sanitized(receiver):
                     most = max(most, peak_memory(receiver), peak_memory(sender))
             expect(receiver.stdout.read(), b'')
             assert most < MEMORY_MAX, f'{most} bytes'

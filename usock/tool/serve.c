@@ -79,17 +79,20 @@ job_answer (Job *self)
 {
   g_autoptr (UsockMessage) answer = job_compose (self);
   g_autoptr (GError) error = NULL;
-  gsize length;
+  g_autofree char *text = NULL;
 
   if (g_subprocess_get_successful (self->child))
     {
       if (!usock_call_reply (self->call, answer, &error))
         job_refuse (self, error->message);
     }
-  else if (answer != NULL && usock_message_get_kind (answer) == USOCK_BODY_KIND_TEXT)
-    job_refuse (self, (const char *) usock_message_get_data (answer, &length));
   else
-    job_refuse (self, _("the command failed"));
+    {
+      /* No NUL stands behind what a message was made of. */
+      if (answer != NULL && usock_message_get_kind (answer) == USOCK_BODY_KIND_TEXT)
+        text = usock_message_dup_text (answer, NULL);
+      job_refuse (self, text != NULL ? text : _("the command failed"));
+    }
 }
 
 static void
