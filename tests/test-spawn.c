@@ -412,6 +412,13 @@ test_signal_handler (UsockTest     *test,
   GSubprocess *child;
   UsockChannel *channel;
 
+  /* Where valgrind knows no descriptors of processes, GLib has a handler of its own. */
+  if (g_getenv ("USOCK_TEST_SLOW") != NULL)
+    {
+      g_test_skip ("GLib takes the signal under valgrind");
+      return;
+    }
+
   g_assert_no_errno (sigaction (SIGCHLD, &action, &before));
   channel = spawn (&child, G_SUBPROCESS_FLAGS_NONE, own_path, "--plain", NULL);
   check_echo (channel, child);
