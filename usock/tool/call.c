@@ -21,13 +21,6 @@ static const GOptionEntry entries[] = {
 };
 
 static void
-stop_cb (gpointer data,
-         gpointer unused)
-{
-  tool_stop (TOOL_DONE);
-}
-
-static void
 print_text (const char *text)
 {
   tool_output_text (text);
@@ -78,7 +71,7 @@ answered_cb (GObject      *object,
     }
 
   print (answer);
-  tool_output_then (stop_cb, NULL, NULL);
+  tool_output_then_stop ();
 }
 
 static void

@@ -59,13 +59,6 @@ sender_fail (Sender       *self,
   sender_forget (self);
 }
 
-static void
-stop_cb (gpointer data,
-         gpointer unused)
-{
-  tool_stop (TOOL_DONE);
-}
-
 /* Returns whether there is more to be passed on. */
 static gboolean
 count (void)
@@ -73,7 +66,7 @@ count (void)
   if (left == 0 || --left > 0)
     return TRUE;
 
-  tool_output_then (stop_cb, NULL, NULL);
+  tool_output_then_stop ();
   return FALSE;
 }
 

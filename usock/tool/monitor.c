@@ -48,13 +48,6 @@ struct _Link
 };
 
 static void
-stop_cb (gpointer data,
-         gpointer unused)
-{
-  tool_stop (TOOL_DONE);
-}
-
-static void
 link_finish (Link *self)
 {
   tool_show_event (how, self->number, NULL, "close", NULL, NULL);
@@ -64,7 +57,7 @@ link_finish (Link *self)
   g_free (self);
 
   if (wanted > 0 && --wanted == 0)
-    tool_output_then (stop_cb, NULL, NULL);
+    tool_output_then_stop ();
 }
 
 /* It is sent as our own: nobody may say that he is somebody else. */

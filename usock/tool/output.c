@@ -177,6 +177,20 @@ tool_output_then (GFunc    func,
   g_queue_push_tail (&waiters, waiter);
 }
 
+static void
+stop_cb (gpointer data,
+         gpointer unused)
+{
+  tool_stop (TOOL_DONE);
+}
+
+/* All is done, but for writing it. */
+void
+tool_output_then_stop (void)
+{
+  tool_output_then (stop_cb, NULL, NULL);
+}
+
 /* Who reads it is to see the end, though the command goes on. Another file of ours must not get its
  * number. */
 void

@@ -42,13 +42,6 @@ print (UsockMessage *message)
     tool_output_frame (message);
 }
 
-static void
-stop_cb (gpointer data,
-         gpointer unused)
-{
-  tool_stop (TOOL_DONE);
-}
-
 /* Returns whether there is more to come. */
 static gboolean
 count (void)
@@ -56,7 +49,7 @@ count (void)
   if (wanted == 0 || --wanted > 0)
     return TRUE;
 
-  tool_output_then (stop_cb, NULL, NULL);
+  tool_output_then_stop ();
   return FALSE;
 }
 

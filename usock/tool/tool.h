@@ -158,6 +158,7 @@ void          tool_output_frame     (UsockMessage        *message);
 void          tool_output_then      (GFunc                func,
                                      gpointer             data,
                                      gpointer             user_data);
+void          tool_output_then_stop (void);
 void          tool_output_end       (void);
 
 /* contents.c: what received descriptors are open on, to standard output */
