@@ -9,6 +9,11 @@
 
 #include <glib.h>
 
+/* Whether the test has to be left out, as it is marked then: under valgrind all threads wait for the
+ * one that closes. */
+gboolean blocker_skip          (void);
+gboolean blocker_skip_all      (void);
+
 /* A TCP socket with data that its peer does not read, which it would wait for when it is closed.
  * Closing @peer ends that. */
 int      blocker_new_lingering (int         *peer);
