@@ -729,6 +729,52 @@ test_memfd (UsockTest     *test,
   g_assert_cmpuint (usock_message_get_n_fds (message), ==, 0);
 }
 
+/* However long it is: the bytes, a NUL behind them, and one GBytes that stays. */
+static void
+test_received_payload (UsockTest *test, gconstpointer data)
+{
+  static const gsize lengths[] = { 0, 1, 64, 4095, 4096, 4097, 100000 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (lengths); i++)
+    {
+      g_autofree char *sent = g_strnfill (lengths[i], 'x');
+      g_autoptr (UsockMessage) message
+          = usock_message_new_received (sent, lengths[i], lengths[i]);
+      g_autoptr (GBytes) kept = NULL;
+      struct iovec iov;
+      const char *bytes;
+      gsize length;
+
+      assert_payload (message, sent, lengths[i]);
+      g_assert_cmpint (usock_message_get_data (message, NULL)[lengths[i]], ==, '\0');
+      g_assert_cmpuint (usock_message_get_n_segments (message), ==, 1);
+      g_assert_cmpuint (usock_message_get_iov (message, &iov, 1), ==, 1);
+      g_assert_cmpmem (iov.iov_base, iov.iov_len, sent, lengths[i]);
+
+      kept = g_bytes_ref (usock_message_get_bytes (message));
+      g_assert_true (usock_message_get_bytes (message) == kept);
+      g_assert_true (usock_message_get_segment (message, 0) == kept);
+      g_assert_null (usock_message_get_segment (message, 1));
+      g_clear_pointer (&message, usock_message_unref);
+      bytes = g_bytes_get_data (kept, &length);
+      g_assert_cmpmem (bytes, length, sent, lengths[i]);
+      g_assert_cmpint (bytes[length], ==, '\0');
+    }
+}
+
+/* Of one that is short, too. */
+static void
+test_received_cut (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new_received ("abcdef", 6, 6);
+
+  usock_message_cut (message, (const gsize[]) { 2, 1, 9 }, 3);
+  g_assert_cmpuint (usock_message_get_n_segments (message), ==, 3);
+  g_assert_cmpuint (g_bytes_get_size (usock_message_get_segment (message, 1)), ==, 1);
+  g_assert_cmpuint (g_bytes_get_size (usock_message_get_segment (message, 2)), ==, 3);
+  assert_payload (message, "abcdef", 6);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -736,6 +782,8 @@ main (int argc, char **argv)
 
   usock_test_add ("/usock/message/new", test_new);
   usock_test_add ("/usock/message/boxed", test_boxed);
+  usock_test_add ("/usock/message/received-payload", test_received_payload);
+  usock_test_add ("/usock/message/received-cut", test_received_cut);
   usock_test_add ("/usock/message/segments", test_segments);
   usock_test_add ("/usock/message/many-segments", test_many_segments);
   usock_test_add ("/usock/message/freeze", test_freeze);

@@ -177,11 +177,21 @@ usock_inlet_take_control (UsockInlet     *self,
 }
 
 static UsockMessageFlags
-incoming_get_flags (const UsockIncoming  *self,
-                    const UsockIoControl *control)
+incoming_get_flags (const UsockIncoming *self)
 {
-  return (self->truncated ? USOCK_MESSAGE_FLAGS_TRUNCATED : USOCK_MESSAGE_FLAGS_NONE)
-         | (control->fds_lost ? USOCK_MESSAGE_FLAGS_FDS_LOST : USOCK_MESSAGE_FLAGS_NONE);
+  return self->truncated ? USOCK_MESSAGE_FLAGS_TRUNCATED : USOCK_MESSAGE_FLAGS_NONE;
+}
+
+/* Nothing came along but the time. */
+static void
+inlet_equip_plain_message (const UsockIncoming *incoming)
+{
+  int msg_flags;
+  gint64 time = usock_io_batch_get_time (incoming->batch, incoming->slot, &msg_flags);
+
+  usock_message_receive_info (incoming->message, incoming_get_flags (incoming), NULL, time, NULL);
+  usock_message_receive_msg_flags (incoming->message,
+                                   (UsockMsgFlags) msg_flags & ~USOCK_MSG_CMSG_CLOEXEC);
 }
 
 static void
@@ -190,12 +200,12 @@ inlet_equip_message (UsockInlet           *self,
                      const UsockIoControl *control)
 {
   UsockMessage *message = incoming->message;
+  UsockMessageFlags lost
+      = control->fds_lost ? USOCK_MESSAGE_FLAGS_FDS_LOST : USOCK_MESSAGE_FLAGS_NONE;
 
-  usock_message_receive_info (message, incoming_get_flags (incoming, control),
+  usock_message_receive_info (message, incoming_get_flags (incoming) | lost,
                               control->has_credentials ? &control->credentials : NULL,
                               control->timestamp, NULL);
-  if (self->funcs->has_senders)
-    usock_io_batch_sign (incoming->batch, incoming->slot, message);
   usock_message_receive_msg_flags (message,
                                    (UsockMsgFlags) control->msg_flags & ~USOCK_MSG_CMSG_CLOEXEC);
   usock_message_receive_controls (message, control->others, control->n_others, control->pidfd);
@@ -223,16 +233,23 @@ usock_inlet_make_message (UsockInlet    *self,
                           UsockIncoming *incoming)
 {
   UsockIoControl control;
+  gboolean has_control = incoming->has_control;
 
   if (incoming->message != NULL)
     return incoming->message;
 
-  usock_inlet_take_control (self, incoming, &control);
+  if (has_control)
+    usock_inlet_take_control (self, incoming, &control);
   incoming->message
       = usock_message_new_received (incoming->data, incoming->length, incoming->full_length);
   if (incoming->message == NULL)
     incoming->message = inlet_cut_message (self, incoming);
-  inlet_equip_message (self, incoming, &control);
+  if (has_control)
+    inlet_equip_message (self, incoming, &control);
+  else
+    inlet_equip_plain_message (incoming);
+  if (self->funcs->has_senders)
+    usock_io_batch_sign (incoming->batch, incoming->slot, incoming->message);
   return incoming->message;
 }
 

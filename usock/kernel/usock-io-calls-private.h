@@ -71,6 +71,7 @@ const struct cmsghdr *usock_io_control_next      (const struct msghdr   *message
 guint                 usock_io_control_count_fds (const struct cmsghdr  *header);
 int                   usock_io_control_get_fd    (const struct cmsghdr  *header,
                                                   guint                  index);
+gint64                usock_io_control_read_time (const struct cmsghdr  *header);
 void                  usock_io_control_parse     (const struct msghdr   *message,
                                                   UsockIoControl        *self);
 gsize                 usock_io_control_space     (const UsockIoOutgoing *outgoing);

@@ -89,6 +89,16 @@ time_join (guint64 seconds,
   return (gint64) (seconds * G_GUINT64_CONSTANT (1000000000) + nanoseconds);
 }
 
+/* Of a SCM_TIMESTAMPNS. */
+gint64
+usock_io_control_read_time (const struct cmsghdr *header)
+{
+  struct timespec time;
+
+  memcpy (&time, record_data (header), sizeof time);
+  return time_join (time.tv_sec, time.tv_nsec);
+}
+
 /* FALSE if it is for the list of others, also or only. */
 static gboolean
 control_take_known (UsockIoControl       *self,
@@ -111,12 +121,7 @@ control_take_known (UsockIoControl       *self,
       self->has_credentials = usock_io_read_credentials (&native, &self->credentials);
     }
   else if (header->cmsg_type == SCM_TIMESTAMPNS && length >= sizeof (struct timespec))
-    {
-      struct timespec time;
-
-      memcpy (&time, record_data (header), sizeof time);
-      self->timestamp = time_join (time.tv_sec, time.tv_nsec);
-    }
+    self->timestamp = usock_io_control_read_time (header);
   else if (header->cmsg_type == SCM_TIMESTAMP && length >= sizeof (struct timeval))
     {
       struct timeval time;

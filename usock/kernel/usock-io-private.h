@@ -253,6 +253,9 @@ void             usock_io_batch_get         (UsockIoBatch          *batch,
 void             usock_io_batch_get_control (UsockIoBatch          *batch,
                                              guint                  index,
                                              UsockIoControl        *control);
+gint64           usock_io_batch_get_time    (UsockIoBatch          *batch,
+                                             guint                  index,
+                                             int                   *msg_flags);
 char            *usock_io_batch_get_sender  (UsockIoBatch          *batch,
                                              guint                  index);
 void             usock_io_batch_sign         (UsockIoBatch          *batch,

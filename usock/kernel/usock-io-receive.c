@@ -258,6 +258,18 @@ usock_io_batch_get_control (UsockIoBatch   *self,
   usock_io_control_parse (&self->headers[index].msg_hdr, control);
 }
 
+/* Of any other message that is all there is to know. */
+gint64
+usock_io_batch_get_time (UsockIoBatch *self,
+                         guint         index,
+                         int          *msg_flags)
+{
+  const struct msghdr *message = &self->headers[index].msg_hdr;
+
+  *msg_flags = message->msg_flags;
+  return message->msg_controllen > 0 ? usock_io_control_read_time (CMSG_FIRSTHDR (message)) : 0;
+}
+
 static void
 known_learn (KnownSender         *self,
              const UsockIoNative *name,

@@ -31,6 +31,7 @@ struct _UsockMessage
 
   GPtrArray *segments; /* of GBytes; NULL while there is but one */
   GBytes *bytes;       /* the only segment, or all of them joined when somebody asked */
+  gboolean is_short;   /* the payload is here, and `bytes` a copy when somebody asked */
   gsize length;
   gsize full_length;
 
@@ -58,6 +59,8 @@ struct _UsockMessage
   int memfd;         /* whose content they are; or -1 */
   gboolean frozen;
   gboolean received;
+
+  guint8 payload[]; /* with a NUL behind it, where it is short */
 };
 
 /* Guards what two threads that share a message may both change. */

@@ -33,18 +33,48 @@
  */
 G_DEFINE_BOXED_TYPE (UsockMessage, usock_message, usock_message_ref, usock_message_unref)
 
-static UsockMessage *
-message_new (GBytes *bytes)
-{
-  UsockMessage *self = g_new0 (UsockMessage, 1);
+/* What is longer is not copied when somebody asks for it as a GBytes. */
+#define SHORT_MAX 4096
 
+static void
+message_init (UsockMessage *self,
+              gsize         length)
+{
+  memset (self, 0, sizeof *self);
   g_atomic_ref_count_init (&self->ref_count);
-  self->bytes = bytes;
-  self->length = self->full_length = g_bytes_get_size (bytes);
+  self->length = self->full_length = length;
   self->kind = USOCK_BODY_KIND_BYTES;
   self->pidfd = -1;
   self->memfd = -1;
+}
 
+static UsockMessage *
+message_new (GBytes *bytes)
+{
+  UsockMessage *self = g_new (UsockMessage, 1);
+
+  message_init (self, g_bytes_get_size (bytes));
+  self->bytes = bytes;
+  return self;
+}
+
+/* One allocation instead of three. */
+static UsockMessage *
+message_new_short (gconstpointer data,
+                   gsize         length,
+                   gsize         full_length)
+{
+  UsockMessage *self = g_try_malloc (sizeof *self + length + 1);
+
+  if (self == NULL)
+    return NULL;
+
+  message_init (self, length);
+  if (length > 0)
+    memcpy (self->payload, data, length);
+  self->payload[length] = '\0';
+  self->full_length = full_length;
+  self->is_short = self->frozen = self->received = TRUE;
   return self;
 }
 
@@ -68,12 +98,15 @@ usock_message_new_received (gconstpointer data,
                             gsize         length,
                             gsize         full_length)
 {
-  guint8 *copy = g_try_malloc (length + 1);
+  guint8 *copy;
 
+  if (length <= SHORT_MAX)
+    return message_new_short (data, length, full_length);
+
+  copy = g_try_malloc (length + 1);
   if (copy == NULL)
     return NULL;
-  if (length > 0)
-    memcpy (copy, data, length);
+  memcpy (copy, data, length);
   copy[length] = '\0';
   return usock_message_new_taken (copy, length, full_length);
 }
@@ -84,6 +117,7 @@ usock_message_cut (UsockMessage *self,
                    const gsize  *sizes,
                    gsize         n_sizes)
 {
+  GBytes *bytes = usock_message_get_bytes (self);
   gsize offset = 0;
 
   self->segments = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
@@ -91,7 +125,7 @@ usock_message_cut (UsockMessage *self,
     {
       gsize size = MIN (sizes[i], self->length - offset);
 
-      g_ptr_array_add (self->segments, g_bytes_new_from_bytes (self->bytes, offset, size));
+      g_ptr_array_add (self->segments, g_bytes_new_from_bytes (bytes, offset, size));
       offset += size;
     }
 }
@@ -168,12 +202,12 @@ usock_message_get_iov (UsockMessage *self,
   if (n_segments > max_iov)
     return n_segments;
 
-  for (guint i = 0; i < n_segments; i++)
-    {
-      GBytes *bytes = self->segments != NULL ? self->segments->pdata[i] : self->bytes;
-
-      iov[i].iov_base = (gpointer) g_bytes_get_data (bytes, &iov[i].iov_len);
-    }
+  if (self->segments == NULL)
+    iov[0].iov_base = (gpointer) usock_message_get_data (self, &iov[0].iov_len);
+  else
+    for (guint i = 0; i < n_segments; i++)
+      iov[i].iov_base
+          = (gpointer) g_bytes_get_data (self->segments->pdata[i], &iov[i].iov_len);
 
   return n_segments;
 }
@@ -327,6 +361,27 @@ usock_message_append_bytes (UsockMessage *self,
   self->full_length = self->length;
 }
 
+static GBytes *
+message_join (UsockMessage *self)
+{
+  guint8 *joined = g_malloc (self->length + 1);
+  gsize offset = 0;
+
+  if (self->is_short)
+    memcpy (joined, self->payload, self->length);
+  for (guint i = 0; !self->is_short && i < self->segments->len; i++)
+    {
+      gsize size;
+      gconstpointer data = g_bytes_get_data (self->segments->pdata[i], &size);
+
+      if (size > 0)
+        memcpy (joined + offset, data, size);
+      offset += size;
+    }
+  joined[self->length] = '\0';
+  return g_bytes_new_take (joined, self->length);
+}
+
 /**
  * usock_message_get_bytes:
  * @self: a message
@@ -342,26 +397,12 @@ usock_message_get_bytes (UsockMessage *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
 
-  if (self->segments == NULL)
+  if (self->segments == NULL && !self->is_short)
     return self->bytes;
 
   g_mutex_lock (&usock_message_lock);
   if (self->bytes == NULL)
-    {
-      guint8 *joined = g_malloc (self->length + 1);
-      gsize offset = 0;
-
-      for (guint i = 0; i < self->segments->len; i++)
-        {
-          gsize size;
-          gconstpointer data = g_bytes_get_data (self->segments->pdata[i], &size);
-
-          if (size > 0)
-            memcpy (joined + offset, data, size);
-          offset += size;
-        }
-      self->bytes = g_bytes_new_take (joined, self->length);
-    }
+    self->bytes = message_join (self);
   g_mutex_unlock (&usock_message_lock);
 
   return self->bytes;
@@ -387,6 +428,11 @@ usock_message_get_data (UsockMessage *self,
 
   g_return_val_if_fail (self != NULL, NULL);
 
+  if (self->is_short)
+    {
+      *(length != NULL ? length : &ignored) = self->length;
+      return self->payload;
+    }
   return g_bytes_get_data (usock_message_get_bytes (self), length != NULL ? length : &ignored);
 }
 
@@ -431,7 +477,7 @@ usock_message_get_segment (UsockMessage *self,
   if (index >= usock_message_get_n_segments (self))
     return NULL;
 
-  return self->segments != NULL ? self->segments->pdata[index] : self->bytes;
+  return self->segments != NULL ? self->segments->pdata[index] : usock_message_get_bytes (self);
 }
 
 /**
