@@ -351,6 +351,107 @@ test_every_call_fails (UsockTest *test, gconstpointer data)
   usock_io_batch_free (batch);
 }
 
+static void
+interrupt_all (void)
+{
+  for (UsockIoCall call = USOCK_IO_SOCKET; call <= USOCK_IO_POLL; call++)
+    usock_io_fault_add (call, EINTR, 1, 1);
+}
+
+/* Binds, listens, connects and accepts. */
+static void
+connect_interrupted (const UsockName *name)
+{
+  int listening = usock_io_socket (AF_UNIX, SOCK_SEQPACKET, 0);
+  int client = usock_io_socket (AF_UNIX, SOCK_SEQPACKET, 0);
+  g_autoptr (GSocketAddress) address = NULL;
+  UsockCredentials credentials;
+  int value, accepted;
+
+  g_assert_cmpint (usock_io_bind (listening, name), ==, 0);
+  g_assert_cmpint (usock_io_listen (listening, 0), ==, 0);
+  g_assert_cmpint (usock_io_set_option (client, SOL_SOCKET, SO_PASSCRED, TRUE), ==, 0);
+  g_assert_cmpint (usock_io_get_option (client, SOL_SOCKET, SO_PASSCRED, &value), ==, 0);
+  g_assert_cmpint (value, ==, TRUE);
+  g_assert_cmpint (usock_io_connect (client, name), ==, 0);
+  accepted = usock_io_accept (listening);
+  g_assert_cmpint (accepted, >=, 0);
+  g_assert_cmpint (usock_io_get_peer_credentials (client, &credentials), ==, 0);
+  g_assert_cmpint (credentials.pid, ==, getpid ());
+  /* The kernel knows a long name by another. */
+  address = usock_io_get_local_address (listening);
+  g_assert_true ((address != NULL) == (name->length > 0));
+  g_assert_cmpint (usock_io_set_abort (client), ==, 0);
+  g_assert_cmpint (usock_io_shutdown (client, SHUT_WR), ==, 0);
+
+  close (accepted);
+  close (client);
+  close (listening);
+}
+
+/* Each call that a signal interrupts is made again, and nobody learns of it. */
+static void
+test_interrupted_connecting (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "socket");
+  g_autofree char *long_path = make_long_path (test, 300, 20);
+  g_autoptr (UsockName) name = name_new (path);
+  g_autoptr (UsockName) long_name = name_new (long_path);
+
+  interrupt_all ();
+  connect_interrupted (name);
+  connect_interrupted (long_name);
+  usock_io_fault_clear ();
+}
+
+static void
+test_interrupted_messages (UsockTest *test, gconstpointer data)
+{
+  struct iovec iov = { (char *) "x", 1 };
+  UsockIoOutgoing outgoing = { &iov, 1 };
+  UsockIoBatch *batch = usock_io_batch_new (100);
+  struct pollfd readable = { .fd = test->pair[0], .events = POLLIN };
+  gboolean at_end;
+  int fds[2];
+
+  interrupt_all ();
+  g_assert_cmpint (usock_io_pair (SOCK_STREAM, fds), ==, 0);
+  g_assert_cmpint (usock_io_send_data (fds[0], "x", 1), ==, 1);
+  g_assert_cmpint (usock_io_receive_bytes (fds[1], batch, 100), ==, 1);
+  g_assert_cmpint (usock_io_send (test->pair[1], &outgoing), ==, 1);
+  g_assert_cmpint (usock_io_send_batch (test->pair[1], &outgoing, 1), ==, 1);
+  g_assert_cmpint (usock_io_poll (&readable, 1, -1), ==, 1);
+  g_assert_cmpint (usock_io_poll (NULL, 0, 1), ==, 0);
+  g_assert_cmpint (usock_io_peek_end (test->pair[0], FALSE, &at_end), ==, 1);
+  g_assert_false (at_end);
+  g_assert_cmpint (usock_io_receive (test->pair[0], batch, 100, 2, FALSE), ==, 2);
+  usock_io_fault_clear ();
+
+  close (fds[0]);
+  close (fds[1]);
+  usock_io_batch_free (batch);
+}
+
+/* What is no open socket is refused, whatever is done with it first. */
+static void
+test_no_socket (UsockTest *test, gconstpointer data)
+{
+  int nothing = open_null ();
+  int place = open ("/dev/null", O_PATH | O_CLOEXEC);
+  int size;
+
+  close (nothing);
+  g_assert_cmpint (usock_io_prepare_adopted (nothing), ==, -EBADF);
+  g_assert_cmpint (usock_io_prepare_adopted (place), ==, -EBADF);
+  g_assert_cmpint (usock_io_set_nonblocking (nothing, TRUE), ==, -EBADF);
+  g_assert_cmpint (usock_io_set_nonblocking (place, TRUE), ==, -EBADF);
+  g_assert_cmpint (usock_io_get_option (nothing, SOL_SOCKET, SO_TYPE, &size), ==, -EBADF);
+  g_assert_cmpint (usock_io_get_room (nothing), ==, USOCK_IO_FREE);
+  g_assert_cmpint (usock_io_get_unread (nothing), ==, -1);
+  g_assert_false (usock_io_grow_buffer (nothing));
+  close (place);
+}
+
 /* Kernels before 6.16 do not know how to refuse. */
 static void
 test_refuse_unknown (UsockTest *test, gconstpointer data)
@@ -1502,6 +1603,9 @@ main (int argc, char **argv)
   usock_test_add ("/usock/io/long-refusals", test_long_refusals);
   usock_test_add ("/usock/io/faults", test_faults);
   usock_test_add ("/usock/io/every-call-fails", test_every_call_fails);
+  usock_test_add ("/usock/io/interrupted-connecting", test_interrupted_connecting);
+  usock_test_add ("/usock/io/interrupted-messages", test_interrupted_messages);
+  usock_test_add ("/usock/io/no-socket", test_no_socket);
   usock_test_add ("/usock/io/refuse-unknown", test_refuse_unknown);
   usock_test_add ("/usock/io/pidfds-unknown", test_pidfds_unknown);
   usock_test_add ("/usock/io/batch", test_batch);

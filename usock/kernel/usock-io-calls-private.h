@@ -27,8 +27,9 @@ G_BEGIN_DECLS
 #endif
 
 #ifdef USOCK_FAULTS
-int   usock_io_fault_next (UsockIoCall call);
-gsize usock_io_fault_cut  (gsize       length);
+int      usock_io_fault_next       (UsockIoCall call);
+gsize    usock_io_fault_cut        (gsize       length);
+gboolean usock_io_fault_interrupts (void);
 
 #define FAULT(call)                                                                                \
   G_STMT_START                                                                                     \
@@ -40,9 +41,12 @@ gsize usock_io_fault_cut  (gsize       length);
   G_STMT_END
 /* After FAULT(), for calls on byte streams. */
 #define FAULT_CUT(length) usock_io_fault_cut (length)
+/* After FAULT(), in the place of a call that a signal is to interrupt. */
+#define INTERRUPTED(expression) (usock_io_fault_interrupts () ? -1 : (expression))
 #else
 #define FAULT(call)
 #define FAULT_CUT(length) (length)
+#define INTERRUPTED(expression) (expression)
 #endif
 
 /* Every call here may simply be made again when a signal interrupts it; connect(2) too, which on
@@ -51,7 +55,7 @@ gsize usock_io_fault_cut  (gsize       length);
   ({                                                                                               \
     __typeof__ (expression) result_;                                                               \
     do                                                                                             \
-      result_ = (expression);                                                                      \
+      result_ = INTERRUPTED (expression);                                                          \
     while (result_ == -1 && errno == EINTR);                                                       \
     result_ == -1 ? -errno : result_;                                                              \
   })

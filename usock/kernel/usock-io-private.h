@@ -275,7 +275,8 @@ void             usock_io_close_now         (int                    fd);
 #define USOCK_IO_SHORT (-1)
 #define USOCK_IO_ZERO (-2)
 
-/* The next @nth call of that kind, and with @every also each @every th after it, fails. */
+/* The next @nth call of that kind, and with @every also each @every th after it, fails; with EINTR it
+ * is interrupted, and made again. */
 void             usock_io_fault_add         (UsockIoCall            call,
                                              int                    errnum,
                                              guint                  nth,

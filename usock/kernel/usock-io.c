@@ -20,6 +20,7 @@ static struct
 } faults[USOCK_IO_POLL + 1];
 
 static int fault_cut;
+static gboolean fault_interrupts;
 
 void
 usock_io_fault_add (UsockIoCall call,
@@ -38,7 +39,7 @@ usock_io_fault_clear (void)
   memset (faults, 0, sizeof faults);
 }
 
-/* How often it was made since the faults were cleared. */
+/* How often it was asked for since the faults were cleared. */
 guint
 usock_io_fault_get_n_calls (UsockIoCall call)
 {
@@ -49,13 +50,26 @@ int
 usock_io_fault_next (UsockIoCall call)
 {
   fault_cut = 0;
+  fault_interrupts = FALSE;
   faults[call].n_calls++;
   if (faults[call].nth == 0 || --faults[call].nth > 0)
     return 0;
 
   faults[call].nth = faults[call].every;
   fault_cut = MIN (faults[call].errnum, 0);
-  return faults[call].errnum;
+  fault_interrupts = faults[call].errnum == EINTR;
+  return fault_interrupts ? 0 : faults[call].errnum;
+}
+
+gboolean
+usock_io_fault_interrupts (void)
+{
+  gboolean interrupts = fault_interrupts;
+
+  fault_interrupts = FALSE;
+  if (interrupts)
+    errno = EINTR;
+  return interrupts;
 }
 
 gsize
@@ -129,20 +143,14 @@ usock_io_accept (int fd)
 int
 usock_io_prepare_adopted (int fd)
 {
-  int flags = RETRY (fcntl (fd, F_GETFL));
-  int result;
+  int flags = fcntl (fd, F_GETFL);
 
-  if (flags < 0)
-    return flags;
-  if ((flags & O_NONBLOCK) == 0)
-    {
-      result = RETRY (fcntl (fd, F_SETFL, flags | O_NONBLOCK));
-      if (result < 0)
-        return result;
-    }
+  if (flags == -1)
+    return -errno;
+  if ((flags & O_NONBLOCK) == 0 && fcntl (fd, F_SETFL, flags | O_NONBLOCK) == -1)
+    return -errno;
 
-  flags = RETRY (fcntl (fd, F_GETFD));
-  return flags < 0 ? flags : RETRY (fcntl (fd, F_SETFD, flags | FD_CLOEXEC));
+  return fcntl (fd, F_SETFD, FD_CLOEXEC) == -1 ? -errno : 0;
 }
 
 /* Returns whether it was non-blocking before. Who else has the open file sees it change. */
@@ -150,11 +158,11 @@ int
 usock_io_set_nonblocking (int      fd,
                           gboolean nonblocking)
 {
-  int flags = RETRY (fcntl (fd, F_GETFL));
+  int flags = fcntl (fd, F_GETFL);
   int wanted = nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
 
-  if (flags < 0)
-    return flags;
+  if (flags == -1)
+    return -errno;
   if (flags != wanted && fcntl (fd, F_SETFL, wanted) == -1)
     return -errno;
 
@@ -205,7 +213,7 @@ usock_io_poll (struct pollfd *fds,
   int result;
 
   FAULT (USOCK_IO_POLL);
-  while ((result = poll (fds, n_fds, timeout)) == -1 && errno == EINTR)
+  while ((result = INTERRUPTED (poll (fds, n_fds, timeout))) == -1 && errno == EINTR)
     if (timeout > 0)
       timeout = (int) MAX ((deadline - g_get_monotonic_time () + 999) / 1000, 0);
 
