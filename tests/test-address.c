@@ -613,6 +613,23 @@ test_packet_missing_interface (void)
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
 }
 
+/* What the functions tell can be bound to. */
+static void
+assert_packet_properties (UsockPacketAddress *packet)
+{
+  g_autoptr (GBytes) bytes = NULL;
+  UsockPacketType type;
+  guint protocol, index, hardware;
+
+  g_object_get (packet, "protocol", &protocol, "interface-index", &index, "hardware-type", &hardware,
+                "packet-type", &type, "hardware-address", &bytes, NULL);
+  g_assert_cmpuint (protocol, ==, usock_packet_address_get_protocol (packet));
+  g_assert_cmpuint (index, ==, usock_packet_address_get_interface_index (packet));
+  g_assert_cmpuint (hardware, ==, usock_packet_address_get_hardware_type (packet));
+  g_assert_cmpint (type, ==, usock_packet_address_get_packet_type (packet));
+  g_assert_true (bytes == usock_packet_address_get_hardware_address (packet));
+}
+
 static void
 test_packet_properties (void)
 {
@@ -640,6 +657,7 @@ test_packet_properties (void)
   g_assert_cmpuint (usock_packet_address_get_interface_index (packet), ==, 1);
   g_assert_cmpuint (usock_packet_address_get_hardware_type (packet), ==, 772);
   g_assert_cmpint (usock_packet_address_get_packet_type (packet), ==, USOCK_PACKET_TYPE_OUTGOING);
+  assert_packet_properties (packet);
   g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), hardware,
                    sizeof hardware);
   g_assert_cmpstr (interface, ==, "lo");

@@ -1012,27 +1012,25 @@ static const Breach breaches[] = {
 };
 
 static void
-break_rule (UsockTest    *test,
-            const Breach *breach)
+break_rule_with (const guint8 *frame,
+                 gsize         length,
+                 const char   *rule)
 {
   Scene scene = { .told = g_string_new (NULL) };
   UsockChannel *channel;
   UsockPeer *peer;
-  guint8 call[sizeof good_call];
   int pair[2];
 
-  memcpy (call, good_call, sizeof call);
-  call[breach->at] = breach->byte;
   g_assert_cmpint (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), ==, 0);
   usock_test_no_error (
       (channel = USOCK_CHANNEL (usock_seqpacket_new_from_fd (pair[0], &error))) != NULL);
   peer = usock_peer_new (channel);
   g_signal_connect (channel, "error", G_CALLBACK (error_cb), &scene);
   usock_peer_handle (peer, "Echo", echo, NULL, NULL);
-  g_assert_cmpint (send (pair[1], call, sizeof call, 0), ==, sizeof call);
+  g_assert_cmpint (send (pair[1], frame, length, 0), ==, length);
   usock_test_wait_until (scene.n_told == 1);
-  if (strstr (scene.told->str, breach->rule) == NULL)
-    g_error ("byte %u as %u: %s", breach->at, breach->byte, scene.told->str);
+  if (strstr (scene.told->str, rule) == NULL)
+    g_error ("%s: %s", rule, scene.told->str);
 
   close (pair[1]);
   scene_close (channel);
@@ -1041,11 +1039,68 @@ break_rule (UsockTest    *test,
 }
 
 static void
+break_rule (const Breach *breach)
+{
+  guint8 call[sizeof good_call];
+
+  memcpy (call, good_call, sizeof call);
+  call[breach->at] = breach->byte;
+  g_test_message ("byte %u as %u", breach->at, breach->byte);
+  break_rule_with (call, sizeof call, breach->rule);
+}
+
+/* What a frame of each type may not have that a call may. */
+static const struct
+{
+  const char *rule;
+  guint8 type;
+  guint8 kind;
+  guint8 flags;
+  guint8 n_fds;
+  guint8 size;
+  guint8 name_length;
+  guint8 body_length;
+} strange[] = {
+  { "“name”", 2, 2, 0, 0, 1, 1, 1 },         { "“error”", 3, 1, 0, 0, 1, 1, 1 },
+  { "“error”", 3, 2, 0, 0, 2, 1, 1 },        { "“error”", 3, 2, 0, 1, 1, 1, 1 },
+  { "“body”", 3, 2, 0, 0, 1, 1, 1 },         { "“name”", 4, 0, 0, 0, 0, 1, 0 },
+  { "“body-size”", 4, 0, 0, 0, 1, 0, 0 },    { "“body-size”", 4, 0, 0, 0, 1, 0, 1 },
+  { "“empty-fields”", 4, 2, 0, 0, 0, 0, 0 }, { "“empty-fields”", 4, 0, 1, 0, 0, 0, 0 },
+  { "“empty-fields”", 4, 0, 0, 1, 0, 0, 0 }, { "“name”", 5, 2, 0, 0, 1, 0, 1 },
+  { "“body-size”", 6, 0, 0, 0, 0, 0, 0 },    { "“name”", 6, 0, 0, 0, 1, 1, 1 },
+  { "“empty-fields”", 7, 1, 0, 0, 1, 0, 1 }, { "“memfd”", 1, 1, 1, 1, 1, 1, 1 },
+  { "“memfd”", 1, 1, 1, 1, 0, 1, 0 },        { "“body-size”", 1, 0, 0, 0, 1, 1, 0 },
+  { "“body-size”", 1, 1, 0, 0, 0, 1, 1 },
+};
+
+static void
+test_rules_of_types (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (strange); i++)
+    {
+      /* A body is not text. */
+      guint8 frame[34] = { 1, strange[i].type, strange[i].kind, strange[i].flags };
+      guint8 length = 32 + strange[i].name_length + strange[i].body_length;
+
+      frame[4] = length;
+      frame[8] = 9;
+      frame[16] = strange[i].size;
+      frame[24] = strange[i].name_length;
+      frame[27] = strange[i].n_fds;
+      frame[32] = 'E';
+      frame[length - 1] = strange[i].body_length > 0 ? 0xff : frame[length - 1];
+      g_test_message ("%u", i);
+      break_rule_with (frame, length, strange[i].rule);
+    }
+}
+
+static void
 test_rules (UsockTest     *test,
             gconstpointer  unused)
 {
   for (guint i = 0; i < G_N_ELEMENTS (breaches); i++)
-    break_rule (test, &breaches[i]);
+    break_rule (&breaches[i]);
 }
 
 /* A file that could shrink while it is read is not looked into. */
@@ -1152,6 +1207,7 @@ main (int    argc,
   usock_test_add ("/usock/peer/context-goes", test_context_goes);
   usock_test_add ("/usock/peer/not-connected", test_not_connected);
   usock_test_add ("/usock/peer/rules", test_rules);
+  usock_test_add ("/usock/peer/rules-of-types", test_rules_of_types);
   usock_test_add ("/usock/peer/misuse", test_misuse);
   usock_test_add ("/usock/peer/properties", test_properties);
 
