@@ -257,6 +257,127 @@ test_bytes (UsockTest *test, gconstpointer data)
 }
 
 static void
+enqueue_with_fd (Scene *scene, const char *text)
+{
+  UsockMessage *message = usock_message_new ((const guint8 *) text, strlen (text));
+
+  usock_test_no_error (usock_message_append_fd (message, STDIN_FILENO, &error));
+  usock_outlet_enqueue (&scene->outlet, scene->outlet.route, message, NULL);
+}
+
+/* A socket that keeps its messages apart shows what went in one system call: bytes only. */
+static void
+test_joined (UsockTest *test, gconstpointer data)
+{
+  Scene scene;
+
+  scene_start (&scene, &bytes, SOCK_SEQPACKET);
+  enqueue (&scene, "one");
+  enqueue (&scene, "two");
+  enqueue_with_fd (&scene, "fd");
+  enqueue (&scene, "three");
+  enqueue (&scene, "four");
+  flush (&scene);
+  expect_read (&scene, "onetwo");
+  expect_read (&scene, "fd");
+  expect_read (&scene, "threefour");
+  g_assert_cmpuint (scene.outlet.messages_written, ==, 5);
+  scene_stop (&scene);
+}
+
+static void
+enqueue_segments (Scene *scene, guint n_segments)
+{
+  UsockMessage *message = usock_message_new ((const guint8 *) "0", 1);
+
+  for (guint i = 1; i < n_segments; i++)
+    {
+      const char digit = (char) ('0' + i % 10);
+      g_autoptr (GBytes) segment = g_bytes_new (&digit, 1);
+
+      usock_message_append_bytes (message, segment);
+    }
+  usock_outlet_enqueue (&scene->outlet, scene->outlet.route, message, NULL);
+}
+
+static void
+expect_segments (Scene *scene, guint n_segments)
+{
+  char buffer[200];
+
+  g_assert_cmpint (recv (scene->peer, buffer, sizeof buffer, MSG_DONTWAIT), ==, n_segments);
+  for (guint i = 0; i < n_segments; i++)
+    g_assert_cmpint (buffer[i], ==, '0' + i % 10);
+}
+
+/* As many segments as there is room for, and no message in part. */
+static void
+test_joined_segments (UsockTest *test, gconstpointer data)
+{
+  Scene scene;
+
+  scene_start (&scene, &bytes, SOCK_SEQPACKET);
+  scene.outlet.queue_limit = scene.outlet.high_water_mark = 1000 * 1000;
+  for (guint i = 0; i < USOCK_OUTLET_IOV + 1; i++)
+    enqueue_segments (&scene, 1);
+  flush (&scene);
+  g_assert_cmpuint (scene.outlet.n_queued, ==, 0);
+  g_assert_cmpint (recv (scene.peer, NULL, 0, MSG_TRUNC), ==, USOCK_OUTLET_IOV);
+  expect_segments (&scene, 1);
+
+  enqueue_segments (&scene, 100);
+  enqueue_segments (&scene, 100);
+  flush (&scene);
+  expect_segments (&scene, 100);
+  expect_segments (&scene, 100);
+  scene_stop (&scene);
+}
+
+/* Nobody takes it, so that it is seen to have gone alone, and as what it is. */
+static void
+test_joined_control (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (GBytes) value = g_bytes_new_static ("1234", 4);
+  UsockMessage *message = usock_message_new ((const guint8 *) "control", 7);
+  Scene scene;
+
+  scene_start (&scene, &bytes, SOCK_SEQPACKET);
+  usock_test_no_error (usock_message_append_control (message, SOL_SOCKET, 9999, value,
+                                                     &error));
+  enqueue (&scene, "one");
+  usock_outlet_enqueue (&scene.outlet, scene.outlet.route, message, NULL);
+  flush (&scene);
+  g_assert_cmpint (scene.failed, ==, EINVAL);
+  expect_read (&scene, "one");
+  scene_stop (&scene);
+}
+
+/* What stands behind a mark, and who says who he is, begin anew. */
+static void
+test_joined_mark (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new ((const guint8 *) "signed", 6);
+  g_autoptr (GCredentials) credentials = g_credentials_new ();
+  UsockOperation *mark;
+  Scene scene;
+
+  scene_start (&scene, &bytes, SOCK_SEQPACKET);
+  mark = usock_operation_new (scene.source, NULL, NULL, NULL);
+  usock_message_set_credentials (message, credentials);
+  enqueue (&scene, "one");
+  g_assert_true (usock_outlet_mark (&scene.outlet, mark));
+  enqueue (&scene, "two");
+  usock_outlet_enqueue (&scene.outlet, scene.outlet.route, usock_message_ref (message), NULL);
+  enqueue (&scene, "three");
+  flush (&scene);
+  expect_read (&scene, "one");
+  expect_read (&scene, "two");
+  expect_read (&scene, "signed");
+  expect_read (&scene, "three");
+  scene_stop (&scene);
+}
+
+static void
 fill (Scene *scene)
 {
   while (send (scene->outlet.fd, "fill", 4, MSG_DONTWAIT) == 4)
@@ -512,6 +633,27 @@ test_sweep (UsockTest *test, gconstpointer data)
   scene_stop (&scene);
 }
 
+/* Whose message waited when the outlet went has its descriptors again. */
+static void
+test_clear_with_fds (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new ((const guint8 *) "x", 1);
+  GError *failure = NULL;
+  Scene scene;
+  int fd;
+
+  usock_test_no_error (usock_message_append_fd (message, STDIN_FILENO, &error));
+  scene_start (&scene, &packets, SOCK_SEQPACKET);
+  usock_outlet_enqueue (&scene.outlet, scene.outlet.route, usock_message_ref (message), NULL);
+  g_assert_cmpint (usock_message_take_fd (message, 0, &failure), ==, -1);
+  g_assert_error (failure, G_IO_ERROR, G_IO_ERROR_BUSY);
+  g_clear_error (&failure);
+  scene_stop (&scene);
+  fd = usock_message_take_fd (message, 0, &failure);
+  g_assert_no_error (failure);
+  close (fd);
+}
+
 /* The kernel says only once that the peer has not read everything, and sendmmsg(2) does not say
  * why it stopped half-way. */
 static void
@@ -555,6 +697,10 @@ main (int argc, char **argv)
   usock_test_add ("/usock/outlet/packets", test_packets);
   usock_test_add ("/usock/outlet/no-foreign-code", test_no_foreign_code);
   usock_test_add ("/usock/outlet/bytes", test_bytes);
+  usock_test_add ("/usock/outlet/joined", test_joined);
+  usock_test_add ("/usock/outlet/joined-segments", test_joined_segments);
+  usock_test_add ("/usock/outlet/joined-control", test_joined_control);
+  usock_test_add ("/usock/outlet/joined-mark", test_joined_mark);
   usock_test_add ("/usock/outlet/limits", test_limits);
   usock_test_add ("/usock/outlet/may-send-now", test_may_send_now);
   usock_test_add ("/usock/outlet/blocked", test_blocked);
@@ -563,6 +709,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/outlet/failure", test_failure);
   usock_test_add ("/usock/outlet/drop-messages", test_drop_messages);
   usock_test_add ("/usock/outlet/sweep", test_sweep);
+  usock_test_add ("/usock/outlet/clear-with-fds", test_clear_with_fds);
   usock_test_add ("/usock/outlet/cut-batch", test_cut_batch);
   usock_test_add ("/usock/outlet/large", test_large);
 

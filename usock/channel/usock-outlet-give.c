@@ -113,7 +113,7 @@ outlet_gather_bytes (UsockRoute   *route,
       n_iov = usock_message_get_iov (item->message, iov + used, USOCK_OUTLET_IOV - used);
       if (n_iov > USOCK_OUTLET_IOV - used)
         break;
-      used += item->sent > 0 ? usock_io_advance_iov (iov + used, n_iov, item->sent) : n_iov;
+      used += usock_io_advance_iov (iov + used, n_iov, item->sent);
     }
 
   return used;
@@ -157,10 +157,7 @@ usock_outlet_give_bytes (UsockOutlet *self,
     wanted += iov[i].iov_len;
 
   if (outgoing.n_iov == 0 && usock_message_get_length (head->message) > 0)
-    {
-      wanted = usock_message_get_length (head->message) - head->sent;
-      result = usock_outlet_write_message (self, route, head->message, head->sent);
-    }
+    result = usock_outlet_write_message (self, route, head->message, head->sent);
   else
     result = wanted > 0 ? usock_io_send (self->fd, &outgoing) : 0;
 
