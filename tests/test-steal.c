@@ -170,6 +170,30 @@ test_unread (UsockTest     *test,
   stream_scene_stop (&scene);
 }
 
+/* What was posted is on its way like what was sent. */
+static void
+test_posted (UsockTest     *test,
+             gconstpointer  unused)
+{
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("posted");
+  g_autoptr (GError) refusal = NULL;
+  StreamScene scene;
+  char buffer[3000];
+
+  stream_scene_start_raw (&scene, "close");
+  scene_settle ();
+  for (guint i = 0; i < 300; i++)
+    usock_test_no_error (usock_channel_post (scene.channel, message, &error));
+  assert_kept (scene.stream, G_IO_ERROR_PENDING);
+  g_assert_cmpint (usock_socket_steal_fd (USOCK_SOCKET (scene.stream), NULL, &refusal), ==, -1);
+  g_assert_nonnull (strstr (refusal->message, "300 messages"));
+  scene_settle ();
+  g_assert_cmpint (read (scene.peer, buffer, sizeof buffer), ==, 300 * 6);
+  close (steal (scene.stream));
+  witness_expect (&scene.witness, "close");
+  stream_scene_stop (&scene);
+}
+
 /* What was pipelined behind what a call had waited for goes along. */
 static void
 test_unread_behind (UsockTest     *test,
@@ -259,6 +283,8 @@ test_descriptors_ahead (UsockTest     *test,
                         gconstpointer  unused)
 {
   const int sent = numbered_fd (7);
+  g_autoptr (GBytes) unread = NULL;
+  g_autoptr (GError) refusal = NULL;
   StreamScene scene;
 
   stream_scene_start_raw (&scene, "close");
@@ -269,6 +295,9 @@ test_descriptors_ahead (UsockTest     *test,
   stream_scene_exactly (&scene, "some", 3, 0, NULL);
   witness_expect (&scene.witness, "some:abc");
   assert_kept (scene.stream, G_IO_ERROR_PENDING);
+  g_assert_cmpint (usock_socket_steal_fd (USOCK_SOCKET (scene.stream), &unread, &refusal), ==, -1);
+  g_assert_error (refusal, G_IO_ERROR, G_IO_ERROR_PENDING);
+  g_assert_null (unread);
   stream_scene_exactly (&scene, "rest", 1, 1, NULL);
   witness_expect (&scene.witness, "rest:d+1");
   close (steal (scene.stream));
@@ -716,6 +745,7 @@ main (int    argc,
 
   usock_test_add ("/usock/steal/stream", test_stream);
   usock_test_add ("/usock/steal/unread", test_unread);
+  usock_test_add ("/usock/steal/posted", test_posted);
   usock_test_add ("/usock/steal/unread-behind", test_unread_behind);
   usock_test_add ("/usock/steal/unread-pieces", test_unread_pieces);
   usock_test_add ("/usock/steal/waiting-to-be-sent", test_waiting_to_be_sent);

@@ -16,7 +16,6 @@ channel_gather (UsockChannel *self)
   usock_inlet_stow (&self->inlet);
   if (oldest != NULL)
     usock_channel_give_back (oldest, self);
-  usock_watch_wake (&usock_channel_socket (self)->watch);
 }
 
 static guint
