@@ -14,8 +14,6 @@
 #define SO_PASSPIDFD 76
 #endif
 
-#define LONG 10000
-
 typedef gboolean (*NewPair) (gpointer *first, gpointer *second, GError **error);
 
 static const NewPair new_pairs[] = {
@@ -157,6 +155,68 @@ test_pidfd_ignored (UsockTest *test, gconstpointer data)
         g_assert_no_errno (close (fd));
       close_all (first, second);
     }
+}
+
+/* 1 or 0, or -1 where the kernel does not know it. */
+static int
+get_option (int fd, int name)
+{
+  int value = -1;
+  socklen_t length = sizeof value;
+
+  return getsockopt (fd, SOL_SOCKET, name, &value, &length) == 0 ? value : -1;
+}
+
+static void
+assert_option (UsockChannel *channel, int name, gboolean expected)
+{
+  int value = get_option (usock_socket_get_fd (USOCK_SOCKET (channel)), name);
+
+  g_assert_true (value == -1 || value == expected);
+}
+
+static void
+assert_passing (UsockChannel *channel, gboolean credentials, gboolean pidfd, gboolean fds)
+{
+  assert_option (channel, SO_PASSCRED, credentials);
+  assert_option (channel, SO_PASSPIDFD, pidfd);
+  assert_option (channel, USOCK_SO_PASSRIGHTS, fds);
+}
+
+/* What a channel was told before it had a descriptor. */
+static void
+test_passing_before_connecting (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *path = usock_test_path (test, "socket");
+  int listener = scene_listen (path, 10);
+
+  for (guint i = 0; i < 8; i++)
+    {
+      UsockChannel *channel = USOCK_CHANNEL (usock_seqpacket_new ());
+
+      usock_channel_set_pass_credentials (channel, (i & 1) != 0);
+      usock_channel_set_pass_pidfd (channel, (i & 2) != 0);
+      usock_channel_set_max_fds (channel, (i & 4) != 0 ? 1 : 0);
+      usock_test_no_error (usock_channel_connect_to_path (channel, path, &error));
+      assert_passing (channel, (i & 1) != 0, (i & 2) != 0, (i & 4) != 0);
+      scene_close (channel);
+    }
+  close (listener);
+}
+
+/* One that was made elsewhere may pass what the channel was not told of. */
+static void
+test_passing_adopted (UsockTest *test, gconstpointer data)
+{
+  const int names[] = { SO_PASSCRED, SO_PASSPIDFD, USOCK_SO_PASSRIGHTS };
+  UsockChannel *channel;
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    setsockopt (test->pair[0], SOL_SOCKET, names[i], &(int) { 1 }, sizeof (int));
+  g_assert_cmpint (get_option (test->pair[0], SO_PASSCRED), ==, 1);
+  channel = scene_adopt (test);
+  assert_passing (channel, FALSE, FALSE, FALSE);
+  scene_close (channel);
 }
 
 static void
@@ -351,6 +411,9 @@ main (int argc, char *argv[])
   usock_test_add ("/usock/channel-control/pidfd", test_pidfd);
   usock_test_add ("/usock/channel-control/pidfd-ignored", test_pidfd_ignored);
   usock_test_add ("/usock/channel-control/pidfd-server", test_pidfd_server);
+  usock_test_add ("/usock/channel-control/passing-before-connecting",
+                  test_passing_before_connecting);
+  usock_test_add ("/usock/channel-control/passing-adopted", test_passing_adopted);
   usock_test_add ("/usock/channel-control/records", test_records);
   usock_test_add ("/usock/channel-control/records-refused", test_records_refused);
   usock_test_add ("/usock/channel-control/shutdown-reading", test_shutdown_reading);

@@ -15,6 +15,14 @@ scene_heal_and_stop (Scene *scene)
   scene_stop (scene);
 }
 
+static void
+keep_result_cb (GObject      *source,
+                GAsyncResult *result,
+                gpointer      data)
+{
+  *(GAsyncResult **) data = g_object_ref (result);
+}
+
 /* What passes comes back without an event. */
 
 static void
@@ -103,6 +111,47 @@ test_both_without_memory (UsockTest     *test,
   text = scene_receive (scene.peer);
   g_assert_cmpstr (text, ==, "1");
   scene_heal_and_stop (&scene);
+}
+
+static void
+assert_received (UsockChannel *channel,
+                 gsize         length,
+                 guint         n_fds)
+{
+  GAsyncResult *result = NULL;
+  g_autoptr (UsockMessage) message = NULL;
+
+  usock_channel_receive_async (channel, NULL, keep_result_cb, &result);
+  usock_test_wait_until (result != NULL);
+  usock_test_no_error (message = usock_channel_receive_finish (channel, result, &error));
+  g_assert_cmpuint (usock_message_get_length (message), ==, length);
+  g_assert_cmpuint (usock_message_get_n_fds (message), ==, n_fds);
+  g_object_unref (result);
+}
+
+/* Where the system lets the buffer grow no more, what does not fit in it goes in a memory file. */
+static void
+test_memfd_where_buffer_is_small (UsockTest     *test,
+                                  gconstpointer  unused)
+{
+  const gsize length = 300 * 1000;
+  g_autofree guint8 *data = g_malloc0 (length);
+  UsockChannel *first, *second;
+
+  scene_pair (&first, &second);
+  usock_channel_set_max_fds (second, 1);
+  usock_channel_set_read_buffer_size (second, length);
+  usock_channel_set_memfd_fallback (first, TRUE);
+  usock_io_fault_add (USOCK_IO_SET_OPTION, EPERM, 1, 1);
+  usock_test_no_error (usock_channel_send (first, data, length, &error));
+  assert_received (second, 0, 1);
+  usock_test_no_error (usock_channel_send (first, data, 100 * 1000, &error));
+  assert_received (second, 100 * 1000, 0);
+  usock_io_fault_clear ();
+  usock_test_no_error (usock_channel_send (first, data, length, &error));
+  assert_received (second, length, 0);
+  scene_close (first);
+  scene_close (second);
 }
 
 /* What does not pass ends the channel. */
@@ -326,6 +375,7 @@ main (int   argc,
   add ("end-without-memory", test_end_without_memory);
   add ("send-without-memory", test_send_without_memory);
   add ("both-without-memory", test_both_without_memory);
+  add ("memfd-where-buffer-is-small", test_memfd_where_buffer_is_small);
   add ("receive-fails", test_receive_fails);
   add ("queued-message-fails", test_queued_message_fails);
   add ("awaited-message-fails", test_awaited_message_fails);

@@ -1569,17 +1569,25 @@ test_take (UsockTest     *test,
   scene_stop (&scene);
 }
 
+static gsize
+take_some (UsockChannel *channel,
+           guint         max)
+{
+  gsize n;
+  UsockMessage **messages = usock_channel_take_messages (channel, max, &n);
+
+  for (gsize i = 0; i < n; i++)
+    usock_message_unref (messages[i]);
+  g_free (messages);
+  return n;
+}
+
 static void
 take_some_cb (UsockChannel *channel,
               UsockMessage *message,
               guint        *n_taken)
 {
-  gsize n;
-  g_autofree UsockMessage **messages = usock_channel_take_messages (channel, 10, &n);
-
-  for (gsize i = 0; i < n; i++)
-    usock_message_unref (messages[i]);
-  *n_taken += 1 + n;
+  *n_taken += 1 + take_some (channel, 10);
 }
 
 /* Who is given one and takes others has no larger share of a turn. */
@@ -1604,6 +1612,30 @@ test_take_in_a_turn (UsockTest     *test,
       g_assert_cmpuint (n_taken - before, <, 300);
       before = n_taken;
     }
+  scene_stop (&scene);
+}
+
+/* What was taken between turns is no part of the next one's share. */
+static void
+test_take_between_turns (UsockTest     *test,
+                         gconstpointer  unused)
+{
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("x");
+  UsockMessage *messages[1000];
+  guint n_given = 0;
+  Scene scene;
+  gsize n;
+
+  for (guint i = 0; i < G_N_ELEMENTS (messages); i++)
+    messages[i] = message;
+  scene_start (&scene, test, "");
+  usock_test_no_error (usock_channel_unread_messages (scene.channel, messages,
+                                                      G_N_ELEMENTS (messages), &error));
+  n = take_some (scene.channel, G_N_ELEMENTS (messages) - 10);
+  g_assert_cmpuint (n, ==, G_N_ELEMENTS (messages) - 10);
+  g_signal_connect_swapped (scene.channel, "data", G_CALLBACK (beat_cb), &n_given);
+  g_main_context_iteration (test->context, TRUE);
+  g_assert_cmpuint (n_given, ==, 10);
   scene_stop (&scene);
 }
 
@@ -1639,19 +1671,6 @@ test_take_what_was_read (UsockTest     *test,
         }
     }
   scene_stop (&scene);
-}
-
-static gsize
-take_some (UsockChannel *channel,
-           guint         max)
-{
-  gsize n;
-  UsockMessage **messages = usock_channel_take_messages (channel, max, &n);
-
-  for (gsize i = 0; i < n; i++)
-    usock_message_unref (messages[i]);
-  g_free (messages);
-  return n;
 }
 
 static void
@@ -1700,6 +1719,8 @@ test_take_gives_way (UsockTest     *test,
   scene_send (scene.peer, "four");
   scene_unread (scene.channel, "two three");
   witness_expect (&scene.witness, "data:two data:three data:four");
+  scene_unread (scene.channel, "five");
+  witness_expect (&scene.witness, "data:five");
   scene_stop (&scene);
 }
 
@@ -1874,6 +1895,7 @@ main (int   argc,
   add ("take", test_take);
   add ("take-what-was-read", test_take_what_was_read);
   add ("take-in-a-turn", test_take_in_a_turn);
+  add ("take-between-turns", test_take_between_turns);
   add ("take-gives-way", test_take_gives_way);
   add ("take-holds-the-end", test_take_holds_the_end);
   add ("take-fds", test_take_fds);

@@ -392,6 +392,22 @@ test_func_is_late (UsockTest     *test,
   g_assert_cmpuint (scene.n_freed, ==, 1);
 }
 
+/* What waits already comes at once, with nothing else to tell of it. */
+static void
+test_func_finds_messages (UsockTest     *test,
+                          gconstpointer  unused)
+{
+  Scene scene;
+
+  scene_start (&scene, test, "error");
+  scene_send (scene.peer, "1");
+  scene_settle ();
+  usock_channel_set_receive_func (scene.channel, write_func, &scene, NULL);
+  scene_settle ();
+  witness_assert (&scene.witness, "func:1");
+  scene_stop (&scene);
+}
+
 static void
 test_receiver_precedes_func (UsockTest     *test,
                              gconstpointer  unused)
@@ -612,6 +628,7 @@ main (int   argc,
   add ("all-leave", test_all_leave);
   add ("func", test_func);
   add ("func-is-late", test_func_is_late);
+  add ("func-finds-messages", test_func_finds_messages);
   add ("receiver-precedes-func", test_receiver_precedes_func);
   add ("func-replaces-itself", test_func_replaces_itself);
   add ("func-closes", test_func_closes);

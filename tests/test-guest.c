@@ -384,6 +384,15 @@ receive_cb (GObject      *source,
   g_clear_error (&error);
 }
 
+static void
+count_func (UsockChannel *channel,
+            const guint8 *data,
+            gsize         length,
+            gpointer      n)
+{
+  count_cb (n);
+}
+
 /* What is asked for from outside, and what is told of a channel that is gone already. */
 static void
 test_calls (UsockTest     *test,
@@ -404,6 +413,19 @@ test_calls (UsockTest     *test,
       host_wait_until (guest, n == i);
       host_settle (guest);
     }
+
+  usock_test_no_error (usock_channel_send_text (first, "3", &error));
+  host_settle (guest);
+  g_assert_cmpuint (n, ==, 2);
+  usock_channel_set_receive_func (second, count_func, &n, NULL);
+  host_wait_until (guest, n == 3);
+  usock_channel_pause (second);
+  usock_test_no_error (usock_channel_send_text (first, "4", &error));
+  host_settle (guest);
+  g_assert_cmpuint (n, ==, 3);
+  usock_channel_resume (second);
+  host_wait_until (guest, n == 4);
+  n = 2;
 
   usock_socket_close (USOCK_SOCKET (first));
   usock_socket_close (USOCK_SOCKET (second));

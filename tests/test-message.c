@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -689,6 +690,25 @@ test_variant (UsockTest     *test,
   g_variant_unref (value);
 }
 
+/* A value that nobody owns yet belongs to who is given it, whatever it makes of it. */
+static void
+test_floating_control (UsockTest     *test,
+                       gconstpointer  unused)
+{
+  GVariant *values[] = { g_variant_new_int32 (33), g_variant_new_string ("no number") };
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("x");
+
+  for (guint i = 0; i < G_N_ELEMENTS (values); i++)
+    {
+      g_variant_ref (values[i]);
+      g_assert_cmpint (usock_message_append_control_value (message, IPPROTO_IP, IP_TTL, values[i],
+                                                           NULL),
+                       ==, i == 0);
+      g_assert_false (g_variant_is_floating (values[i]));
+      g_variant_unref (values[i]);
+    }
+}
+
 static void
 check_no_room_for_memfd (int fd)
 {
@@ -707,6 +727,48 @@ check_no_room_for_memfd (int fd)
   g_assert_error (refused, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
 }
 
+static void
+assert_no_memfd (int fd)
+{
+  g_autoptr (GError) refused = NULL;
+
+  g_assert_null (usock_message_new_from_memfd (fd, &refused));
+  g_assert_error (refused, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+}
+
+/* Anybody could make it shorter, and so kill who looks at it. */
+static void
+test_memfd_is_a_file (UsockTest     *test,
+                      gconstpointer  unused)
+{
+  g_autofree char *path = usock_test_path (test, "file");
+  int fd;
+
+  usock_test_no_error (g_file_set_contents (path, "content", 7, &error));
+  fd = open (path, O_RDONLY | O_CLOEXEC);
+  assert_no_memfd (fd);
+  close (fd);
+}
+
+/* Each of the seals is needed. */
+static void
+test_memfd_half_sealed (UsockTest     *test,
+                        gconstpointer  unused)
+{
+  static const int seals[] = { F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE };
+
+  for (guint i = 0; i < G_N_ELEMENTS (seals); i++)
+    {
+      int fd = memfd_create ("x", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+      for (guint j = 0; j < G_N_ELEMENTS (seals); j++)
+        if (i != j)
+          g_assert_cmpint (fcntl (fd, F_ADD_SEALS, seals[j]), ==, 0);
+      assert_no_memfd (fd);
+      close (fd);
+    }
+}
+
 /* The bytes are those of the file, which the message keeps for itself. */
 static void
 test_memfd (UsockTest     *test,
@@ -714,12 +776,9 @@ test_memfd (UsockTest     *test,
 {
   int fd = memfd_create ("x", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   g_autoptr (UsockMessage) message = NULL;
-  g_autoptr (GError) refused = NULL;
 
   g_assert_cmpint (write (fd, "content", 7), ==, 7);
-  g_assert_null (usock_message_new_from_memfd (fd, &refused));
-  g_assert_error (refused, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
-
+  assert_no_memfd (fd);
   g_assert_cmpint (fcntl (fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), ==, 0);
   usock_test_no_error (message = usock_message_new_from_memfd (fd, &error));
   g_assert_cmpint (usock_message_get_memfd (message), !=, fd);
@@ -807,7 +866,10 @@ main (int argc, char **argv)
   usock_test_add ("/usock/message/credentials", test_credentials);
   usock_test_add ("/usock/message/received", test_received);
   usock_test_add ("/usock/message/variant", test_variant);
+  usock_test_add ("/usock/message/floating-control", test_floating_control);
   usock_test_add ("/usock/message/memfd", test_memfd);
+  usock_test_add ("/usock/message/memfd-is-a-file", test_memfd_is_a_file);
+  usock_test_add ("/usock/message/memfd-half-sealed", test_memfd_half_sealed);
   usock_test_add ("/usock/message/threads", test_threads);
 
   return g_test_run ();

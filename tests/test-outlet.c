@@ -544,6 +544,37 @@ test_many_routes (UsockTest *test, gconstpointer data)
     usock_queue_clear (&others[i].queue);
 }
 
+/* A route on which nothing waits any more says so, and no other. */
+static void
+test_sweep_many_routes (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  UsockOperation *calls[2];
+  Scene scene;
+
+  active = g_ptr_array_new ();
+  scene_start (&scene, &many, SOCK_SEQPACKET);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      calls[i] = usock_operation_new (scene.source, NULL, NULL, NULL);
+      usock_operation_set_cancellable (calls[i], i == 0 ? cancellable : NULL,
+                                       G_CALLBACK (g_object_get_type));
+      usock_outlet_enqueue (&scene.outlet, &others[i], usock_message_new (NULL, 0), calls[i]);
+    }
+  n_changed = 0;
+  usock_outlet_sweep (&scene.outlet);
+  g_assert_cmpuint (n_changed, ==, 0);
+  g_cancellable_cancel (cancellable);
+  g_ptr_array_set_size (active, 0);
+  usock_outlet_sweep (&scene.outlet);
+  g_assert_cmpuint (n_changed, ==, 1);
+  g_assert_true (active->pdata[0] == &others[0]);
+  expect_settled (&scene, calls[0], "The operation was cancelled");
+  expect_nothing_settled (&scene);
+  scene_stop (&scene);
+  g_ptr_array_unref (active);
+}
+
 static void
 test_marks (UsockTest *test, gconstpointer data)
 {
@@ -705,6 +736,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/outlet/may-send-now", test_may_send_now);
   usock_test_add ("/usock/outlet/blocked", test_blocked);
   usock_test_add ("/usock/outlet/many-routes", test_many_routes);
+  usock_test_add ("/usock/outlet/sweep-many-routes", test_sweep_many_routes);
   usock_test_add ("/usock/outlet/marks", test_marks);
   usock_test_add ("/usock/outlet/failure", test_failure);
   usock_test_add ("/usock/outlet/drop-messages", test_drop_messages);

@@ -215,6 +215,41 @@ test_sweep (UsockTest *test, gconstpointer data)
   scene_stop (&scene);
 }
 
+static void
+expect_waiting (Scene *scene)
+{
+  g_autoptr (GError) error = make_error ("gone");
+
+  g_assert_true (usock_pending_waits (&scene->pending));
+  usock_pending_end_all (&scene->pending, error);
+  usock_pending_end_closer (&scene->pending, error);
+  g_assert_false (usock_pending_waits (&scene->pending));
+  expect (scene, "call:gone ");
+}
+
+/* One call of each kind, and one that was decided and not told. */
+static void
+test_waits (UsockTest *test, gconstpointer data)
+{
+  Scene scene;
+
+  scene_start (&scene);
+  g_assert_false (usock_pending_waits (&scene.pending));
+  usock_pending_push (&scene.pending.receivers, make_call (&scene, "call", NULL));
+  expect_waiting (&scene);
+  usock_pending_push (&scene.pending.enders, make_call (&scene, "call", NULL));
+  expect_waiting (&scene);
+  scene.pending.connecting = make_call (&scene, "call", NULL);
+  expect_waiting (&scene);
+  scene.pending.closer = make_call (&scene, "call", NULL);
+  expect_waiting (&scene);
+
+  usock_pending_succeed (&scene.pending, make_call (&scene, "call", NULL), NULL, NULL);
+  g_assert_false (usock_pending_waits (&scene.pending));
+  expect (&scene, "call:ok ");
+  scene_stop (&scene);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -225,6 +260,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/pending/ends", test_ends);
   usock_test_add ("/usock/pending/receivers", test_receivers);
   usock_test_add ("/usock/pending/sweep", test_sweep);
+  usock_test_add ("/usock/pending/waits", test_waits);
 
   return g_test_run ();
 }

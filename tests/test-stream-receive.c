@@ -746,6 +746,7 @@ static void
 test_unread (UsockTest     *test,
              gconstpointer  unused)
 {
+  g_autoptr (UsockMessage) message = message_of ("xy");
   StreamScene scene;
 
   stream_scene_start_raw (&scene, "");
@@ -766,8 +767,11 @@ test_unread (UsockTest     *test,
   unread (&scene, "ab\n");
   witness_expect (&scene.witness, "line:ab");
   stream_scene_line (&scene, "line", NULL);
-  scene_send (scene.peer, "ef\n");
-  witness_expect (&scene.witness, "line:cdef");
+  scene_send (scene.peer, "ef");
+  scene_settle ();
+  usock_test_no_error (usock_channel_unread_messages (scene.channel, &message, 1, &error));
+  scene_send (scene.peer, "\n");
+  witness_expect (&scene.witness, "line:xycdef");
   stream_scene_stop (&scene);
 }
 

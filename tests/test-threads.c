@@ -280,6 +280,12 @@ count_criticals (const char *domain, GLogLevelFlags level, const char *text, gpo
   }                                                                                                \
   G_STMT_END
 
+static void
+receive_func (UsockChannel *channel, const guint8 *data, gsize length, gpointer user_data)
+{
+  g_assert_not_reached ();
+}
+
 static gpointer
 call_plain (gpointer data)
 {
@@ -297,7 +303,10 @@ call_plain (gpointer data)
   assert_critical (usock_channel_set_max_fds (self->channel, 3));
   assert_critical (g_object_set (self->channel, "pass-credentials", TRUE, NULL));
   assert_critical (usock_channel_set_queue_limit (self->channel, 3));
+  assert_critical (usock_channel_set_receive_func (self->channel, receive_func, NULL, NULL));
   assert_critical (usock_server_pause (self->server));
+  assert_critical (usock_server_resume (self->server));
+  assert_critical (g_assert_null (g_list_model_get_item (G_LIST_MODEL (self->server), 0)));
   assert_critical (usock_server_set_mode (self->server, 0666));
   assert_critical (usock_server_broadcast (self->server, self->message));
   assert_critical (usock_stream_cork (self->stream));
@@ -891,7 +900,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_log_set_handler ("Usock", G_LOG_LEVEL_CRITICAL, count_criticals, NULL);
-  g_log_set_always_fatal (G_LOG_LEVEL_ERROR);
+  g_log_set_always_fatal (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_WARNING);
   garbage = g_async_queue_new ();
 
   usock_test_add ("/usock/threads/unref", test_unref);
