@@ -8,33 +8,16 @@
 // twice where nobody was told of an error, each exception is reported once, and who listens goes on.
 
 import Gio from 'gi://Gio';
-import GLib from 'gi://GLib';
 import Usock from 'gi://Usock?version=1';
 import UsockFaults from 'gi://UsockFaults?version=1';
 
 import {equal, ok, run} from './tap.js';
-import {testSocket, text, waitFor} from './fixture.js';
+import {fail, raise, testFaults} from './faults.js';
+import {text, waitFor} from './fixture.js';
 
-const SHORTAGES = {EMFILE: 24, ENFILE: 23, ENOBUFS: 105, ENOMEM: 12, ETOOMANYREFS: 109};
-// shutdown(2) needs nothing that could be short.
-const CALLS = ['socket', 'socketpair', 'bind', 'listen', 'accept', 'connect', 'send', 'receive',
-    'getsockopt', 'setsockopt', 'getsockname'];
-const WHEN = [[1, 0], [2, 0], [3, 2]];
 const KINDS = [[Usock.Seqpacket, Gio.SocketType.SEQPACKET], [Usock.Stream, Gio.SocketType.STREAM]];
 const MESSAGES = Array.from({length: 30}, (_, i) => `${i};`);
 const ALL = MESSAGES.join('');
-
-let nThrown = 0;
-
-// Whoever is told of another exception, or of one twice, ends the script.
-function raise(error) {
-    GLib.test_expect_message('Gjs', GLib.LogLevelFlags.LEVEL_CRITICAL, `*${error.message}*`);
-    throw error;
-}
-
-function fail(what) {
-    raise(new Error(`on purpose: ${what} ${++nThrown}.`));
-}
 
 function count(string) {
     return string.split(';').length - 1;
@@ -151,26 +134,9 @@ async function check(fixture, [kind, type], fault) {
         ok(ALL.startsWith(echo.heard), echo.heard);
         equal(echo.told.close, 1, 'close');
     }
-    GLib.test_assert_expected_messages_internal('Gjs', 'test-faults.js', 0, 'exceptions');
 }
 
-for (const kind of KINDS) {
-    for (const call of CALLS) {
-        testSocket(`${call} of a ${kind[0].name}`, async fixture => {
-            for (const [name, number] of Object.entries(SHORTAGES)) {
-                for (const when of WHEN) {
-                    try {
-                        await check(fixture, kind, [call, number, ...when]);
-                    } catch (error) {
-                        error.message = `${name} ${when}: ${error.message}`;
-                        throw error;
-                    } finally {
-                        UsockFaults.clear();
-                    }
-                }
-            }
-        });
-    }
-}
+for (const kind of KINDS)
+    testFaults(kind[0].name, (fixture, fault) => check(fixture, kind, fault));
 
 run();
