@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Receives numbers as text, from @first on; returns the next. */
@@ -282,6 +284,39 @@ test_memfd_fallback (UsockTest     *test,
   usock_channel_end (scene.channel);
   g_assert_false (usock_channel_send (scene.channel, data, length, &failure));
   assert_error_code (failure, G_IO_ERROR_CLOSED);
+  scene_stop (&scene);
+}
+
+/* What is in a memory file already is not copied into another. */
+static void
+test_memfd_as_it_is (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+  int fd = memfd_create ("test-channel-send", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  g_autoptr (UsockMessage) message = NULL, received = NULL;
+  g_autoptr (UsockHandle) handle = NULL;
+  struct stat own, other;
+  Scene scene;
+  int copy;
+
+  g_assert_no_errno (ftruncate (fd, 5000000));
+  g_assert_no_errno (fcntl (fd, F_ADD_SEALS, seals));
+  g_assert_no_errno (fstat (fd, &own));
+  usock_test_no_error (message = usock_message_new_from_memfd (fd, &error));
+  scene_start (&scene, test, "error close");
+  usock_channel_set_memfd_fallback (scene.channel, TRUE);
+  usock_test_no_error (usock_channel_send_message (scene.channel, message, &error));
+
+  g_assert_no_errno (copy = dup (scene.peer));
+  usock_test_no_error (handle = usock_handle_new_from_fd (copy, &error));
+  usock_test_no_error (received = usock_handle_recvmsg (handle, 100, 0, 10000, &error));
+  g_assert_cmpuint (usock_message_get_length (received), ==, 0);
+  usock_test_no_error ((copy = usock_message_take_fd (received, 0, &error)) != -1);
+  g_assert_no_errno (fstat (copy, &other));
+  g_assert_cmpuint (own.st_ino, ==, other.st_ino);
+  close (copy);
+  close (fd);
   scene_stop (&scene);
 }
 
@@ -1211,6 +1246,7 @@ main (int   argc,
   add ("messages-until-full", test_messages_until_full);
   add ("sizes", test_sizes);
   add ("memfd-fallback", test_memfd_fallback);
+  add ("memfd-as-it-is", test_memfd_as_it_is);
   add ("too-large", test_too_large);
   add ("large-one-among-many", test_large_one_among_many);
   add ("queue-limit", test_queue_limit);

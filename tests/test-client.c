@@ -669,6 +669,58 @@ test_elsewhere (UsockTest     *test,
   drop_client (client);
 }
 
+/* A relative path is fixed at the start, wherever the program goes then. */
+static void
+test_relative (UsockTest     *test,
+               gconstpointer  unused)
+{
+  g_autofree char *path = usock_test_path (test, "socket");
+  g_autofree char *here = g_get_current_dir ();
+  g_autoptr (GBytes) bytes = g_bytes_new_static ("bytes", 5);
+  UsockClient *client = usock_client_new (USOCK_TYPE_SEQPACKET);
+  int listening, accepted = -1;
+  char text[10];
+
+  g_assert_no_errno (chdir (test->directory));
+  usock_test_no_error (usock_client_start_for_path (client, "socket", &error));
+  g_assert_no_errno (chdir (here));
+  usock_test_no_error (usock_client_send_bytes (client, bytes, &error));
+  listening = scene_listen (path, 5);
+  usock_test_wait_until ((accepted = accept (listening, NULL, NULL)) != -1);
+  usock_test_wait_until (recv (accepted, text, sizeof text, MSG_DONTWAIT) == 5);
+  g_assert_cmpmem (text, 5, "bytes", 5);
+  close (accepted);
+  close (listening);
+  drop_client (client);
+}
+
+/* Only connections come back, and only a stream goes over the internet. */
+static void
+test_types (UsockTest     *test,
+            gconstpointer  unused)
+{
+  const GType types[]
+      = { USOCK_TYPE_CHANNEL, USOCK_TYPE_DGRAM, USOCK_TYPE_SEQPACKET, USOCK_TYPE_STREAM };
+
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    {
+      UsockClient *client = g_object_new (USOCK_TYPE_CLIENT, "channel-type", types[i], NULL);
+      gboolean is_stream = types[i] == USOCK_TYPE_STREAM;
+      g_autoptr (GSocketAddress) address = usock_address_parse ("127.0.0.1:9", NULL);
+      g_autoptr (UsockChannel) channel = NULL;
+      GError *failure = NULL;
+      GType type;
+
+      g_object_get (client, "channel-type", &type, "channel", &channel, NULL);
+      g_assert_true (type == (is_stream ? USOCK_TYPE_STREAM : USOCK_TYPE_SEQPACKET));
+      g_assert_null (channel);
+      g_assert_true (usock_client_start_for_address (client, address, &failure) == is_stream);
+      if (!is_stream)
+        assert_error_code (failure, G_IO_ERROR_NOT_SUPPORTED);
+      drop_client (client);
+    }
+}
+
 /* A forked child may only let go of it, and the parent does not notice. */
 static void
 test_fork (UsockTest     *test,
@@ -972,6 +1024,8 @@ main (int   argc,
   add ("waits-longer", test_waits_longer);
   add ("wait", test_wait);
   add ("places", test_places);
+  add ("types", test_types);
+  add ("relative", test_relative);
   add ("handlers", test_handlers);
   add ("descriptors", test_descriptors);
   add ("peer", test_peer);

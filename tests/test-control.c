@@ -294,11 +294,40 @@ test_fuzz_send (UsockTest *test, gconstpointer data)
   usock_io_batch_free (batch);
 }
 
+/* A number is one, whatever type it has, if it fits. */
+static void
+test_numbers (void)
+{
+  GVariant *const ones[] = { g_variant_new_boolean (TRUE), g_variant_new_byte (1),
+                             g_variant_new_int16 (1), g_variant_new_uint16 (1),
+                             g_variant_new_int32 (1), g_variant_new_uint32 (1),
+                             g_variant_new_int64 (1), g_variant_new_uint64 (1) };
+  GVariant *const others[] = { g_variant_new_int32 (-1), g_variant_new_int64 (G_MAXUINT32 + 1ll),
+                               g_variant_new_double (1), g_variant_new_string ("1") };
+  const guint32 one = 1;
+
+  for (guint i = 0; i < G_N_ELEMENTS (ones); i++)
+    {
+      g_autoptr (GVariant) value = g_variant_ref_sink (ones[i]);
+      g_autoptr (GBytes) bytes = usock_control_encode (SOL_SOCKET, SO_MARK, value);
+
+      g_assert_nonnull (bytes);
+      g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), &one, sizeof one);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    {
+      g_autoptr (GVariant) value = g_variant_ref_sink (others[i]);
+
+      g_assert_null (usock_control_encode (SOL_SOCKET, SO_MARK, value));
+    }
+}
+
 int
 main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
+  g_test_add_func ("/usock/control/numbers", test_numbers);
   usock_test_add ("/usock/control/table", test_table);
   usock_test_add ("/usock/control/short", test_short);
   usock_test_add ("/usock/control/bad-values", test_bad_values);

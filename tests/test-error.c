@@ -17,6 +17,33 @@ test_grammar (void)
   g_assert_cmpstr (error->message, ==, "Could not connect to “/run/x”: No such file or directory");
 }
 
+/* What is wrong with a name, told in one domain. */
+static void
+test_lookup (void)
+{
+  const struct
+  {
+    GError cause;
+    int code;
+  } lookups[] = {
+    { { G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND, (char *) "gone" }, G_IO_ERROR_HOST_NOT_FOUND },
+    { { G_RESOLVER_ERROR, G_RESOLVER_ERROR_TEMPORARY_FAILURE, (char *) "later" },
+      G_IO_ERROR_NETWORK_UNREACHABLE },
+    { { G_RESOLVER_ERROR, G_RESOLVER_ERROR_INTERNAL, (char *) "odd" }, G_IO_ERROR_FAILED },
+    { { G_IO_ERROR, G_IO_ERROR_CANCELLED, (char *) "stopped" }, G_IO_ERROR_CANCELLED },
+    { { G_SPAWN_ERROR, G_SPAWN_ERROR_NOEXEC, (char *) "strange" }, G_IO_ERROR_FAILED },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (lookups); i++)
+    {
+      g_autoptr (GError) error = usock_error_new_lookup ("Could not send", &lookups[i].cause);
+      g_autofree char *told = g_strconcat ("Could not send: ", lookups[i].cause.message, NULL);
+
+      g_assert_error (error, G_IO_ERROR, lookups[i].code);
+      g_assert_cmpstr (error->message, ==, told);
+    }
+}
+
 static void
 test_counts (void)
 {
@@ -98,6 +125,7 @@ main (int argc, char **argv)
 
   g_test_add_func ("/usock/error/grammar", test_grammar);
   g_test_add_func ("/usock/error/counts", test_counts);
+  g_test_add_func ("/usock/error/lookup", test_lookup);
   g_test_add_func ("/usock/error/nobody-asked", test_nobody_asked);
   g_test_add_func ("/usock/error/codes", test_codes);
   g_test_add_func ("/usock/error/own-reasons", test_own_reasons);

@@ -188,6 +188,36 @@ test_partial (UsockTest *test, gconstpointer data)
   pair_clear (&pair);
 }
 
+/* However little a stream takes at a time, all parts of a message go, in turn. */
+static void
+test_segments (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("one,");
+  static const char *const others[] = { "", "two,", "3,", "and the last of the four" };
+  const char *const all = "one,two,3,and the last of the four";
+  Pair pair;
+
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    {
+      g_autoptr (GBytes) bytes = g_bytes_new_static (others[i], strlen (others[i]));
+
+      usock_message_append_bytes (message, bytes);
+    }
+  pair_init (&pair, SOCK_STREAM);
+  usock_io_fault_add (USOCK_IO_SEND, USOCK_IO_SHORT, 1, 1);
+  usock_test_no_error (usock_handle_sendmsg (pair.first, message, NULL, 0, LONG, &error)
+                       == (gssize) strlen (all));
+  usock_io_fault_clear ();
+  {
+    g_autoptr (GBytes) bytes = NULL;
+
+    usock_test_no_error (bytes = usock_handle_receive (pair.second, strlen (all),
+                                                       USOCK_MSG_WAITALL, LONG, &error));
+    g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), all, strlen (all));
+  }
+  pair_clear (&pair);
+}
+
 static void
 test_poll (UsockTest *test, gconstpointer data)
 {
@@ -213,6 +243,7 @@ main (int argc, char *argv[])
   usock_test_add ("/usock/handle-faults/accept", test_accept);
   usock_test_add ("/usock/handle-faults/calls", test_calls);
   usock_test_add ("/usock/handle-faults/partial", test_partial);
+  usock_test_add ("/usock/handle-faults/segments", test_segments);
   usock_test_add ("/usock/handle-faults/poll", test_poll);
 
   return g_test_run ();

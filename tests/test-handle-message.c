@@ -913,6 +913,25 @@ make_network (void)
   return TRUE;
 }
 
+/* No datagram of the internet is that long; the error says how long it was. */
+static void
+test_too_large (UsockTest *test, gconstpointer data)
+{
+  const gsize length = 70000;
+  g_autofree guint8 *bytes = g_malloc0 (length);
+  g_autoptr (GSocketAddress) address = usock_address_parse ("127.0.0.1:9", NULL);
+  g_autoptr (UsockHandle) handle = NULL;
+  g_autoptr (GError) failure = NULL;
+
+  usock_test_no_error (handle = usock_handle_new_socket (AF_INET, SOCK_DGRAM, 0, &error));
+  g_assert_cmpint (
+      usock_handle_send_to (handle, bytes, length, address, 0, LONG, &failure), ==, -1);
+  g_assert_error (failure, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE);
+  g_assert_nonnull (strstr (failure->message, "70000"));
+  g_assert_nonnull (strstr (failure->message, "127.0.0.1:9"));
+  g_assert_cmpint (usock_socket_get_error_number (USOCK_SOCKET (handle)), ==, EMSGSIZE);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -920,6 +939,7 @@ main (int argc, char *argv[])
   g_test_init (&argc, &argv, NULL);
 
   usock_test_add ("/usock/handle-message/truncated", test_truncated);
+  usock_test_add ("/usock/handle-message/too-large", test_too_large);
   usock_test_add ("/usock/handle-message/peek", test_peek);
   usock_test_add ("/usock/handle-message/peek-unmarked", test_peek_unmarked);
   usock_test_add ("/usock/handle-message/bytes-only", test_bytes_only);

@@ -869,6 +869,58 @@ test_fuzz (UsockTest     *test,
   close_sockets (fds);
 }
 
+/* What a socket that works by itself needs as it is, and of which family. */
+static const struct
+{
+  int level;
+  int name;
+  const char *value;
+  gboolean for_unix;
+  gboolean for_inet;
+} reserved[] = {
+  { USOCK_SOL_SOCKET, USOCK_SO_PASSCRED, "true", FALSE, TRUE },
+  { USOCK_SOL_SOCKET, USOCK_SO_PASSRIGHTS, "true", FALSE, TRUE },
+  { USOCK_SOL_SOCKET, USOCK_SO_PASSPIDFD, "true", FALSE, TRUE },
+  { USOCK_SOL_SOCKET, USOCK_SO_TIMESTAMPNS, "true", TRUE, TRUE },
+  { USOCK_SOL_SOCKET, USOCK_SO_TIMESTAMPNS, "false", FALSE, TRUE },
+  { USOCK_SOL_SOCKET, USOCK_SO_TIMESTAMP, "true", FALSE, TRUE },
+  { USOCK_SOL_SOCKET, USOCK_SO_PEEK_OFF, "0", FALSE, FALSE },
+  { USOCK_SOL_SOCKET, USOCK_SO_LINGER, "(true, 5)", FALSE, FALSE },
+  { USOCK_SOL_SOCKET, USOCK_SO_LINGER, "(true, 0)", TRUE, TRUE },
+  { USOCK_SOL_SOCKET, USOCK_SO_LINGER, "(false, 5)", TRUE, TRUE },
+  { USOCK_SOL_SOCKET, USOCK_SO_TIMESTAMPING, "256", FALSE, FALSE },
+  { USOCK_SOL_SOCKET, USOCK_SO_TIMESTAMPING, "8", TRUE, TRUE },
+  { USOCK_SOL_IP, USOCK_IP_RECVERR, "true", FALSE, FALSE },
+  { USOCK_SOL_IP, USOCK_IP_RECVERR, "false", TRUE, TRUE },
+  { USOCK_SOL_IPV6, USOCK_IPV6_RECVERR, "true", FALSE, FALSE },
+  { USOCK_SOL_UDP, USOCK_UDP_CORK, "true", FALSE, FALSE },
+  { USOCK_SOL_UDP, USOCK_UDP_CORK, "false", TRUE, TRUE },
+  { USOCK_SOL_IPV6, USOCK_IPV6_ADDRFORM, "2", FALSE, FALSE },
+  { USOCK_SOL_SOCKET, USOCK_SO_SNDBUF, "10000", TRUE, TRUE },
+  { USOCK_SOL_SOCKET, 4711, "10000", TRUE, TRUE },
+  { USOCK_SOL_SOCKET, USOCK_SO_PEEK_OFF, "'text'", TRUE, TRUE },
+};
+
+static void
+test_reserved (void)
+{
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (reserved); i++)
+    {
+      g_autoptr (GVariant) value = g_variant_parse (NULL, reserved[i / 2].value, NULL, NULL, NULL);
+      gboolean is_free = i % 2 ? reserved[i / 2].for_inet : reserved[i / 2].for_unix;
+      g_autoptr (GError) failure = NULL;
+
+      g_test_message ("%d %d %s", reserved[i / 2].level, reserved[i / 2].name, reserved[i / 2].value);
+      g_assert_true (usock_option_check_set (reserved[i / 2].level, reserved[i / 2].name, value,
+                                             i % 2 ? AF_INET6 : AF_UNIX, &failure)
+                     == is_free);
+      if (is_free)
+        g_assert_no_error (failure);
+      else
+        g_assert_error (failure, G_IO_ERROR, G_IO_ERROR_BUSY);
+    }
+}
+
 int
 main (int    argc,
       char **argv)
@@ -888,6 +940,7 @@ main (int    argc,
   usock_test_add ("/usock/option/server-and-datagrams", test_server_and_datagrams);
   usock_test_add ("/usock/option/without-fd", test_without_fd);
   g_test_add_func ("/usock/option/format", test_format);
+  g_test_add_func ("/usock/option/reserved", test_reserved);
   usock_test_add ("/usock/option/faults", test_faults);
   usock_test_add ("/usock/option/fuzz", test_fuzz);
 

@@ -1103,6 +1103,98 @@ test_rules (UsockTest     *test,
     break_rule (&breaches[i]);
 }
 
+/* The sender of a post waits for no answer: that it is refused can be told by closing alone. */
+static void
+test_post_refused (UsockTest     *test,
+                   gconstpointer  unused)
+{
+  g_autofree char *text = g_strnfill (100, 'x');
+  g_autoptr (UsockMessage) body = usock_message_new_from_text (text);
+  Witness witness;
+  Scene scene;
+
+  scene_start (&scene, FALSE);
+  witness_init (&witness);
+  handle_all (&scene);
+  usock_peer_set_max_body_size (scene.server, 10);
+  witness_watch (&witness, scene.channels[1], "error close");
+  ask (&scene, "Echo", text, -1);
+  scene_expect (&scene, 1, "message-too-large");
+  usock_test_no_error (usock_peer_post (scene.client, "News", body, &error));
+  witness_expect (&witness, "error:message-too-large close");
+  scene_stop (&scene);
+  witness_clear (&witness);
+}
+
+/* What does not fit into a frame is told to who asks, and nobody else is disturbed. */
+static void
+test_long_signature (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_TUPLE);
+  g_autoptr (UsockMessage) body = NULL;
+  Scene scene;
+
+  for (guint i = 0; i < 300; i++)
+    g_variant_builder_add (&builder, "i", (int) i);
+  body = usock_message_new_from_variant (g_variant_builder_end (&builder));
+  scene_start (&scene, FALSE);
+  handle_all (&scene);
+  usock_peer_call_async (scene.client, "Echo", body, -1, NULL, called_cb, &scene);
+  scene_expect (&scene, 1, "invalid-argument");
+  ask (&scene, "Echo", "still there", -1);
+  scene_expect (&scene, 1, "still there");
+  scene_stop (&scene);
+}
+
+/* One serial is of one call until that is answered. */
+static void
+test_serial_twice (UsockTest     *test,
+                   gconstpointer  unused)
+{
+  Scene scene = { .told = g_string_new (NULL) };
+  UsockChannel *channel = scene_adopt (test);
+  UsockPeer *peer = usock_peer_new (channel);
+
+  g_signal_connect (channel, "error", G_CALLBACK (error_cb), &scene);
+  usock_peer_handle (peer, "Echo", keep, &scene, NULL);
+  g_assert_cmpint (send (test->pair[1], good_call, sizeof good_call, 0), ==, sizeof good_call);
+  usock_test_wait_until (scene.kept != NULL);
+  g_assert_cmpint (send (test->pair[1], good_call, sizeof good_call, 0), ==, sizeof good_call);
+  usock_test_wait_until (scene.n_told == 1);
+  g_assert_nonnull (strstr (scene.told->str, "“serial”"));
+
+  g_clear_pointer (&scene.kept, usock_call_unref);
+  scene_close (channel);
+  g_assert_finalize_object (peer);
+  g_string_free (scene.told, TRUE);
+}
+
+/* No packet is longer than a frame may be, whoever reads it. */
+static void
+test_long_packet (UsockTest     *test,
+                  gconstpointer  unused)
+{
+  const gsize length = 256 * 1024 + 100;
+  g_autofree guint8 *packet = g_malloc0 (length);
+  const int room = 300000;
+  Scene scene = { .told = g_string_new (NULL) };
+  UsockChannel *channel = scene_adopt (test);
+  UsockPeer *peer = usock_peer_new (channel);
+
+  usock_channel_set_max_fds (channel, 1);
+  usock_peer_handle (peer, "Echo", echo, NULL, NULL);
+  g_signal_connect (channel, "error", G_CALLBACK (error_cb), &scene);
+  g_assert_no_errno (setsockopt (test->pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room));
+  g_assert_cmpint (send (test->pair[1], packet, length, 0), ==, length);
+  usock_test_wait_until (scene.n_told == 1);
+  g_assert_nonnull (strstr (scene.told->str, "“length”"));
+
+  scene_close (channel);
+  g_assert_finalize_object (peer);
+  g_string_free (scene.told, TRUE);
+}
+
 /* A file that could shrink while it is read is not looked into. */
 static void
 test_memfd_open (UsockTest     *test,
@@ -1208,6 +1300,10 @@ main (int    argc,
   usock_test_add ("/usock/peer/not-connected", test_not_connected);
   usock_test_add ("/usock/peer/rules", test_rules);
   usock_test_add ("/usock/peer/rules-of-types", test_rules_of_types);
+  usock_test_add ("/usock/peer/long-packet", test_long_packet);
+  usock_test_add ("/usock/peer/post-refused", test_post_refused);
+  usock_test_add ("/usock/peer/long-signature", test_long_signature);
+  usock_test_add ("/usock/peer/serial-twice", test_serial_twice);
   usock_test_add ("/usock/peer/misuse", test_misuse);
   usock_test_add ("/usock/peer/properties", test_properties);
 

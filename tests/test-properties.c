@@ -7,6 +7,7 @@
 
 #include "usock-test.h"
 
+#include <dlfcn.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -265,6 +266,45 @@ set (Setter       *self,
   g_signal_handlers_disconnect_by_data (self->object, &n);
 }
 
+static guint n_getters;
+
+/* The function of the class that has the property, if there is one. */
+static gpointer
+find_getter (GParamSpec *pspec)
+{
+  const char *class = g_type_name (pspec->owner_type) + strlen ("Usock");
+  g_autofree char *of_class = g_ascii_strdown (class, -1);
+  g_autofree char *name = g_strdup_printf ("usock_%s_get_%s", of_class, pspec->name);
+
+  return dlsym (RTLD_DEFAULT, g_strdelimit (name, "-", '_'));
+}
+
+/* It tells what the property holds. */
+static void
+check_getter (gpointer    object,
+              GParamSpec *pspec)
+{
+  gpointer getter = find_getter (pspec);
+  gboolean is_large = pspec->value_type == G_TYPE_UINT64;
+  g_auto (GValue) held = G_VALUE_INIT, number = G_VALUE_INIT;
+
+  if (getter == NULL || (is_large && sizeof (gsize) < sizeof (guint64))
+      || !g_value_type_transformable (pspec->value_type, G_TYPE_UINT64))
+    return;
+
+  g_value_init (&held, pspec->value_type);
+  g_value_init (&number, G_TYPE_UINT64);
+  g_object_get_property (object, pspec->name, &held);
+  g_assert_true (g_value_transform (&held, &number));
+  g_test_message ("%s:%s", G_OBJECT_TYPE_NAME (object), pspec->name);
+  if (is_large)
+    g_assert_cmpuint (((guint64 (*) (gpointer)) getter) (object), ==, g_value_get_uint64 (&number));
+  else
+    g_assert_cmpuint (((guint (*) (gpointer)) getter) (object), ==,
+                      (guint) g_value_get_uint64 (&number));
+  n_getters++;
+}
+
 static void
 check_setter (gpointer    object,
               GParamSpec *pspec)
@@ -283,8 +323,10 @@ check_setter (gpointer    object,
 
   set (&setter, &old);
   set (&setter, &other);
+  check_getter (object, pspec);
   set (&setter, &other);
   set (&setter, &old);
+  check_getter (object, pspec);
   after = describe (object, pspec);
   /* The kernel doubles these. */
   if (!g_str_equal (pspec->name, "receive-buffer-size")
@@ -407,6 +449,7 @@ test_setters_of_new (UsockTest     *test,
       check_setters (objects[i]);
       g_object_unref (objects[i]);
     }
+  g_assert_cmpuint (n_getters, >, 100);
 }
 
 static void
