@@ -5,7 +5,8 @@
 """The types of scripts are whole and right: check-types.py SOURCE-ROOT GIR PYI DTS
 
 Everything that the GIR lists and the overrides have is in them, and nothing else; the examples in
-Python pass mypy --strict, and the programs of README.md in JavaScript tsc. Of GLib and the others, for
+Python pass mypy --strict, and the programs of README.md in JavaScript tsc. No program needs a certain GLib.
+Of GLib and the others, for
 which somebody else makes types, there is as much as is needed here."""
 
 import ast
@@ -23,6 +24,7 @@ from gi.repository import GObject, Usock  # noqa: E402
 
 ROOT, GIR, PYI, DTS = (pathlib.Path(each).resolve() for each in sys.argv[1:5])
 REPOSITORY = re.compile(r'\b(Gio|GLib|GObject)\.([A-Z]\w*)')
+MOVED = re.compile(r'\bGio\.(Unix(InputStream|OutputStream|FDMessage|Mount\w*)|DesktopAppInfo|FileDescriptorBased)\b')
 
 # What the interpreter has for every object, and what is the type's own affair.
 EVERYWHERE = set(dir(GObject.Object)) | set(dir(object)) | {'props', 'Props', '__gsignals__'}
@@ -59,6 +61,20 @@ def write_stubs(directory, programs):
 def blocks(language):
     return re.findall(rf'^```{language}\n(.*?)^```$', (ROOT / 'README.md').read_text(),
                       re.MULTILINE | re.DOTALL)
+
+
+def check_moved():
+    """Since GLib 2.80 these are found in GioUnix alone, and a GLib before has none."""
+    paths = [path for pattern in ('README.md', 'doc/*.md', 'examples/*.js', 'examples/*.py', 'tests/gjs/*.js',
+                                  'tests/python/*.py', 'tests/interop/*') for path in ROOT.glob(pattern)
+             if path.is_file()]
+    problems = [f'{path.relative_to(ROOT)}: {line.strip()}' for path in paths
+                for line in path.read_text(errors='replace').splitlines()
+                if MOVED.search(line) and not line.lstrip().startswith(('//', '#'))]
+    for problem in problems:
+        print(f'{problem}: not every GLib has that in Gio')
+    print(f'{len(paths)} programs and pages need no certain GLib' if not problems else 'some do not run everywhere')
+    return bool(problems)
 
 
 def check_mypy():
@@ -247,7 +263,7 @@ def main():
     if shutil.which('gjs'):
         problems += check_javascript()
     print('\n'.join(problems) or 'the types are complete')
-    failed = bool(problems)
+    failed = bool(problems) | check_moved()
     if shutil.which('mypy'):
         failed |= check_mypy()
     if shutil.which('tsc'):
