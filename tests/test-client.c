@@ -694,6 +694,59 @@ test_relative (UsockTest     *test,
   drop_client (client);
 }
 
+static void
+closed_constructed (GObject *object)
+{
+  G_OBJECT_CLASS (g_type_class_peek (USOCK_TYPE_SEQPACKET))->constructed (object);
+  usock_socket_close (USOCK_SOCKET (object));
+}
+
+static void
+closed_class_init (gpointer class,
+                   gpointer unused)
+{
+  G_OBJECT_CLASS (class)->constructed = closed_constructed;
+}
+
+static GType
+closed_get_type (void)
+{
+  GTypeQuery query;
+
+  g_type_query (USOCK_TYPE_SEQPACKET, &query);
+  return g_type_register_static_simple (USOCK_TYPE_SEQPACKET, g_intern_static_string ("TestClosed"),
+                                        query.class_size, closed_class_init, query.instance_size,
+                                        NULL, G_TYPE_FLAG_NONE);
+}
+
+static void
+note_reason (UsockClient  *client,
+             guint         delay,
+             const GError *reason,
+             char        **told)
+{
+  g_assert_error (reason, G_IO_ERROR, G_IO_ERROR_FAILED);
+  g_free (*told);
+  *told = g_strdup (reason->message);
+}
+
+/* One that a program's own class closes before it is used. */
+static void
+test_closed_channel (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  g_autofree char *path = usock_test_path (test, "nowhere");
+  g_autofree char *told = NULL;
+  UsockClient *client = usock_client_new (closed_get_type ());
+
+  usock_client_set_max_delay (client, 1);
+  g_signal_connect (client, "waiting", G_CALLBACK (note_reason), &told);
+  usock_test_no_error (usock_client_start_for_path (client, path, &error));
+  usock_test_wait_until (told != NULL);
+  g_assert_nonnull (strstr (told, "TestClosed"));
+  drop_client (client);
+}
+
 /* Only connections come back, and only a stream goes over the internet. */
 static void
 test_types (UsockTest     *test,
@@ -1025,6 +1078,7 @@ main (int   argc,
   add ("wait", test_wait);
   add ("places", test_places);
   add ("types", test_types);
+  add ("closed-channel", test_closed_channel);
   add ("relative", test_relative);
   add ("handlers", test_handlers);
   add ("descriptors", test_descriptors);

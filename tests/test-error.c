@@ -26,7 +26,8 @@ test_lookup (void)
     GError cause;
     int code;
   } lookups[] = {
-    { { G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND, (char *) "gone" }, G_IO_ERROR_HOST_NOT_FOUND },
+    { { G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND, (char *) "gone" },
+      G_IO_ERROR_HOST_NOT_FOUND },
     { { G_RESOLVER_ERROR, G_RESOLVER_ERROR_TEMPORARY_FAILURE, (char *) "later" },
       G_IO_ERROR_NETWORK_UNREACHABLE },
     { { G_RESOLVER_ERROR, G_RESOLVER_ERROR_INTERNAL, (char *) "odd" }, G_IO_ERROR_FAILED },

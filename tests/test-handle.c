@@ -513,6 +513,79 @@ test_in_progress (UsockTest *test, gconstpointer data)
 }
 
 /* What is looked up has several addresses, of which the first may not be the one. */
+/* Something that has no address at all. */
+
+typedef GSocketAddressEnumerator Nothing;
+typedef GSocketAddressEnumeratorClass NothingClass;
+typedef GObject Nowhere;
+typedef GObjectClass NowhereClass;
+
+static GType nothing_get_type (void);
+static GType nowhere_get_type (void);
+static void nowhere_connectable_init (GSocketConnectableIface *iface);
+
+G_DEFINE_TYPE (Nothing, nothing, G_TYPE_SOCKET_ADDRESS_ENUMERATOR)
+G_DEFINE_TYPE_WITH_CODE (Nowhere, nowhere, G_TYPE_OBJECT,
+                         G_IMPLEMENT_INTERFACE (G_TYPE_SOCKET_CONNECTABLE,
+                                                nowhere_connectable_init))
+
+static GSocketAddress *
+nothing_next (GSocketAddressEnumerator *self, GCancellable *cancellable, GError **error)
+{
+  return NULL;
+}
+
+static void
+nothing_class_init (NothingClass *class)
+{
+  class->next = nothing_next;
+}
+
+static void
+nothing_init (Nothing *self)
+{
+}
+
+static GSocketAddressEnumerator *
+nowhere_enumerate (GSocketConnectable *self)
+{
+  return g_object_new (nothing_get_type (), NULL);
+}
+
+static char *
+nowhere_to_string (GSocketConnectable *self)
+{
+  return g_strdup ("nowhere");
+}
+
+static void
+nowhere_connectable_init (GSocketConnectableIface *iface)
+{
+  iface->enumerate = nowhere_enumerate;
+  iface->to_string = nowhere_to_string;
+}
+
+static void
+nowhere_class_init (NowhereClass *class)
+{
+}
+
+static void
+nowhere_init (Nowhere *self)
+{
+}
+
+static void
+test_connected_nowhere (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (GSocketConnectable) nowhere = g_object_new (nowhere_get_type (), NULL);
+  g_autoptr (GError) failure = NULL;
+
+  g_assert_null (usock_handle_new_connected (nowhere, USOCK_SOCK_STREAM, LONG, NULL, &failure));
+  g_assert_error (failure, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_assert_nonnull (strstr (failure->message, "nowhere"));
+}
+
 static void
 test_connected (UsockTest *test, gconstpointer data)
 {
@@ -784,6 +857,7 @@ main (int argc, char *argv[])
   usock_test_add ("/usock/handle/full-backlog", test_full_backlog);
   usock_test_add ("/usock/handle/in-progress", test_in_progress);
   usock_test_add ("/usock/handle/connected", test_connected);
+  usock_test_add ("/usock/handle/connected-nowhere", test_connected_nowhere);
   usock_test_add ("/usock/handle/parting", test_parting);
   usock_test_add ("/usock/handle/ends", test_ends);
   usock_test_add ("/usock/handle/shutdown", test_shutdown);

@@ -869,6 +869,30 @@ test_fuzz (UsockTest     *test,
   close_sockets (fds);
 }
 
+/* Known of a path alone: of what is connected. */
+static void
+test_path_mtu (UsockTest     *test,
+               gconstpointer  unused)
+{
+  struct sockaddr_in6 name = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT,
+                               .sin6_port = g_htons (9) };
+  g_autoptr (GVariant) value = NULL;
+  guint mtu;
+  int errnum, fd;
+
+  if (skips_without_namespace ())
+    return;
+
+  g_assert_no_errno (fd = socket (AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  g_assert_no_errno (connect (fd, (struct sockaddr *) &name, sizeof name));
+  usock_test_no_error (
+      value = usock_option_get (fd, USOCK_SOL_IPV6, USOCK_IPV6_PATHMTU, &errnum, &error));
+  /* Of which address, Linux leaves open. */
+  g_variant_get (value, "(su)", NULL, &mtu);
+  g_assert_cmpuint (mtu, >=, 1280);
+  close (fd);
+}
+
 /* What a socket that works by itself needs as it is, and of which family. */
 static const struct
 {
@@ -910,7 +934,8 @@ test_reserved (void)
       gboolean is_free = i % 2 ? reserved[i / 2].for_inet : reserved[i / 2].for_unix;
       g_autoptr (GError) failure = NULL;
 
-      g_test_message ("%d %d %s", reserved[i / 2].level, reserved[i / 2].name, reserved[i / 2].value);
+      g_test_message ("%d %d %s", reserved[i / 2].level, reserved[i / 2].name,
+                      reserved[i / 2].value);
       g_assert_true (usock_option_check_set (reserved[i / 2].level, reserved[i / 2].name, value,
                                              i % 2 ? AF_INET6 : AF_UNIX, &failure)
                      == is_free);
@@ -940,6 +965,7 @@ main (int    argc,
   usock_test_add ("/usock/option/server-and-datagrams", test_server_and_datagrams);
   usock_test_add ("/usock/option/without-fd", test_without_fd);
   g_test_add_func ("/usock/option/format", test_format);
+  usock_test_add ("/usock/option/path-mtu", test_path_mtu);
   g_test_add_func ("/usock/option/reserved", test_reserved);
   usock_test_add ("/usock/option/faults", test_faults);
   usock_test_add ("/usock/option/fuzz", test_fuzz);

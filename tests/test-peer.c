@@ -1126,6 +1126,38 @@ test_post_refused (UsockTest     *test,
   witness_clear (&witness);
 }
 
+static void
+tell_caller (UsockPeer *peer,
+             UsockCall *call,
+             gpointer   user_data)
+{
+  g_autoptr (GCredentials) credentials = NULL;
+
+  g_assert_true (usock_call_get_peer (call) == peer);
+  usock_test_no_error (credentials = usock_call_get_credentials (call, &error));
+  g_assert_cmpint (g_credentials_get_unix_pid (credentials, NULL), ==, getpid ());
+  g_assert_cmpint (g_credentials_get_unix_user (credentials, NULL), ==, getuid ());
+  echo (peer, call, user_data);
+}
+
+/* By the call itself if it tells, else by the connection. */
+static void
+test_caller (UsockTest     *test,
+             gconstpointer  unused)
+{
+  for (guint i = 0; i < 2; i++)
+    {
+      Scene scene;
+
+      scene_start (&scene, FALSE);
+      usock_channel_set_pass_credentials (scene.channels[1], i);
+      usock_peer_handle (scene.server, "Who", tell_caller, NULL, NULL);
+      ask (&scene, "Who", "me", -1);
+      scene_expect (&scene, 1, "me");
+      scene_stop (&scene);
+    }
+}
+
 /* What does not fit into a frame is told to who asks, and nobody else is disturbed. */
 static void
 test_long_signature (UsockTest     *test,
@@ -1301,6 +1333,7 @@ main (int    argc,
   usock_test_add ("/usock/peer/rules", test_rules);
   usock_test_add ("/usock/peer/rules-of-types", test_rules_of_types);
   usock_test_add ("/usock/peer/long-packet", test_long_packet);
+  usock_test_add ("/usock/peer/caller", test_caller);
   usock_test_add ("/usock/peer/post-refused", test_post_refused);
   usock_test_add ("/usock/peer/long-signature", test_long_signature);
   usock_test_add ("/usock/peer/serial-twice", test_serial_twice);

@@ -510,7 +510,8 @@ shut_down (Scene *scene, gpointer object, GError **error)
 static gboolean
 set_option (Scene *scene, gpointer object, GError **error)
 {
-  return usock_socket_set_option (object, SOL_SOCKET, SO_SNDBUF, g_variant_new_int32 (10000), error);
+  return usock_socket_set_option (object, SOL_SOCKET, SO_SNDBUF, g_variant_new_int32 (10000),
+                                  error);
 }
 
 static gboolean
