@@ -1158,6 +1158,89 @@ test_caller (UsockTest     *test,
     }
 }
 
+/* More than the queue takes waits its turn. */
+static void
+test_full_queue (UsockTest     *test,
+                 gconstpointer  unused)
+{
+  g_autofree char *text = g_strnfill (30000, 'x');
+  g_autoptr (GString) expected = g_string_new (NULL);
+
+  for (guint i = 0; i < 40; i++)
+    g_string_append (expected, i == 0 ? "30000" : " 30000");
+  for (guint stream = 0; stream < 2; stream++)
+    {
+      Scene scene;
+
+      scene_start (&scene, stream);
+      handle_all (&scene);
+      usock_channel_set_queue_limit (scene.channels[0], 100000);
+      for (guint i = 0; i < 40; i++)
+        ask (&scene, "Echo", text, -1);
+      scene_expect (&scene, 40, expected->str);
+      scene_stop (&scene);
+    }
+}
+
+/* A call that waits for room needs no answer to another, only the room. */
+static void
+test_room_again (UsockTest     *test,
+                 gconstpointer  unused)
+{
+  g_autofree char *text = g_strnfill (30000, 'x');
+
+  for (guint stream = 0; stream < 2; stream++)
+    {
+      Scene scene;
+
+      scene_start (&scene, stream);
+      handle_all (&scene);
+      usock_channel_set_queue_limit (scene.channels[0], 50000);
+      ask (&scene, "Keep", text, -1);
+      ask (&scene, "Echo", text, -1);
+      scene_expect (&scene, 1, "30000");
+      g_assert_nonnull (scene.kept);
+      usock_test_no_error (usock_call_reply (scene.kept, NULL, &error));
+      scene_expect (&scene, 1, "nothing");
+      scene_stop (&scene);
+    }
+}
+
+/* Who asks and reads no answer is not waited for. */
+static void
+test_answers_unread (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  g_autofree guint8 *call = g_malloc0 (10000);
+  Witness witness;
+  UsockChannel *channel = scene_adopt (test);
+  UsockPeer *peer = usock_peer_new (channel);
+
+  memcpy (call, good_call, 36);
+  call[2] = 1;
+  call[4] = 10000 & 0xff;
+  call[5] = 10000 >> 8;
+  call[16] = (10000 - 36) & 0xff;
+  call[17] = (10000 - 36) >> 8;
+  call[26] = 0;
+  witness_init (&witness);
+  witness_watch (&witness, channel, "error close");
+  usock_channel_set_queue_limit (channel, 50000);
+  usock_peer_handle (peer, "Echo", echo, NULL, NULL);
+  while (witness.n_words < 2)
+    {
+      if (send (test->pair[1], call, 10000, MSG_DONTWAIT | MSG_NOSIGNAL) == 10000)
+        call[8]++;
+      call[8] = MAX (call[8], 1);
+      g_main_context_iteration (test->context, FALSE);
+    }
+  witness_assert (&witness, "error:would-block close");
+
+  scene_close (channel);
+  g_assert_finalize_object (peer);
+  witness_clear (&witness);
+}
+
 /* What does not fit into a frame is told to who asks, and nobody else is disturbed. */
 static void
 test_long_signature (UsockTest     *test,
@@ -1334,6 +1417,9 @@ main (int    argc,
   usock_test_add ("/usock/peer/rules-of-types", test_rules_of_types);
   usock_test_add ("/usock/peer/long-packet", test_long_packet);
   usock_test_add ("/usock/peer/caller", test_caller);
+  usock_test_add ("/usock/peer/full-queue", test_full_queue);
+  usock_test_add ("/usock/peer/room-again", test_room_again);
+  usock_test_add ("/usock/peer/answers-unread", test_answers_unread);
   usock_test_add ("/usock/peer/post-refused", test_post_refused);
   usock_test_add ("/usock/peer/long-signature", test_long_signature);
   usock_test_add ("/usock/peer/serial-twice", test_serial_twice);
