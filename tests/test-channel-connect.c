@@ -627,6 +627,145 @@ test_cancelled_then_retried (UsockTest     *test,
   scene_stop (&scene);
 }
 
+/* Before the loop had a turn: what cancels is not the place where the callback comes. */
+static void
+test_cancelled_and_at_once (UsockTest     *test,
+                            gconstpointer  unused)
+{
+  Scene scene;
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autofree char *text = NULL;
+  GError *failure = NULL;
+  int peer;
+
+  scene_start (&scene, test);
+  scene_fill_backlog (&scene);
+  connect_async (&scene, "a", cancellable);
+  usock_test_no_error (usock_channel_send_text (scene.channel, "never", &error));
+  scene_settle ();
+  g_cancellable_cancel (cancellable);
+  g_assert_false (usock_channel_connect_to_path (scene.channel, "/nonexistent", &failure));
+  assert_error_code (failure, G_IO_ERROR_NOT_FOUND);
+  g_assert_cmpint (scene_state (&scene), ==, USOCK_STATE_NEW);
+  g_assert_cmpuint (usock_channel_get_queued_bytes (scene.channel), ==, 0);
+  witness_assert (&scene.witness, "");
+
+  close (scene_accept (&scene));
+  connect_async (&scene, "b", NULL);
+  usock_test_no_error (usock_channel_send_text (scene.channel, "again", &error));
+  witness_expect (&scene.witness, "a:cancelled connect b:ok");
+  peer = scene_accept (&scene);
+  text = scene_receive (peer);
+  g_assert_cmpstr (text, ==, "again");
+  close (peer);
+  scene_stop (&scene);
+}
+
+typedef struct
+{
+  UsockChannel *channel;
+  const char *path;
+  gboolean called;
+} Freed;
+
+static void
+freed_close_cb (gpointer user_data)
+{
+  Freed *self = user_data;
+
+  self->called = TRUE;
+  usock_socket_close (USOCK_SOCKET (self->channel));
+}
+
+static void
+freed_connect_cb (gpointer user_data)
+{
+  Freed *self = user_data;
+
+  self->called = TRUE;
+  usock_test_no_error (usock_channel_connect_to_path (self->channel, self->path, &error));
+  usock_test_no_error (usock_channel_send_text (self->channel, "freed", &error));
+}
+
+static void
+scene_send_freed (Scene          *scene,
+                  Freed          *freed,
+                  GDestroyNotify  free_func)
+{
+  g_autoptr (GBytes) bytes = g_bytes_new_with_free_func ("x", 1, free_func, freed);
+
+  freed->channel = scene->channel;
+  freed->path = scene->path;
+  usock_test_no_error (usock_channel_send_bytes (scene->channel, bytes, &error));
+}
+
+/* What frees a message that was dropped finds a channel that is new. */
+static void
+check_cancelled_and_freed (UsockTest *test,
+                           gboolean   at_once)
+{
+  Scene scene;
+  Freed freed = { 0 };
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  GError *failure = NULL;
+
+  scene_start (&scene, test);
+  scene_fill_backlog (&scene);
+  connect_async (&scene, "a", cancellable);
+  scene_send_freed (&scene, &freed, freed_close_cb);
+  scene_settle ();
+  g_cancellable_cancel (cancellable);
+  if (at_once)
+    {
+      g_assert_false (usock_channel_connect_to_path (scene.channel, scene.path, &failure));
+      assert_error_code (failure, G_IO_ERROR_CLOSED);
+    }
+  witness_expect (&scene.witness, "a:cancelled close");
+  g_assert_true (freed.called);
+  g_assert_cmpint (scene_state (&scene), ==, USOCK_STATE_CLOSED);
+  scene_stop (&scene);
+}
+
+static void
+test_cancelled_and_freed (UsockTest     *test,
+                          gconstpointer  unused)
+{
+  check_cancelled_and_freed (test, FALSE);
+}
+
+static void
+test_cancelled_and_freed_at_once (UsockTest     *test,
+                                  gconstpointer  unused)
+{
+  check_cancelled_and_freed (test, TRUE);
+}
+
+static void
+test_cancelled_and_connected (UsockTest     *test,
+                              gconstpointer  unused)
+{
+  Scene scene;
+  Freed freed = { 0 };
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autofree char *text = NULL;
+  int peer;
+
+  scene_start (&scene, test);
+  scene_fill_backlog (&scene);
+  connect_async (&scene, "a", cancellable);
+  scene_send_freed (&scene, &freed, freed_connect_cb);
+  scene_settle ();
+  g_cancellable_cancel (cancellable);
+  close (scene_accept (&scene));
+  witness_expect (&scene.witness, "a:cancelled connect");
+  g_assert_true (freed.called);
+  peer = scene_accept (&scene);
+  text = scene_receive (peer);
+  g_assert_cmpstr (text, ==, "freed");
+  close (peer);
+  scene_stop (&scene);
+}
+
 static void
 test_cancelled_before (UsockTest     *test,
                        gconstpointer  unused)
@@ -870,10 +1009,15 @@ test_available_cancelled (UsockTest     *test,
   witness_expect (&wait.witness, "b:cancelled");
   g_assert_false (usock_channel_connect_to_path (wait.channel, wait.path, &failure));
   assert_error_code (failure, G_IO_ERROR_NOT_FOUND);
-  wait_begin (&wait, "c", -1, NULL);
+  g_clear_object (&cancellable);
+  cancellable = g_cancellable_new ();
+  wait_begin (&wait, "c", -1, cancellable);
+  g_cancellable_cancel (cancellable);
+  wait_begin (&wait, "d", -1, NULL);
+  witness_expect (&wait.witness, "c:cancelled");
   scene_settle ();
   usock_socket_close (USOCK_SOCKET (wait.channel));
-  witness_expect (&wait.witness, "c:closed close");
+  witness_expect (&wait.witness, "d:closed close");
   wait_stop (&wait);
 }
 
@@ -933,6 +1077,10 @@ main (int   argc,
   add ("close-while-connecting", test_close_while_connecting);
   add ("cancelled", test_cancelled);
   add ("cancelled-then-retried", test_cancelled_then_retried);
+  add ("cancelled-and-at-once", test_cancelled_and_at_once);
+  add ("cancelled-and-freed", test_cancelled_and_freed);
+  add ("cancelled-and-freed-at-once", test_cancelled_and_freed_at_once);
+  add ("cancelled-and-connected", test_cancelled_and_connected);
   add ("cancelled-before", test_cancelled_before);
   add ("cancelled-after", test_cancelled_after);
   add ("cancelled-from-thread", test_cancelled_from_thread);

@@ -261,6 +261,7 @@ usock_channel_connect_when_available_async (UsockChannel        *self,
       g_clear_pointer (&target, usock_name_free);
     }
 
+  usock_channel_leave_cancelled (self);
   /* What is connecting already goes on as it does. */
   if (usock_channel_socket (self)->state == USOCK_STATE_NEW)
     {

@@ -25,6 +25,35 @@ usock_channel_feed (UsockChannel *self)
     self->feed (self->feed_data);
 }
 
+/* One that stood on several routes may have failed on another already. */
+static void
+channel_decide (UsockChannel *self,
+                UsockSettled *settled)
+{
+  UsockOperation *operation = g_steal_pointer (&settled->operation);
+  GError *error = g_steal_pointer (&settled->error);
+
+  if (operation == NULL || usock_operation_is_decided (operation))
+    {
+      g_clear_error (&error);
+      g_clear_object (&operation);
+    }
+  else if (error != NULL)
+    usock_pending_fail (&self->pending, operation, error);
+  else
+    usock_pending_succeed (&self->pending, operation, NULL, NULL);
+}
+
+/* What was settled is decided, and its messages are still to be released. */
+void
+usock_channel_decide_settled (UsockChannel *self)
+{
+  UsockSettled *settled;
+
+  for (guint i = 0; (settled = usock_outlet_peek_settled (&self->outlet, i)) != NULL; i++)
+    channel_decide (self, settled);
+}
+
 /* From a turn, or the end of one: what was settled is told and released, which may run foreign
  * code. */
 void
@@ -34,18 +63,7 @@ usock_channel_settle (UsockChannel *self)
 
   while (usock_outlet_take_settled (&self->outlet, &settled))
     {
-      if (settled.operation == NULL)
-        g_clear_error (&settled.error);
-      /* One that stood on several routes has failed on another already. */
-      else if (usock_operation_is_decided (settled.operation))
-        {
-          g_object_unref (settled.operation);
-          g_clear_error (&settled.error);
-        }
-      else if (settled.error != NULL)
-        usock_pending_fail (&self->pending, settled.operation, settled.error);
-      else
-        usock_pending_succeed (&self->pending, settled.operation, NULL, NULL);
+      channel_decide (self, &settled);
       g_clear_pointer (&settled.message, usock_message_unref);
     }
 }

@@ -117,6 +117,25 @@ channel_complete_later (gpointer operation)
   return G_SOURCE_REMOVE;
 }
 
+static gboolean
+channel_run_later (gpointer user_data)
+{
+  UsockChannel *self = user_data;
+
+  if (!usock_channel_socket (self)->watch.attached)
+    usock_pending_run (&self->pending);
+  return G_SOURCE_REMOVE;
+}
+
+/* A channel that is new has no turns. What was decided in it is told by the loop, or in the first
+ * turn before all else. */
+void
+usock_channel_run_later (UsockChannel *self)
+{
+  self->pending.n_earlier = self->pending.completed.length;
+  usock_reactor_call_later (channel_run_later, g_object_ref (self), g_object_unref);
+}
+
 /* Takes a decided operation over. Its callback is called in the channel's turn, so that all
  * callbacks come in the order of their decisions and before `close`; a channel without turns
  * leaves it to the loop. Where the loop is gone, the thread's default context may by now be that
@@ -128,14 +147,21 @@ usock_channel_complete (UsockChannel   *self,
   UsockSocket *socket = usock_channel_socket (self);
 
   if (socket->orphaned)
-    g_object_unref (operation);
-  else if (socket->watch.attached && !socket->finishing)
     {
-      usock_pending_push (&self->pending.completed, operation);
-      usock_watch_wake (&socket->watch);
+      g_object_unref (operation);
+      return;
     }
+  if (socket->finishing)
+    {
+      usock_reactor_call_later (channel_complete_later, operation, g_object_unref);
+      return;
+    }
+
+  usock_pending_push (&self->pending.completed, operation);
+  if (socket->watch.attached)
+    usock_watch_wake (&socket->watch);
   else
-    usock_reactor_call_later (channel_complete_later, operation, g_object_unref);
+    usock_channel_run_later (self);
 }
 
 /* Takes the operation over. */

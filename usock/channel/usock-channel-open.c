@@ -89,6 +89,10 @@ usock_channel_opened (UsockChannel *self)
 void
 usock_channel_announce (UsockChannel *self)
 {
+  usock_pending_run_earlier (&self->pending);
+  if (!self->approach.announce || !usock_channel_is_connected (self))
+    return;
+
   self->approach.announce = FALSE;
   usock_pending_connected (&self->pending);
   usock_channel_emit (self, USOCK_CHANNEL_SIGNAL_CONNECT);
@@ -215,6 +219,74 @@ usock_channel_pair (UsockChannel  *self,
   return TRUE;
 }
 
+/* Back to where the channel was before it connected. A descriptor with a name stays. */
+static void
+channel_retreat (UsockChannel *self)
+{
+  UsockSocket *socket = usock_channel_socket (self);
+
+  if (self->approach.has_name && socket->fd != -1)
+    self->approach.fd = usock_socket_withdraw (socket);
+  else
+    usock_socket_retreat (socket);
+}
+
+/* Back to NEW. Whoever waits is still to be told why, and what was to be sent to be released, which
+ * may run foreign code. */
+static void
+channel_give_connecting_up (UsockChannel *self)
+{
+  g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                                          _("Connecting to “%s” was cancelled"),
+                                          usock_channel_peer (self));
+
+  usock_outlet_drop_all (&self->outlet, error);
+  usock_channel_decide_settled (self);
+  usock_pending_end_all (&self->pending, error);
+  usock_pending_end_closer (&self->pending, error);
+
+  self->lost = self->ending = FALSE;
+  self->outlet.needs_drain = FALSE;
+  self->close_due = 0;
+  USOCK_CHANNEL_GET_CLASS (self)->stop_connecting (self);
+  self->approach.patient = FALSE;
+  channel_retreat (self);
+}
+
+static gboolean
+channel_connecting_is_cancelled (UsockChannel *self)
+{
+  return self->pending.connecting != NULL
+         && usock_operation_is_cancelled (self->pending.connecting)
+         && usock_channel_socket (self)->state == USOCK_STATE_CONNECTING;
+}
+
+/* From a turn. Who is told may connect again right then. */
+void
+usock_channel_sweep_connecting (UsockChannel *self)
+{
+  if (!channel_connecting_is_cancelled (self))
+    return;
+
+  channel_give_connecting_up (self);
+  usock_channel_settle (self);
+  usock_pending_run (&self->pending);
+}
+
+/* Who cancels may connect again right away, before there was a turn. A channel that is new has
+ * none, so that the loop is left to tell. */
+void
+usock_channel_leave_cancelled (UsockChannel *self)
+{
+  if (!channel_connecting_is_cancelled (self)
+      || !usock_socket_check (usock_channel_socket (self), NULL))
+    return;
+
+  channel_give_connecting_up (self);
+  usock_channel_run_later (self);
+  usock_channel_settle (self);
+}
+
 gboolean
 usock_channel_check_connectable (UsockChannel  *self,
                                  const char    *label,
@@ -223,6 +295,7 @@ usock_channel_check_connectable (UsockChannel  *self,
   UsockSocket *socket = usock_channel_socket (self);
   int errnum;
 
+  usock_channel_leave_cancelled (self);
   if (socket->state == USOCK_STATE_CONNECTING)
     errnum = EALREADY;
   else if (usock_channel_is_connected (self))
@@ -347,18 +420,6 @@ channel_connect_fd (UsockChannel  *self,
   return TRUE;
 }
 
-/* Back to where the channel was before it connected. A descriptor with a name stays. */
-static void
-channel_retreat (UsockChannel *self)
-{
-  UsockSocket *socket = usock_channel_socket (self);
-
-  if (self->approach.has_name && socket->fd != -1)
-    self->approach.fd = usock_socket_withdraw (socket);
-  else
-    usock_socket_retreat (socket);
-}
-
 gboolean
 usock_channel_connect_new (UsockChannel  *self,
                            UsockName     *target,
@@ -426,26 +487,4 @@ usock_channel_retry_connect (UsockChannel *self)
     }
   else
     channel_wait_to_connect (self, now);
-}
-
-/* Back to NEW; whoever waits is told why, and may connect again right then. */
-void
-usock_channel_cancel_connect (UsockChannel *self)
-{
-  g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED,
-                                          _("Connecting to “%s” was cancelled"),
-                                          usock_channel_peer (self));
-
-  usock_outlet_drop_all (&self->outlet, error);
-  usock_channel_settle (self);
-  usock_pending_end_all (&self->pending, error);
-  usock_pending_end_closer (&self->pending, error);
-
-  self->lost = self->ending = FALSE;
-  self->outlet.needs_drain = FALSE;
-  self->close_due = 0;
-  USOCK_CHANNEL_GET_CLASS (self)->stop_connecting (self);
-  self->approach.patient = FALSE;
-  channel_retreat (self);
-  usock_pending_run (&self->pending);
 }

@@ -252,6 +252,7 @@ UsockOperation *
                                           GCancellable        *cancellable,
                                           GAsyncReadyCallback  callback,
                                           gpointer             user_data);
+void     usock_channel_run_later         (UsockChannel        *self);
 void     usock_channel_complete          (UsockChannel        *self,
                                           UsockOperation      *operation);
 void     usock_channel_succeed_operation (UsockChannel        *self,
@@ -317,6 +318,7 @@ UsockMessage *
 void     usock_channel_feed              (UsockChannel        *self);
 void     usock_channel_flush             (UsockChannel        *self,
                                           gboolean             force);
+void     usock_channel_decide_settled    (UsockChannel        *self);
 void     usock_channel_settle            (UsockChannel        *self);
 void     usock_channel_take_posts        (UsockChannel        *self,
                                           gboolean             all);
@@ -375,7 +377,8 @@ gboolean usock_channel_connect_new       (UsockChannel        *self,
                                           UsockName           *target,
                                           GError             **error);
 void     usock_channel_retry_connect     (UsockChannel        *self);
-void     usock_channel_cancel_connect    (UsockChannel        *self);
+void     usock_channel_sweep_connecting  (UsockChannel        *self);
+void     usock_channel_leave_cancelled   (UsockChannel        *self);
 
 /* usock-channel-bind.c */
 gboolean usock_channel_bind              (UsockChannel        *self,

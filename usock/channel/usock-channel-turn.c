@@ -17,10 +17,7 @@ channel_sweep_cancelled (UsockChannel *self)
     self->close_due = 0;
   usock_outlet_sweep (&self->outlet);
   usock_channel_settle (self);
-
-  if (pending->connecting != NULL && usock_operation_is_cancelled (pending->connecting)
-      && usock_channel_socket (self)->state == USOCK_STATE_CONNECTING)
-    usock_channel_cancel_connect (self);
+  usock_channel_sweep_connecting (self);
 }
 
 static void

@@ -158,6 +158,8 @@ void     usock_outlet_drop_all      (UsockOutlet            *self,
                                      const GError           *error);
 void     usock_outlet_sweep         (UsockOutlet            *self);
 gboolean usock_outlet_has_settled   (const UsockOutlet      *self);
+UsockSettled *usock_outlet_peek_settled (UsockOutlet        *self,
+                                         guint               index);
 gboolean usock_outlet_take_settled  (UsockOutlet            *self,
                                      UsockSettled           *settled);
 gboolean usock_outlet_owes_drain    (UsockOutlet            *self);

@@ -361,6 +361,17 @@ usock_outlet_sweep (UsockOutlet *self)
   usock_outlet_each_route (self, outlet_sweep_route, NULL);
 }
 
+/* Of what was settled and not taken yet, the one behind @index others; NULL if there is none. */
+UsockSettled *
+usock_outlet_peek_settled (UsockOutlet *self,
+                           guint        index)
+{
+  if (self->settled == NULL || self->n_taken + index >= self->settled->len)
+    return NULL;
+
+  return &g_array_index (self->settled, UsockSettled, self->n_taken + index);
+}
+
 gboolean
 usock_outlet_has_settled (const UsockOutlet *self)
 {

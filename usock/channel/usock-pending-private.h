@@ -22,6 +22,7 @@ typedef struct
   UsockOperation *connecting;
   UsockOperation *closer;
   GQueue completed; /* decided, and not called back yet */
+  guint n_earlier;  /* of these, decided when there was no connection and none was being made */
 } UsockPending;
 
 /* A call that is given up: what it kept of what was received is to be put back. */
@@ -62,5 +63,6 @@ void            usock_pending_sweep        (UsockPending     *self,
                                             UsockPendingFunc  give_back,
                                             gpointer          user_data);
 void            usock_pending_run          (UsockPending     *self);
+void            usock_pending_run_earlier  (UsockPending     *self);
 
 G_END_DECLS

@@ -48,6 +48,7 @@ usock_pending_clear (UsockPending *self)
   pending_clear_queue (&self->receivers);
   pending_clear_queue (&self->enders);
   pending_clear_queue (&self->completed);
+  self->n_earlier = 0;
   g_clear_object (&self->connecting);
   g_clear_object (&self->closer);
 }
@@ -116,6 +117,13 @@ usock_pending_waits (const UsockPending *self)
 
 /* What was sent while the connection was being made may have been decided before; who waits for the
  * connection is told first all the same. */
+static void
+pending_push_connecting (UsockPending   *self,
+                         UsockOperation *connecting)
+{
+  g_queue_push_nth_link (&self->completed, self->n_earlier, usock_operation_get_link (connecting));
+}
+
 void
 usock_pending_connected (UsockPending *self)
 {
@@ -125,7 +133,7 @@ usock_pending_connected (UsockPending *self)
     return;
 
   usock_operation_return_pointer (connecting, NULL, NULL);
-  g_queue_push_head_link (&self->completed, usock_operation_get_link (connecting));
+  pending_push_connecting (self, connecting);
 }
 
 /* Nothing more will come, and nothing went wrong. */
@@ -182,7 +190,7 @@ usock_pending_end_all (UsockPending *self,
   if (connecting != NULL)
     {
       usock_operation_return_error (connecting, g_error_copy (error));
-      g_queue_push_head_link (&self->completed, usock_operation_get_link (connecting));
+      pending_push_connecting (self, connecting);
     }
   usock_pending_end_enders (self, error);
   while ((receiver = usock_pending_pop (&self->receivers)) != NULL)
@@ -226,16 +234,30 @@ usock_pending_sweep (UsockPending     *self,
     usock_pending_cancel (self, g_steal_pointer (&self->closer));
 }
 
+static void
+pending_run_first (UsockPending *self)
+{
+  UsockOperation *operation = usock_pending_pop (&self->completed);
+
+  if (self->n_earlier > 0)
+    self->n_earlier--;
+  usock_operation_complete (operation);
+  g_object_unref (operation);
+}
+
 /* Calls back, which is foreign code: it may add to the line, or run a nested main loop that calls
  * back the rest of it. */
 void
 usock_pending_run (UsockPending *self)
 {
-  UsockOperation *operation;
+  while (self->completed.length > 0)
+    pending_run_first (self);
+}
 
-  while ((operation = usock_pending_pop (&self->completed)) != NULL)
-    {
-      usock_operation_complete (operation);
-      g_object_unref (operation);
-    }
+/* The same for what has nothing to do with the connection that there is. */
+void
+usock_pending_run_earlier (UsockPending *self)
+{
+  while (self->n_earlier > 0)
+    pending_run_first (self);
 }
