@@ -322,6 +322,41 @@ class TestTaking(AsyncioCase):
 
         self.run_async(main())
 
+    def test_a_connection_that_nobody_waits_for_closes_with_the_server(self):
+        async def main():
+            server, client = self.serve(), self.keep(Usock.Seqpacket())
+            log = fixture.Log(server, 'close')
+            waiting = asyncio.create_task(server.accept())
+            await asyncio.sleep(0)
+            client.connect_to_path(self.path)
+            fixture.wait_for(lambda: len(server) == 1)
+            waiting.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await waiting
+            server.close()
+            self.assertIsNone(await client.receive(timeout=5))
+            log.wait('close')
+            with self.raises(Code.CLOSED):
+                await server.accept()
+
+        self.run_async(main())
+
+    def test_a_connection_is_tried_again_when_the_time_is_over(self):
+        async def main():
+            server = self.keep(Usock.Handle.listening(self.path, Usock.SockType.SEQPACKET, 1))
+            for _ in range(2):
+                self.keep(Usock.Handle.connected(self.path, Usock.SockType.SEQPACKET))
+            client = self.keep(Usock.Seqpacket())
+            for _ in range(2):
+                with self.assertRaises(TimeoutError):
+                    await client.open(self.path, timeout=0.02)
+                with self.assertRaises(TimeoutError):
+                    await asyncio.wait_for(client.open(self.path), 0.02)
+            self.keep(server.accept()[0])
+            await client.open(self.path, timeout=5)
+
+        self.run_async(main())
+
     def test_leaving_a_loop_closes_nothing(self):
         first, second = self.pair()
 

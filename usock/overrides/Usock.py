@@ -857,7 +857,8 @@ def _finish_waiting(future):
 
 
 def _timed_out(seconds):
-    return _fail(_Code.TIMED_OUT, f'Waited {seconds:g} s in vain')
+    # What was left of a longer wait has many digits, and may be less than nothing.
+    return _fail(_Code.TIMED_OUT, f'Waited {max(0, round(seconds, 3)):g} s in vain')
 
 
 class _Timeout:
@@ -1186,6 +1187,11 @@ class _Line:
         """The program throws away what it has not received."""
         self.ahead.clear()
         self._rest.clear()
+        channel = self._result and not self._waiting and self._result[0]
+        if isinstance(channel, Usock.Channel):
+            # A server is not over before its last connection is.
+            self._result = None
+            channel.close()
 
     async def take(self, socket, want, cancellable=None, timeout=None):
         if cancellable is None or not cancellable.is_cancelled():
