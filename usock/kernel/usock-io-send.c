@@ -79,20 +79,26 @@ send_native (int           fd,
 }
 
 #ifdef USOCK_FAULTS
+/* Of a copy: what the kernel leaves, the caller still has to send. */
 static void
 outgoing_cut (struct msghdr *header)
 {
+  static _Thread_local struct iovec cut[UIO_MAXIOV];
   gsize length = 0;
 
   for (gsize i = 0; i < header->msg_iovlen; i++)
     length += header->msg_iov[i].iov_len;
+  if (FAULT_CUT (length) == length || header->msg_iovlen > UIO_MAXIOV)
+    return;
 
   length = FAULT_CUT (length);
   for (gsize i = 0; i < header->msg_iovlen; i++)
     {
-      header->msg_iov[i].iov_len = MIN (header->msg_iov[i].iov_len, length);
-      length -= header->msg_iov[i].iov_len;
+      cut[i] = header->msg_iov[i];
+      cut[i].iov_len = MIN (cut[i].iov_len, length);
+      length -= cut[i].iov_len;
     }
+  header->msg_iov = cut;
 }
 #else
 #define outgoing_cut(header)
