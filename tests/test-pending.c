@@ -56,7 +56,6 @@ scene_start (Scene *scene)
 {
   *scene = (Scene) { .source = g_object_new (G_TYPE_OBJECT, NULL), .log = g_string_new (NULL) };
   scene->calls = g_ptr_array_new_with_free_func (g_free);
-  usock_pending_init (&scene->pending);
 }
 
 static void
@@ -160,6 +159,8 @@ test_ends (UsockTest *test, gconstpointer data)
   expect (&scene, "end:gone receive-1:gone receive-2:gone close:gone ");
 
   wait_all (&scene);
+  scene.pending.connecting = make_call (&scene, "connect", NULL);
+  usock_pending_succeed (&scene.pending, make_call (&scene, "send", NULL), NULL, NULL);
   usock_pending_clear (&scene.pending);
   expect (&scene, "");
   scene_stop (&scene);

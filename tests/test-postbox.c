@@ -133,6 +133,23 @@ test_fds (UsockTest *test, gconstpointer data)
   usock_postbox_close (&box);
 }
 
+/* Whose message was dropped has them again. */
+static void
+test_close_with_fds (UsockTest *test, gconstpointer data)
+{
+  UsockPostbox box = { .limit = 10000 };
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("x");
+  GError *failure = NULL;
+  int fd;
+
+  usock_test_no_error (usock_message_append_fd (message, 0, &error));
+  g_assert_cmpint (usock_postbox_put (&box, message), ==, USOCK_POST_TAKEN);
+  usock_postbox_close (&box);
+  fd = usock_message_take_fd (message, 0, &failure);
+  g_assert_no_error (failure);
+  close (fd);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -143,5 +160,6 @@ main (int argc, char **argv)
   usock_test_add ("/usock/postbox/limit", test_limit);
   usock_test_add ("/usock/postbox/close", test_close);
   usock_test_add ("/usock/postbox/fds", test_fds);
+  usock_test_add ("/usock/postbox/close-with-fds", test_close_with_fds);
   return g_test_run ();
 }

@@ -476,7 +476,6 @@ usock_channel_init (UsockChannel *self)
   self->inlet.fell = channel_fds_fell;
   self->inlet.fell_data = &USOCK_SOCKET (self)->watch;
   usock_outlet_init (&self->outlet, self);
-  usock_pending_init (&self->pending);
   self->inlet.read_buffer_size = 256 * 1024;
   self->outlet.high_water_mark = 64 * 1024;
   self->outlet.queue_limit = self->postbox.limit = 16 * 1024 * 1024;

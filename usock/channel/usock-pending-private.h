@@ -15,6 +15,7 @@
 
 G_BEGIN_DECLS
 
+/* Begins as zeros. */
 typedef struct
 {
   GQueue receivers; /* of UsockOperation; the oldest first */
@@ -29,7 +30,6 @@ typedef struct
 typedef void (*UsockPendingFunc) (UsockOperation *operation,
                                   gpointer        user_data);
 
-void            usock_pending_init         (UsockPending     *self);
 void            usock_pending_clear        (UsockPending     *self);
 
 void            usock_pending_push         (GQueue           *queue,

@@ -7,14 +7,6 @@
 
 #include "usock-error-private.h"
 
-void
-usock_pending_init (UsockPending *self)
-{
-  g_queue_init (&self->receivers);
-  g_queue_init (&self->enders);
-  g_queue_init (&self->completed);
-}
-
 /* Takes the operation over. */
 void
 usock_pending_push (GQueue         *queue,
