@@ -227,7 +227,7 @@ def check_api(gir, directory, switch):
     if switch == '--thaw' or switch == '--update' and not problems:
         head = '# The API of usock, as tests/check-frozen.py writes it.\n'
         licence = ('# SPDX-FileCopyrightText: 2026 The usock developers\n'
-                   '# SPDX-License-Identifier: LGPL-2.1-or-later\n')
+                   '# SPDX-' 'License-Identifier: LGPL-2.1-or-later\n')
         path.write_text(licence + head + '\n'.join(now) + '\n', encoding='utf-8')
         problems = news = []
     print(f'API: {len(now)} lines')

@@ -119,7 +119,7 @@ def check_tsc():
             'declare class TextDecoder { decode(data: any): string }\n'
             'declare class TextEncoder { encode(text: string): Uint8Array }\n')
         done = subprocess.run(
-            ['tsc', '--noEmit', '--allowJs', '--checkJs', '--target', 'es2022', '--module', 'es2022',
+            ['tsc', '--strict', '--noEmit', '--allowJs', '--checkJs', '--target', 'es2022', '--module', 'es2022',
              '--lib', 'es2022', '--typeRoots', directory, *directory.glob('*.d.ts'), *programs],
             stdout=subprocess.PIPE, text=True, check=False)
         print(done.stdout, end='')

@@ -79,7 +79,7 @@ class Figure:
             'font-family="system-ui, -apple-system, \'Segoe UI\', Cantarell, \'DejaVu Sans\', '
             'sans-serif">',
             '<!-- SPDX-FileCopyrightText: 2026 The usock developers -->',
-            '<!-- SPDX-License-Identifier: LGPL-2.1-or-later -->',
+            '<!-- SPDX-' 'License-Identifier: LGPL-2.1-or-later -->',
             '<!-- Drawn by draw.py. -->',
             f'<title>{html.escape(self.title)}</title>',
             f'<defs>{markers}</defs>',
