@@ -1339,6 +1339,36 @@ test_memfd_open (UsockTest     *test,
     }
 }
 
+/* Neither it nor its end disturbs the first. */
+static void
+test_another (UsockTest     *test,
+              gconstpointer  unused)
+{
+  for (guint stream = 0; stream < 2; stream++)
+    {
+      Scene scene;
+      UsockPeer *another;
+      GError *refusal = NULL;
+
+      scene_start (&scene, stream);
+      handle_all (&scene);
+      g_test_expect_message ("Usock", G_LOG_LEVEL_CRITICAL, "*has another one already");
+      another = usock_peer_new (scene.channels[0]);
+      g_test_assert_expected_messages ();
+      usock_peer_handle (another, "Echo", echo, NULL, NULL);
+      g_assert_null (usock_peer_get_channel (another));
+      g_assert_false (usock_peer_post (another, "Echo", NULL, &refusal));
+      g_assert_error (refusal, G_IO_ERROR, G_IO_ERROR_EXISTS);
+      g_clear_error (&refusal);
+      ask (&scene, "Echo", "one", -1);
+      scene_expect (&scene, 1, "one");
+      g_assert_finalize_object (another);
+      ask (&scene, "Echo", "two", -1);
+      scene_expect (&scene, 1, "two");
+      scene_stop (&scene);
+    }
+}
+
 static void
 test_misuse (UsockTest     *test,
              gconstpointer  unused)
@@ -1423,6 +1453,7 @@ main (int    argc,
   usock_test_add ("/usock/peer/post-refused", test_post_refused);
   usock_test_add ("/usock/peer/long-signature", test_long_signature);
   usock_test_add ("/usock/peer/serial-twice", test_serial_twice);
+  usock_test_add ("/usock/peer/another", test_another);
   usock_test_add ("/usock/peer/misuse", test_misuse);
   usock_test_add ("/usock/peer/properties", test_properties);
 

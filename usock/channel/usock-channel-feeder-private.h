@@ -15,5 +15,6 @@ typedef void (*UsockChannelFeed) (gpointer user_data);
 void usock_channel_set_feeder (UsockChannel     *self,
                                UsockChannelFeed  feed,
                                gpointer          user_data);
+gboolean usock_channel_has_feeder (UsockChannel *self);
 
 G_END_DECLS

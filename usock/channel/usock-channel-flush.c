@@ -17,6 +17,12 @@ usock_channel_set_feeder (UsockChannel     *self,
   self->feed_data = user_data;
 }
 
+gboolean
+usock_channel_has_feeder (UsockChannel *self)
+{
+  return self->feed != NULL;
+}
+
 /* What is kept above is sent, as far as it can be. */
 void
 usock_channel_feed (UsockChannel *self)

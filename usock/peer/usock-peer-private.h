@@ -90,6 +90,7 @@ struct _UsockPeer
   gboolean is_started;
   gboolean has_ended;  /* the other side says nothing any more */
   gboolean is_over;    /* and nothing goes either way */
+  gboolean is_surplus; /* the channel had another peer */
   gboolean is_breaking;
   GError *fate; /* why the channel closes */
   gboolean is_reading;

@@ -327,8 +327,12 @@ peer_check_channel (UsockPeer   *self,
     return self->is_over ? usock_peer_check_thread (self, error)
                          : usock_socket_check (usock_peer_socket (self), error);
 
-  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                       _("Could not call: a peer needs a channel of packets or a stream"));
+  if (self->is_surplus)
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_EXISTS,
+                         _("Could not call: the channel has another peer already"));
+  else
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                         _("Could not call: a peer needs a channel of packets or a stream"));
   return FALSE;
 }
 
@@ -398,7 +402,12 @@ usock_peer_constructed (GObject *object)
 
   G_OBJECT_CLASS (usock_peer_parent_class)->constructed (object);
 
-  if (self->channel != NULL && !USOCK_IS_STREAM (self->channel) && !USOCK_IS_SEQPACKET (self->channel))
+  self->is_surplus = self->channel != NULL && usock_channel_has_feeder (self->channel);
+  if (self->is_surplus)
+    g_critical ("A UsockPeer was made for a channel that has another one already");
+  if (self->channel != NULL
+      && (self->is_surplus
+          || (!USOCK_IS_STREAM (self->channel) && !USOCK_IS_SEQPACKET (self->channel))))
     g_clear_object (&self->channel);
   if (self->channel == NULL || !usock_peer_check_thread (self, NULL))
     {
@@ -479,7 +488,8 @@ usock_peer_init (UsockPeer *self)
  * @channel: (transfer none): a [class@Usock.Seqpacket] or [class@Usock.Stream]
  *
  * Makes a peer over a channel, which may be connecting still, or be connected
- * later. A channel has one peer.
+ * later. A channel has one peer: another one over the same channel answers
+ * nothing, and its calls fail with `G_IO_ERROR_EXISTS`.
  *
  * Returns: (transfer full): a new peer
  *
