@@ -164,6 +164,24 @@ testSocket('send_async waits for room', async fixture => {
     await sending;
 });
 
+// Though none of them has to wait, now and then one lets the loop go round.
+testSocket('send_async leaves room for others', async fixture => {
+    const [first, second] = fixture.pair(Usock.Seqpacket);
+    const lengths = [];
+    let turns = 0;
+    second.connect('data', (_channel, data) => lengths.push(data.length));
+    const source = GLib.idle_add(GLib.PRIORITY_DEFAULT, () => {
+        turns++;
+        return GLib.SOURCE_CONTINUE;
+    });
+    for (let i = 0; i < 200; i++)
+        await first.send_async(new Uint8Array(i % 10));
+    GLib.source_remove(source);
+    ok(turns > 0, `${turns} turns`);
+    await waitFor(() => lengths.length === 200);
+    equal(lengths, [...lengths.keys()].map(i => i % 10));
+});
+
 testSocket('send_async takes what send takes', async fixture => {
     const [first, second] = fixture.pair();
     await first.send_async('0123', {offset: 1, length: 2});

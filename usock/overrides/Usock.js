@@ -1234,9 +1234,13 @@ function pickAddress(socket, addresses, port) {
     return new Gio.InetSocketAddress({address: fitting ?? addresses[0], port});
 }
 
+// How many were sent at once since one waited, and after how many the next does.
+const N_SENT = Symbol('n sent');
+const SENDS = 128;
+
 function patchSending(Usock) {
     const {prototype} = Usock.Channel;
-    const {post, send, send_with_fds, send_message, send_messages} = prototype;
+    const {post, send, send_now, send_with_fds, send_message, send_messages} = prototype;
     promisify(prototype, 'send_message');
 
     // Sends a Uint8Array or another view, an ArrayBuffer, a string as UTF-8, a GLib.Bytes or a
@@ -1257,11 +1261,36 @@ function patchSending(Usock) {
             : send_with_fds.call(this, content, asFds(fds));
     };
 
+    // How many bytes wait, or -1 for all of it. After so many that did not wait one does, so that
+    // who sends without end leaves room for others.
+    const sendNow = (self, content, cancellable) => {
+        if (self[N_SENT] >= SENDS || cancellable?.is_cancelled())
+            return -1;
+        self[N_SENT] = (self[N_SENT] ?? 0) + 1;
+        passed(0, content.length);
+        return send_now.call(self, content);
+    };
+
     // Sends like send(), but waits for room: when it resolves, the kernel has the message.
-    prototype.send_async = async function (data, options = {}) {
-        const {timeout, cancellable, ...rest} =
-            told(options, 'offset', 'length', 'fds', 'timeout', 'cancellable');
-        await this.send_message_async(asMessage(Usock, data, rest), {timeout, cancellable});
+    prototype.send_async = async function (data, options = undefined) {
+        const {timeout, cancellable, ...rest} = options === undefined
+            ? {} : told(options, 'offset', 'length', 'fds', 'timeout', 'cancellable');
+        const wait = options === undefined ? undefined : {timeout, cancellable};
+        asWait(wait);
+        let message;
+        if (rest.fds === undefined && !(data instanceof Usock.Message)) {
+            const content = slice(asBytes(data), rest.offset, rest.length);
+            const left = sendNow(this, content, cancellable);
+            if (left > 0)
+                await this.flush(wait);
+            if (left >= 0)
+                return;
+            message = asMessage(Usock, content, {});
+        } else {
+            message = asMessage(Usock, data, rest);
+        }
+        this[N_SENT] = 0;
+        await this.send_message_async(message, wait);
     };
 
     prototype.send_text = function (text) {
