@@ -403,8 +403,6 @@ usock_peer_constructed (GObject *object)
   G_OBJECT_CLASS (usock_peer_parent_class)->constructed (object);
 
   self->is_surplus = self->channel != NULL && usock_channel_has_feeder (self->channel);
-  if (self->is_surplus)
-    g_critical ("A UsockPeer was made for a channel that has another one already");
   if (self->channel != NULL
       && (self->is_surplus
           || (!USOCK_IS_STREAM (self->channel) && !USOCK_IS_SEQPACKET (self->channel))))
