@@ -33,5 +33,4 @@ main (int argc, char **argv)
   usock_channel_set_max_fds (usock_peer_get_channel (peer), 1);
   usock_peer_call_async (peer, "Open", name, 10000, NULL, opened_cb, NULL);
   usock_run_until_closed (NULL);
-  return 0;
 }
