@@ -92,13 +92,13 @@ guests_fork_unlock (void)
   g_mutex_unlock (&guests_lock);
 }
 
-/* A forked child's epoll and timer are its parent's. That it is still said to have guests costs it a
- * look each time. */
+/* A forked child's epoll and timer are its parent's. */
 static void
 guests_forget (void)
 {
   if (guests != NULL)
     g_hash_table_remove_all (guests);
+  g_atomic_int_set (&usock_guest_n_guests, 0);
 }
 
 static const UsockForkFuncs guests_fork_funcs = {
