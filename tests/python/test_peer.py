@@ -230,6 +230,16 @@ class TestCalling(PeerCase):
         self.assertEqual((message.data, message.get_kind()), (b'bytes', Usock.BodyKind.BYTES))
 
 
+class TestAnother(PeerCase):
+    def test_over_the_same_channel(self):
+        _peer, other = self.peers()
+        with Usock.Peer.new(other.get_channel()) as another:
+            self.assertIsNone(another.get_channel())
+            with self.assertRaises(FileExistsError):
+                another.post('Echo', 1)
+        self.assertEqual(other.get_channel().get_state(), Usock.State.OPEN)
+
+
 class TestDescriptors(PeerCase):
     def setUp(self):
         super().setUp()

@@ -1275,12 +1275,11 @@ function patchSending(Usock) {
     prototype.send_async = async function (data, options = undefined) {
         const {timeout, cancellable, ...rest} = options === undefined
             ? {} : told(options, 'offset', 'length', 'fds', 'timeout', 'cancellable');
-        const wait = options === undefined ? undefined : {timeout, cancellable};
-        asWait(wait);
+        const wait = options === undefined ? FOR_EVER : asWait({timeout, cancellable});
         let message;
         if (rest.fds === undefined && !(data instanceof Usock.Message)) {
             const content = slice(asBytes(data), rest.offset, rest.length);
-            const left = sendNow(this, content, cancellable);
+            const left = sendNow(this, content, wait.cancellable);
             if (left > 0)
                 await this.flush(wait);
             if (left >= 0)

@@ -3196,13 +3196,16 @@ class Peer(_RawPeer):
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self.get_channel().__exit__(*error)
+        # One over a channel that has another has none.
+        if channel := self.get_channel():
+            channel.__exit__(*error)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *error: Any) -> None:
-        await self.get_channel().__aexit__(*error)
+        if channel := self.get_channel():
+            await channel.__aexit__(*error)
 
 
 # A connection that comes back
