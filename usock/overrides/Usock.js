@@ -12,7 +12,19 @@
 //
 // No version knows how large the message is that a wrapper of it keeps. So there is a collection
 // after so many bytes of those as well; bytes that come as an array are the engine's own.
+//
+// All of it stands in a function: GJS looks for a name of an override's own level, and for one of the
+// engine's, in tables each time it is met, which takes longer than what is called. What is in a
+// function it finds by number. For the same reason calls that are made often have no default values
+// of parameters, and look at a constructor before they ask for an instance.
 
+/* exported _init */
+var _init = (() => { // eslint-disable-line no-var
+
+const {
+    Array, ArrayBuffer, BigInt, Error, Infinity, Map, Math, Number, Object, Promise, Proxy,
+    RangeError, Reflect, Set, String, Symbol, TextDecoder, TextEncoder, TypeError, Uint8Array,
+} = globalThis;
 const {Gio, GLib, GObject} = imports.gi;
 const System = imports.system;
 
@@ -70,11 +82,15 @@ const DELIVERIES = dropsCallbacks ? {
 
 // What goes in
 
+function isUint8Array(data) {
+    return data?.constructor === Uint8Array || data instanceof Uint8Array;
+}
+
 function asBytes(data) {
+    if (isUint8Array(data))
+        return data;
     if (typeof data === 'string')
         return new TextEncoder().encode(data);
-    if (data instanceof Uint8Array)
-        return data;
     if (data instanceof GLib.Bytes)
         return data.toArray();
     if (ArrayBuffer.isView(data))
@@ -569,7 +585,7 @@ class Taking {
         this._state = 'withdrawn';
         this._asked = false;
         this._races = 0;
-        this._racers = [];
+        this._racers = null;
         this.promise = new Taken((resolve, reject) => {
             this._resolve = resolve;
             this._reject = reject;
@@ -591,7 +607,7 @@ class Taking {
         this._races++;
         this._begin();
         return new Promise((resolve, reject) => {
-            this._racers.push({resolve, reject});
+            (this._racers ??= []).push({resolve, reject});
             this._tellRacers();
         });
     }
@@ -624,7 +640,7 @@ class Taking {
         if (state !== 'waiting' && state !== 'taken')
             return;
         this._state = 'withdrawn';
-        this._racers = [];
+        this._racers = null;
         if (state === 'taken') {
             this._line.giveBack(this._item);
         } else {
@@ -669,7 +685,8 @@ class Taking {
     }
 
     _take(item) {
-        this._line.waiting.delete(this);
+        if (this._state === 'waiting')
+            this._line.waiting.delete(this);
         this._state = 'taken';
         this._item = item;
         this._tellRacers();
@@ -685,6 +702,8 @@ class Taking {
     }
 
     _tellRacers() {
+        if (this._racers === null)
+            return;
         if (this._state === 'taken')
             this._racers.forEach(({resolve}) => resolve(this._wrap(this._item.value)));
         else if (this._state === 'failed')
@@ -927,7 +946,7 @@ function iterate(self, method, options = undefined) {
 
 // GJS cuts what is larger than a byte.
 function asContent(data) {
-    return typeof data === 'string' || data instanceof Uint8Array ? data : asBytes(data);
+    return typeof data === 'string' || isUint8Array(data) ? data : asBytes(data);
 }
 
 function patchMessageMaking(Usock) {
@@ -1246,10 +1265,11 @@ function patchSending(Usock) {
     // Sends a Uint8Array or another view, an ArrayBuffer, a string as UTF-8, a GLib.Bytes or a
     // Usock.Message. offset and length count bytes. fds are numbers, or objects with a get_fd() or
     // an fd; they stay the caller's.
-    prototype.send = function (data, options = undefined) {
-        if (options === undefined && (typeof data === 'string' || data instanceof Uint8Array)) {
+    prototype.send = function (data, options) {
+        if (options === undefined && (typeof data === 'string' || isUint8Array(data))) {
+            const sent = send.call(this, data);
             passed(0, data.length);
-            return send.call(this, data);
+            return sent;
         }
         const {offset, length, fds} = told(options, 'offset', 'length', 'fds');
         if (data instanceof Usock.Message)
@@ -1272,7 +1292,7 @@ function patchSending(Usock) {
     };
 
     // Sends like send(), but waits for room: when it resolves, the kernel has the message.
-    prototype.send_async = async function (data, options = undefined) {
+    prototype.send_async = async function (data, options) {
         const {timeout, cancellable, ...rest} = options === undefined
             ? {} : told(options, 'offset', 'length', 'fds', 'timeout', 'cancellable');
         const wait = options === undefined ? FOR_EVER : asWait({timeout, cancellable});
@@ -1343,7 +1363,7 @@ function patchReceiving(Usock) {
 
     // Resolves with the next Usock.Message, or with null after the last one. A call whose time is
     // over, or which is cancelled, takes none.
-    prototype.receive = function (options = undefined) {
+    prototype.receive = function (options) {
         return take(this, method, [], options);
     };
     prototype.receive_async = function (...args) {
@@ -2443,3 +2463,7 @@ function _init() {
         run_until_closed(context);
     };
 }
+
+return _init;
+
+})();
