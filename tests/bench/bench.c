@@ -227,14 +227,22 @@ static const Bench benches[] = {
 guint8 *bench_payload;
 
 static int n_rounds = 7;
+static int part = 1;
 static gboolean list;
 static char *once;
+
+static guint
+count_of (const Bench *bench,
+          const Variant *variant)
+{
+  return bench->count / MAX (variant->divisor, 1) / part;
+}
 
 static double
 take_sample (const Bench *bench,
              const Variant *variant)
 {
-  return variant->sample (bench, bench->count / MAX (variant->divisor, 1));
+  return variant->sample (bench, count_of (bench, variant));
 }
 
 static const char *
@@ -309,7 +317,7 @@ run_once (const Bench *bench,
   if (variant == NULL || take_sample (bench, variant) < 0)
     return 1;
 
-  count = bench->count / MAX (variant->divisor, 1);
+  count = count_of (bench, variant);
   g_print ("{\"work\": \"%s\", \"way\": \"%s\", \"us\": %.4f, \"cpu\": %.4f}\n", bench->name,
            name, bench_clock.wall / (double) count, bench_clock.cpu / (double) count);
   return 0;
@@ -351,6 +359,7 @@ main (int argc,
 {
   const GOptionEntry entries[] = {
     { "rounds", 'r', 0, G_OPTION_ARG_INT, &n_rounds, "Let each way have N turns", "N" },
+    { "part", 'p', 0, G_OPTION_ARG_INT, &part, "Do an Nth of it", "N" },
     { "list", 'l', 0, G_OPTION_ARG_NONE, &list, "Tell what there is, as JSON", NULL },
     { "once", 'o', 0, G_OPTION_ARG_STRING, &once, "Go that way once, and tell as JSON", "WAY" },
     { NULL },
@@ -365,6 +374,7 @@ main (int argc,
       g_printerr ("%s\n", error->message);
       return 2;
     }
+  part = CLAMP (part, 1, 100);
 
   bench_payload = g_malloc0 (LONGEST);
   if (list || once != NULL)
