@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "usock-test.h"
+#include "usock-guest-private.h"
 #include "usock-reactor-parts-private.h"
 
 #include <errno.h>
@@ -1798,6 +1799,28 @@ test_fork_sleeps (UsockTest *test, gconstpointer data)
     }
 }
 
+static gpointer
+acquire_guest (gpointer context)
+{
+  g_assert_null (usock_guest_acquire (context, NULL));
+  return NULL;
+}
+
+/* Where there is none, nobody is told of anything. */
+static void
+test_guests_counted (UsockTest *test, gconstpointer data)
+{
+  UsockGuest *guest;
+
+  g_assert_cmpint (usock_guest_n_guests, ==, 0);
+  g_thread_join (g_thread_new ("guest", acquire_guest, test->context));
+  g_assert_cmpint (usock_guest_n_guests, ==, 0);
+  guest = usock_guest_acquire (test->context, NULL);
+  g_assert_cmpint (usock_guest_n_guests, ==, 1);
+  g_object_unref (guest);
+  g_assert_cmpint (usock_guest_n_guests, ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -1862,6 +1885,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/reactor/call-later", test_call_later);
   usock_test_add ("/usock/reactor/batches", test_batches);
   usock_test_add ("/usock/reactor/threads", test_threads);
+  usock_test_add ("/usock/reactor/guests-counted", test_guests_counted);
 
   return g_test_run ();
 }

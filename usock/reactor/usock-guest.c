@@ -96,8 +96,7 @@ guests_fork_unlock (void)
 static void
 guests_forget (void)
 {
-  if (guests != NULL)
-    g_hash_table_remove_all (guests);
+  g_hash_table_remove_all (guests);
   g_atomic_int_set (&usock_guest_n_guests, 0);
 }
 
@@ -160,7 +159,7 @@ epoll_set (UsockGuest    *self,
            int            operation,
            const GPollFD *asked)
 {
-  struct epoll_event event = { .events = asked->events, .data.fd = asked->fd };
+  struct epoll_event event = { .events = asked->events };
 
   return epoll_ctl (self->epoll_fd, operation, asked->fd, &event) == 0;
 }
@@ -190,11 +189,12 @@ array_has_fd (GArray *array,
 static gboolean
 guest_poll_all (UsockGuest *self)
 {
+  GArray *before = self->polled;
   gboolean complete = TRUE;
 
-  for (guint i = 0; i < self->polled->len; i++)
+  for (guint i = 0; i < before->len; i++)
     {
-      const GPollFD *old = &g_array_index (self->polled, GPollFD, i);
+      const GPollFD *old = &g_array_index (before, GPollFD, i);
 
       if (!array_has_fd (self->asked, old->fd))
         epoll_set (self, EPOLL_CTL_DEL, old);
@@ -203,11 +203,11 @@ guest_poll_all (UsockGuest *self)
     {
       const GPollFD *asked = &g_array_index (self->asked, GPollFD, i);
 
-      complete &= guest_poll_fd (self, asked, array_has_fd (self->polled, asked->fd));
+      complete &= guest_poll_fd (self, asked, array_has_fd (before, asked->fd));
     }
 
-  g_array_set_size (self->polled, 0);
-  g_array_append_vals (self->polled, self->asked->data, self->asked->len);
+  self->polled = self->asked;
+  self->asked = before;
   return complete;
 }
 
@@ -215,7 +215,7 @@ static int
 guest_ask (UsockGuest *self,
            int         priority)
 {
-  guint room = MAX (self->asked->len, 4);
+  guint room = self->asked->len;
   int timeout, n;
 
   for (;;)
@@ -232,22 +232,23 @@ guest_ask (UsockGuest *self,
   return timeout;
 }
 
-/* Whether the context has something to do there and then. If not, the descriptor will tell. */
+/* Whether the context has something to do there and then: what is ready has no time to wait. If not,
+ * the descriptor will tell. */
 static gboolean
 guest_is_ready (UsockGuest *self)
 {
-  int priority;
-  gboolean ready = g_main_context_prepare (self->context, &priority);
-  int timeout = guest_ask (self, priority);
+  int priority, timeout;
 
-  if (ready || timeout == 0)
+  g_main_context_prepare (self->context, &priority);
+  timeout = guest_ask (self, priority);
+  if (timeout == 0)
     return TRUE;
 
   guest_wait_for (self, guest_poll_all (self) ? timeout : 0);
   return FALSE;
 }
 
-static gboolean
+static void
 guest_dispatch (UsockGuest *self)
 {
   GPollFD *fds;
@@ -260,11 +261,8 @@ guest_dispatch (UsockGuest *self)
     for (guint i = 0; i < self->asked->len; i++)
       fds[i].revents = 0;
 
-  if (!g_main_context_check (self->context, priority, fds, (int) self->asked->len))
-    return FALSE;
-
-  g_main_context_dispatch (self->context);
-  return TRUE;
+  if (g_main_context_check (self->context, priority, fds, (int) self->asked->len))
+    g_main_context_dispatch (self->context);
 }
 
 /* What was dispatched may leave something to do, or bring it about. */
@@ -273,12 +271,9 @@ guest_run (UsockGuest *self)
 {
   for (guint i = 0; i < DISPATCH_LIMIT; i++)
     {
-      gboolean dispatched = guest_dispatch (self);
-
+      guest_dispatch (self);
       if (!guest_is_ready (self))
         return FALSE;
-      if (!dispatched)
-        return TRUE;
     }
 
   return TRUE;
@@ -371,7 +366,6 @@ guest_open (UsockGuest  *self,
 
   self->epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
   self->timer_fd = timerfd_create (CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-  event.data.fd = self->timer_fd;
   if (self->epoll_fd != -1 && self->timer_fd != -1
       && epoll_ctl (self->epoll_fd, EPOLL_CTL_ADD, self->timer_fd, &event) == 0)
     return TRUE;
@@ -394,7 +388,6 @@ guest_attach (UsockGuest  *self,
 
   self->source = g_source_new (&guest_source_funcs, sizeof (GuestSource));
   ((GuestSource *) self->source)->guest = self;
-  g_source_set_can_recurse (self->source, TRUE);
   g_source_set_static_name (self->source, "usock-guest");
   g_source_attach (self->source, self->context);
   usock_guest_stir (self);
@@ -405,7 +398,7 @@ guest_attach (UsockGuest  *self,
 static UsockGuest *
 guests_find (GMainContext *context)
 {
-  UsockGuest *self = guests != NULL ? g_hash_table_lookup (guests, context) : NULL;
+  UsockGuest *self = g_hash_table_lookup (guests, context);
 
   return self != NULL ? g_object_ref (self) : NULL;
 }
@@ -441,6 +434,7 @@ usock_guest_acquire (GMainContext  *context,
 
   if (g_once_init_enter (&forks_watched))
     {
+      guests = g_hash_table_new (NULL, NULL);
       usock_fork_register (&guests_fork_funcs);
       g_once_init_leave (&forks_watched, 1);
     }
@@ -460,8 +454,6 @@ usock_guest_acquire (GMainContext  *context,
     return NULL;
 
   g_mutex_lock (&guests_lock);
-  if (guests == NULL)
-    guests = g_hash_table_new (NULL, NULL);
   g_hash_table_insert (guests, self->context, self);
   g_atomic_int_inc (&usock_guest_n_guests);
   g_mutex_unlock (&guests_lock);
