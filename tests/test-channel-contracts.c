@@ -584,6 +584,100 @@ test_refused_options (UsockTest     *test,
   scene_heal_and_stop (&scene);
 }
 
+typedef struct
+{
+  const char *property;
+  guint value;
+  guint n_calls; /* of the system, on a socket of this system's */
+} Passing;
+
+static const Passing passings[] = {
+  { "pass-credentials", TRUE, 1 },
+  { "max-fds", 4, 1 },
+  { "max-held-fds", 4, 0 },
+};
+
+/* Sets it, and what was notified and asked of the system is as expected. */
+static void
+check_set (Witness    *witness,
+           gpointer    channel,
+           const char *property,
+           guint       value,
+           const char *notified,
+           guint       n_calls)
+{
+  usock_io_fault_clear ();
+  g_object_set (channel, property, value, NULL);
+  witness_assert (witness, notified);
+  g_assert_cmpuint (usock_io_fault_get_n_calls (USOCK_IO_SET_OPTION), ==, n_calls);
+}
+
+/* What is so already is neither told nor asked for, and where there is no socket of this system's
+ * nothing is asked for. */
+static void
+check_passing (gpointer       channel,
+               const Passing *passing,
+               gboolean       is_asked)
+{
+  guint n_calls = is_asked ? passing->n_calls : 0;
+  Witness witness;
+  gulong handler;
+
+  witness_init (&witness);
+  scene_settle ();
+  handler = g_signal_connect (channel, "notify", G_CALLBACK (notify_cb), &witness);
+  check_set (&witness, channel, passing->property, 0, "", 0);
+  check_set (&witness, channel, passing->property, passing->value, passing->property, n_calls);
+  check_set (&witness, channel, passing->property, passing->value, "", 0);
+  check_set (&witness, channel, passing->property, 0, passing->property, n_calls);
+  g_signal_handler_disconnect (channel, handler);
+  witness_clear (&witness);
+}
+
+static void
+test_passing (UsockTest     *test,
+              gconstpointer  unused)
+{
+  UsockChannel *unconnected = USOCK_CHANNEL (usock_seqpacket_new ());
+  int fd = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  UsockDgram *abroad;
+  Scene scene;
+
+  scene_start (&scene, test, "");
+  usock_test_no_error (abroad = usock_dgram_new_from_fd (fd, &error));
+  for (guint i = 0; i < G_N_ELEMENTS (passings); i++)
+    {
+      check_passing (scene.channel, &passings[i], TRUE);
+      check_passing (unconnected, &passings[i], FALSE);
+      check_passing (abroad, &passings[i], FALSE);
+    }
+  scene_close (abroad);
+  scene_close (unconnected);
+  scene_heal_and_stop (&scene);
+}
+
+/* Any number that is not zero is true, and the same as any other. */
+static void
+test_passing_flags (UsockTest     *test,
+                    gconstpointer  unused)
+{
+  Witness witness;
+  UsockChannel *channel = USOCK_CHANNEL (usock_seqpacket_new ());
+
+  witness_init (&witness);
+  g_signal_connect (channel, "notify", G_CALLBACK (notify_cb), &witness);
+  usock_channel_set_pass_credentials (channel, 2);
+  usock_channel_set_pass_pidfd (channel, 2);
+  g_assert_cmpint (usock_channel_get_pass_credentials (channel), ==, TRUE);
+  g_assert_cmpint (usock_channel_get_pass_pidfd (channel), ==, TRUE);
+  witness_assert (&witness, "pass-credentials pass-pidfd");
+  usock_channel_set_pass_credentials (channel, 4);
+  usock_channel_set_pass_pidfd (channel, 4);
+  witness_assert (&witness, "");
+  scene_close (channel);
+  witness_clear (&witness);
+}
+
 /* What changes by itself is notified from the main context. */
 static void
 test_notified_changes (UsockTest     *test,
@@ -636,6 +730,8 @@ main (int   argc,
   add ("time/late/data", test_late_data);
   add ("time/none", test_no_time);
   add ("options/refused", test_refused_options);
+  add ("options/passing", test_passing);
+  add ("options/flags", test_passing_flags);
   add ("notify", test_notified_changes);
 
   return g_test_run ();

@@ -1764,6 +1764,40 @@ test_take_fds (UsockTest     *test,
   scene_stop (&scene);
 }
 
+/* Among bytes a message that brings nothing is none; one with descriptors is, however many. */
+static void
+test_unread_nothing (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  UsockMessage *messages[3];
+  UsockStream *stream, *other;
+
+  usock_test_no_error (usock_stream_new_pair (&stream, &other, &error));
+  for (guint i = 0; i < G_N_ELEMENTS (messages); i++)
+    {
+      messages[i] = usock_message_new (NULL, 0);
+      for (guint j = 0; j < i; j++)
+        usock_test_no_error (usock_message_append_fd (messages[i], STDOUT_FILENO, &error));
+    }
+  usock_test_no_error (usock_channel_unread_messages (USOCK_CHANNEL (stream), messages,
+                                                      G_N_ELEMENTS (messages), &error));
+  for (guint i = 1; i < G_N_ELEMENTS (messages); i++)
+    {
+      gsize n;
+      g_autofree UsockMessage **taken
+          = usock_channel_take_messages (USOCK_CHANNEL (stream), 1, &n);
+
+      g_assert_cmpuint (n, ==, 1);
+      g_assert_cmpuint (usock_message_get_n_fds (taken[0]), ==, i);
+      usock_message_unref (taken[0]);
+    }
+  g_assert_cmpuint (take_some (USOCK_CHANNEL (stream), 0), ==, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (messages); i++)
+    usock_message_unref (messages[i]);
+  scene_close (stream);
+  scene_close (other);
+}
+
 static void
 assert_no_way_back (UsockChannel *channel,
                     GIOErrorEnum  code)
@@ -1899,6 +1933,7 @@ main (int   argc,
   add ("take-gives-way", test_take_gives_way);
   add ("take-holds-the-end", test_take_holds_the_end);
   add ("take-fds", test_take_fds);
+  add ("unread-nothing", test_unread_nothing);
   add ("take-from-nothing", test_take_from_nothing);
   add ("take-of-a-batch", test_take_of_a_batch);
   add ("kept-array", test_kept_array);

@@ -1,0 +1,701 @@
+/* SPDX-FileCopyrightText: 2026 The usock developers
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What one turn of a channel may take for itself, and when the next one is due. */
+
+#include "channel-scene.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "usock-channel-private.h"
+
+#define SECOND G_USEC_PER_SEC
+#define LARGE (64 * 1024)
+
+/* A channel of any kind over a pair of its own, whose other end is raw. */
+static UsockChannel *
+open_channel (int  type,
+              int *peer)
+{
+  gpointer channel = NULL;
+  int pair[2];
+
+  g_assert_no_errno (socketpair (AF_UNIX, type | SOCK_CLOEXEC, 0, pair));
+  *peer = pair[1];
+  if (type == SOCK_STREAM)
+    usock_test_no_error (channel = usock_stream_new_from_fd (pair[0], &error));
+  else if (type == SOCK_DGRAM)
+    usock_test_no_error (channel = usock_dgram_new_from_fd (pair[0], &error));
+  else
+    usock_test_no_error (channel = usock_seqpacket_new_from_fd (pair[0], &error));
+  return channel;
+}
+
+/* The share of a turn. */
+
+typedef struct
+{
+  const char *taker;
+  gsize length;
+  guint expected; /* that one turn gives */
+} Share;
+
+/* Of what waits in line, and not where it was read, a listener is asked twice whether it takes it, and
+ * each time counts. A batch has all that there is of the number. */
+static const Share shares[] = {
+  { "data", 1, 128 },         { "message", 1, 128 },         { "batch", 1, 256 },
+  { "func", 1, 256 },         { "receive", 1, 256 },         { "closing", 1, 256 },
+  { "data", LARGE, 8 },       { "message", LARGE, 8 },       { "batch", LARGE, 256 },
+  { "func", LARGE, 16 },      { "receive", LARGE, 16 },      { "closing", LARGE, 16 },
+  { "data", LARGE - 1, 9 },   { "message", LARGE - 1, 9 },   { "func", LARGE - 1, 17 },
+   { "receive", LARGE - 1, 17 },  { "closing", LARGE - 1, 17 },
+};
+
+static void
+count_cb (UsockChannel *channel,
+          gpointer      argument,
+          guint        *n)
+{
+  (*n)++;
+}
+
+static void
+count_batch_cb (UsockChannel *channel,
+                GPtrArray    *batch,
+                guint        *n)
+{
+  *n += batch->len;
+}
+
+static void
+count_func (UsockChannel *channel,
+            const guint8 *data,
+            gsize         length,
+            gpointer      n)
+{
+  ++*(guint *) n;
+}
+
+static void
+count_received_cb (GObject      *source,
+                   GAsyncResult *result,
+                   gpointer      n)
+{
+  UsockMessage *message = usock_channel_receive_finish (USOCK_CHANNEL (source), result, NULL);
+
+  g_clear_pointer (&message, usock_message_unref);
+  ++*(guint *) n;
+}
+
+static void
+listen_as (UsockChannel *channel,
+           const char   *taker,
+           guint        *n)
+{
+  if (strcmp (taker, "func") == 0)
+    usock_channel_set_receive_func (channel, count_func, n, NULL);
+  else if (strcmp (taker, "batch") == 0)
+    g_signal_connect (channel, "batch", G_CALLBACK (count_batch_cb), n);
+  else if (strcmp (taker, "receive") == 0)
+    for (guint i = 0; i < 600; i++)
+      usock_channel_receive_async (channel, NULL, count_received_cb, n);
+  else if (strcmp (taker, "closing") == 0)
+    usock_channel_close_gracefully_async (channel, -1, NULL, NULL, NULL);
+  else
+    g_signal_connect (channel, taker, G_CALLBACK (count_cb), n);
+}
+
+static void
+put_in_line (UsockChannel *channel,
+             gsize         length,
+             guint         n)
+{
+  g_autofree guint8 *data = g_malloc0 (length);
+  g_autoptr (UsockMessage) message = usock_message_new (data, length);
+
+  for (guint i = 0; i < n; i++)
+    usock_test_no_error (usock_channel_unread_messages (channel, &message, 1, &error));
+}
+
+static void
+check_share (UsockTest   *test,
+             const Share *share)
+{
+  UsockChannel *channel;
+  guint n = 0;
+  int peer;
+
+  channel = open_channel (SOCK_SEQPACKET, &peer);
+  scene_settle ();
+  g_test_message ("%s of %zu", share->taker, share->length);
+  put_in_line (channel, share->length, 600);
+  listen_as (channel, share->taker, &n);
+  g_main_context_iteration (test->context, TRUE);
+  g_assert_cmpuint (channel->inlet.inbox.length, ==, 600 - share->expected);
+  if (strcmp (share->taker, "closing") != 0)
+    g_assert_cmpuint (n, ==, share->expected);
+
+  scene_settle ();
+  g_assert_cmpuint (channel->inlet.inbox.length, ==, 0);
+  close (peer);
+  scene_close (channel);
+}
+
+static void
+test_share (UsockTest     *test,
+            gconstpointer  unused)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (shares); i++)
+    check_share (test, &shares[i]);
+}
+
+typedef struct
+{
+  UsockChannel *channel;
+  int peer;
+  guint n;
+} Flood;
+
+static void
+flood_fill (Flood *self)
+{
+  static const guint8 zeros[LARGE];
+
+  while (send (self->peer, zeros, LARGE, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+    ;
+}
+
+static void
+flood_cb (UsockChannel *channel,
+          GByteArray   *bytes,
+          Flood        *self)
+{
+  g_assert_cmpuint (bytes->len, ==, LARGE);
+  self->n++;
+  flood_fill (self);
+}
+
+static void
+flood_func (UsockChannel *channel,
+            const guint8 *data,
+            gsize         length,
+            gpointer      user_data)
+{
+  GByteArray bytes = { (guint8 *) data, length };
+
+  flood_cb (channel, &bytes, user_data);
+}
+
+static void
+flood_listen (Flood    *self,
+              gboolean  as_func)
+{
+  if (as_func)
+    usock_channel_set_receive_func (self->channel, flood_func, self, NULL);
+  else
+    g_signal_connect (self->channel, "data", G_CALLBACK (flood_cb), self);
+}
+
+/* Who is sent more than it can take, while it takes it, has a share of bytes all the same. */
+static void
+test_share_of_flood (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  static const int types[] = { SOCK_STREAM, SOCK_SEQPACKET };
+
+  for (guint i = 0; i < 4; i++)
+    {
+      Flood self = { 0 };
+
+      self.channel = open_channel (types[i % 2], &self.peer);
+      usock_channel_set_read_buffer_size (self.channel, LARGE);
+      scene_settle ();
+      flood_fill (&self);
+      flood_listen (&self, i < 2);
+      g_main_context_iteration (test->context, TRUE);
+      g_assert_cmpuint (self.n, ==, 16);
+      g_main_context_iteration (test->context, TRUE);
+      g_assert_cmpuint (self.n, >, 16);
+      g_assert_cmpuint (self.n, <=, 32);
+      close (self.peer);
+      scene_close (self.channel);
+    }
+}
+
+/* As many as the kernel holds, read in batches, and of both kinds of takers. */
+static void
+test_share_of_small (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  static const char *const takers[] = { "data", "func", "message" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (takers); i++)
+    {
+      guint n = 0, n_sent = 0;
+      int peer;
+      UsockChannel *channel = open_channel (SOCK_SEQPACKET, &peer);
+
+      scene_settle ();
+      while (send (peer, "x", 1, MSG_DONTWAIT) == 1)
+        n_sent++;
+      listen_as (channel, takers[i], &n);
+      g_main_context_iteration (test->context, TRUE);
+      g_assert_cmpuint (n, ==, MIN (n_sent, 256));
+      scene_settle ();
+      g_assert_cmpuint (n, ==, n_sent);
+      close (peer);
+      scene_close (channel);
+    }
+}
+
+/* What is in a batch counts as if it were given one by one, and what is not in it is left. */
+static void
+test_share_of_batch (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  guint n = 0;
+  Scene scene;
+
+  scene_start (&scene, test, "");
+  scene_settle ();
+  put_in_line (scene.channel, LARGE, 20);
+  scene_send (scene.peer, "x");
+  g_signal_connect (scene.channel, "batch", G_CALLBACK (count_batch_cb), &n);
+  g_main_context_iteration (test->context, TRUE);
+  g_assert_cmpuint (n, ==, 20);
+  scene_settle ();
+  g_assert_cmpuint (n, ==, 21);
+  scene_stop (&scene);
+}
+
+static void
+take_ten_cb (UsockChannel *channel,
+             UsockMessage *message,
+             guint        *n)
+{
+  gsize n_taken;
+  g_autofree UsockMessage **messages = usock_channel_take_messages (channel, 10, &n_taken);
+
+  for (gsize i = 0; i < n_taken; i++)
+    usock_message_unref (messages[i]);
+  *n += 1 + n_taken;
+}
+
+/* What a handler takes by hand counts by number and by bytes: of 256, the first eleven calls use up
+ * 22 each, and the twelfth the rest. */
+static void
+test_share_taken_by_hand (UsockTest     *test,
+                          gconstpointer  unused)
+{
+  UsockChannel *channel;
+  guint n = 0;
+  int peer;
+
+  channel = open_channel (SOCK_SEQPACKET, &peer);
+  scene_settle ();
+  put_in_line (channel, 4096, 600);
+  g_signal_connect (channel, "message", G_CALLBACK (take_ten_cb), &n);
+  g_main_context_iteration (test->context, TRUE);
+  g_assert_cmpuint (n, ==, 12 * 11);
+  scene_settle ();
+  g_assert_cmpuint (n, ==, 600);
+  close (peer);
+  scene_close (channel);
+}
+
+/* What a sender finds in its way and puts aside. */
+static void
+test_stow_share (UsockTest     *test,
+                 gconstpointer  unused)
+{
+  Flood self = { 0 };
+
+  self.channel = open_channel (SOCK_STREAM, &self.peer);
+  scene_settle ();
+  for (guint i = 0; i < 20; i++)
+    {
+      flood_fill (&self);
+      usock_channel_stow (self.channel);
+    }
+  g_assert_cmpuint (self.channel->inlet.inbox.cost, >=, 1024 * 1024);
+  g_assert_cmpuint (self.channel->inlet.inbox.cost, <, 1024 * 1024 + 2 * LARGE);
+  close (self.peer);
+  scene_close (self.channel);
+}
+
+/* When the next turn is due. */
+
+static gint64
+get_deadline (UsockChannel *channel)
+{
+  UsockWatch *watch = &usock_channel_socket (channel)->watch;
+
+  usock_watch_set_deadline (watch, -1);
+  usock_channel_schedule (channel);
+  return watch->deadline;
+}
+
+/* Each of what a channel waits for, and the nearest of two. */
+static void
+test_deadlines (UsockTest     *test,
+                gconstpointer  unused)
+{
+  gint64 base = g_get_monotonic_time () + 1000 * SECOND;
+  UsockChannel *channel;
+  Scene scene;
+
+  scene_start (&scene, test, "");
+  scene_settle ();
+  channel = scene.channel;
+  g_assert_cmpint (get_deadline (channel), ==, -1);
+
+  channel->close_due = 1;
+  g_assert_cmpint (get_deadline (channel), ==, 1);
+  channel->close_due = 0;
+  channel->read_retry_at = 1;
+  g_assert_cmpint (get_deadline (channel), ==, 1);
+  channel->read_retry_at = 0;
+
+  channel->close_due = base + 9;
+  g_assert_cmpint (get_deadline (channel), ==, base + 9);
+  channel->read_retry_at = base + 10;
+  g_assert_cmpint (get_deadline (channel), ==, base + 9);
+  channel->read_retry_at = base + 8;
+  g_assert_cmpint (get_deadline (channel), ==, base + 8);
+  channel->close_due = 0;
+  g_assert_cmpint (get_deadline (channel), ==, base + 8);
+
+  channel->last_activity = base - 1000;
+  channel->idle_timeout = 1;
+  g_assert_cmpint (get_deadline (channel), ==, base);
+  channel->idle_timeout = 2;
+  g_assert_cmpint (get_deadline (channel), ==, base + 8);
+  channel->read_retry_at = 0;
+  g_assert_cmpint (get_deadline (channel), ==, base + 1000);
+  channel->idle_told = TRUE;
+  g_assert_cmpint (get_deadline (channel), ==, -1);
+
+  channel->outlet.route->retry_at = base + 5;
+  channel->outlet.route->blocked = TRUE;
+  g_assert_cmpint (get_deadline (channel), ==, base + 5);
+  channel->outlet.route->blocked = FALSE;
+  channel->outlet.route->retry_at = 0;
+  channel->idle_timeout = 0;
+  scene_stop (&scene);
+}
+
+/* A deadline only ever moves closer. */
+static void
+test_deadline_moves_closer (UsockTest     *test,
+                            gconstpointer  unused)
+{
+  gint64 base = g_get_monotonic_time () + 1000 * SECOND;
+  UsockWatch *watch;
+  Scene scene;
+
+  scene_start (&scene, test, "");
+  scene_settle ();
+  watch = &usock_channel_socket (scene.channel)->watch;
+  for (int i = 0; i < 2; i++)
+    {
+      scene.channel->close_due = base + i;
+      usock_channel_schedule (scene.channel);
+      g_assert_cmpint (watch->deadline, ==, base);
+    }
+  scene.channel->close_due = base - 1;
+  usock_channel_schedule (scene.channel);
+  g_assert_cmpint (watch->deadline, ==, base - 1);
+  scene.channel->close_due = 0;
+  scene_stop (&scene);
+}
+
+typedef struct
+{
+  guint n_queued;
+  guint n_corks;
+  gboolean blocked;
+  gint64 retry_at; /* 0 for never, as the other */
+  guint send_timeout;
+  gint64 expected; /* 0 for never; -1 for when a connection tries by itself */
+} RouteCase;
+
+#define FAR G_GINT64_CONSTANT (4000000000000000)
+
+static const RouteCase route_cases[] = {
+  { 0, 0, FALSE, 0, 0, 0 },
+  { 0, 0, FALSE, 7, 1, 0 },
+  { 0, 0, TRUE, 1, 0, 1 },
+  { 0, 0, TRUE, 7, 1, 7 },
+  { 1, 1, FALSE, 7, 1, 7 },
+  { 1, 1, FALSE, 0, 1, 0 },
+  { 1, 0, FALSE, 0, 0, -1 },
+  { 1, 0, FALSE, 7, 0, 7 },
+  { 1, 0, FALSE, FAR, 0, -1 },
+  { 1, 0, FALSE, 0, 1, 1005 },
+  { 1, 0, FALSE, 0, 2, 2005 },
+  { 1, 0, FALSE, 2006, 2, 2005 },
+  { 1, 0, FALSE, 2004, 2, 2004 },
+};
+
+static void
+check_route (UsockChannel    *channel,
+             const RouteCase *known)
+{
+  UsockRoute route = { .blocked = known->blocked, .retry_at = known->retry_at,
+                       .stalled_since = 5 };
+  gint64 before = g_get_monotonic_time ();
+  gint64 deadline, after;
+
+  route.queue.length = known->n_queued;
+  channel->outlet.n_corks = known->n_corks;
+  channel->send_timeout = known->send_timeout;
+  deadline = usock_channel_get_route_deadline (channel, &route);
+  after = g_get_monotonic_time ();
+  channel->outlet.n_corks = channel->send_timeout = 0;
+
+  if (known->expected > 0)
+    g_assert_cmpint (deadline, ==, known->expected);
+  else if (known->expected == 0 || !usock_channel_is_connection (channel))
+    g_assert_cmpint (deadline, ==, known->retry_at == FAR ? FAR : G_MAXINT64);
+  else
+    {
+      g_assert_cmpint (deadline, >=, before + SECOND);
+      g_assert_cmpint (deadline, <=, after + SECOND);
+    }
+}
+
+static void
+test_route_deadlines (UsockTest     *test,
+                      gconstpointer  unused)
+{
+  static const int types[] = { SOCK_SEQPACKET, SOCK_DGRAM };
+
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    {
+      int peer;
+      UsockChannel *channel = open_channel (types[i], &peer);
+
+      scene_settle ();
+      for (guint j = 0; j < G_N_ELEMENTS (route_cases); j++)
+        check_route (channel, &route_cases[j]);
+      close (peer);
+      scene_close (channel);
+    }
+}
+
+/* While it connects, and the backlog is full or nobody is there. */
+
+static guint
+fill_backlog (const char *path,
+              int        *clients,
+              guint       n)
+{
+  struct sockaddr_un name = { AF_UNIX };
+
+  g_strlcpy (name.sun_path, path, sizeof name.sun_path);
+  for (guint i = 0; i < n; i++)
+    {
+      clients[i] = socket (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+      if (connect (clients[i], (struct sockaddr *) &name, sizeof name) != 0)
+        return i + 1;
+    }
+  g_assert_not_reached ();
+}
+
+/* Each delay is twice the one before, up to the last, with a quarter of jitter. */
+static void
+check_delays (UsockChannel *channel,
+              guint         last)
+{
+  UsockApproach *approach = &channel->approach;
+
+  for (guint delay = 1, i = 0; i < 11; i++, delay = MIN (delay * 2, last))
+    {
+      gint64 before = g_get_monotonic_time ();
+
+      usock_io_fault_clear ();
+      approach->delay = i == 0 ? 0 : approach->delay;
+      approach->next = 0;
+      usock_channel_retry_connect (channel);
+      g_assert_cmpuint (approach->delay, ==, delay);
+      g_assert_cmpint (approach->next, >=, before + delay * 750);
+      g_assert_cmpint (approach->next, <, g_get_monotonic_time () + delay * 1250);
+      g_assert_cmpuint (usock_io_fault_get_n_calls (USOCK_IO_CONNECT), ==, 1);
+
+      approach->next = G_MAXINT64;
+      usock_channel_retry_connect (channel);
+      g_assert_cmpuint (usock_io_fault_get_n_calls (USOCK_IO_CONNECT), ==, 1);
+    }
+}
+
+static void
+check_given_up (UsockChannel *channel,
+                const char   *reason)
+{
+  channel->approach.next = 0;
+  channel->approach.due = 1;
+  usock_channel_retry_connect (channel);
+  g_assert_error (usock_channel_socket (channel)->fate.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  g_assert_nonnull (strstr (usock_channel_socket (channel)->fate.error->message, reason));
+}
+
+static void
+test_connecting_to_full (UsockTest     *test,
+                         gconstpointer  unused)
+{
+  g_autofree char *path = usock_test_path (test, "socket");
+  int listener = scene_listen (path, 0);
+  UsockChannel *channel = USOCK_CHANNEL (usock_seqpacket_new ());
+  int clients[10];
+  guint n = fill_backlog (path, clients, G_N_ELEMENTS (clients));
+  gint64 before = g_get_monotonic_time ();
+
+  usock_channel_set_connect_timeout (channel, 1000 * 1000);
+  usock_test_no_error (usock_channel_connect_to_path (channel, path, &error));
+  g_assert_cmpint (channel->approach.due, >=, before + 1000 * SECOND);
+  g_assert_cmpint (channel->approach.due, <=, g_get_monotonic_time () + 1000 * SECOND);
+  check_delays (channel, 50);
+  check_given_up (channel, "backlog was full for 1000000 milliseconds");
+  for (guint i = 0; i < n; i++)
+    close (clients[i]);
+  close (listener);
+  scene_close (channel);
+}
+
+static void
+test_connecting_to_nobody (UsockTest     *test,
+                           gconstpointer  unused)
+{
+  g_autofree char *path = usock_test_path (test, "socket");
+  UsockChannel *channel = USOCK_CHANNEL (usock_seqpacket_new ());
+
+  usock_channel_connect_when_available_async (channel, path, 2000 * 1000, NULL, NULL, NULL);
+  check_delays (channel, 250);
+  check_given_up (channel, "nobody listened there for 2000000 milliseconds");
+  scene_close (channel);
+}
+
+/* Who gives up closing has the channel stay for as long as it may. */
+static void
+test_cancelled_close_is_not_due (UsockTest     *test,
+                                 gconstpointer  unused)
+{
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  Scene scene;
+
+  scene_start (&scene, test, "error close");
+  usock_channel_close_gracefully_async (
+      scene.channel, 1000 * 1000, cancellable, witness_done,
+      witness_call (&scene.witness, "closing", usock_channel_close_gracefully_finish));
+  scene_settle ();
+  g_assert_cmpint (scene.channel->close_due, >, 0);
+  witness_receive (&scene.witness, scene.channel, "receive", NULL);
+  usock_watch_interrupt (&usock_channel_socket (scene.channel)->watch);
+  scene_settle ();
+  g_assert_cmpint (scene.channel->close_due, >, 0);
+  g_cancellable_cancel (cancellable);
+  scene_settle ();
+  witness_assert (&scene.witness, "closing:cancelled");
+  g_assert_cmpint (scene.channel->close_due, ==, 0);
+  scene_stop (&scene);
+}
+
+/* What a receive that failed leads to. */
+
+typedef struct
+{
+  int type;
+  int errnum;
+  gboolean is_later; /* it is read again by the clock */
+  gboolean is_broken;
+  gboolean is_recorded;
+} Failure;
+
+static const Failure failures[] = {
+  { SOCK_SEQPACKET, EAGAIN, FALSE, FALSE, FALSE },
+  { SOCK_SEQPACKET, ENOMEM, TRUE, FALSE, FALSE },
+  { SOCK_SEQPACKET, ENOBUFS, TRUE, FALSE, FALSE },
+  { SOCK_SEQPACKET, EIO, FALSE, TRUE, TRUE },
+  { SOCK_SEQPACKET, EACCES, FALSE, TRUE, TRUE },
+  { SOCK_STREAM, ENOMEM, TRUE, FALSE, FALSE },
+  { SOCK_STREAM, ECONNRESET, FALSE, TRUE, TRUE },
+  { SOCK_DGRAM, EAGAIN, FALSE, FALSE, FALSE },
+  { SOCK_DGRAM, ENOMEM, TRUE, FALSE, FALSE },
+  { SOCK_DGRAM, ECONNRESET, FALSE, FALSE, TRUE },
+  { SOCK_DGRAM, ECONNREFUSED, FALSE, FALSE, TRUE },
+  { SOCK_DGRAM, EACCES, TRUE, FALSE, TRUE },
+  { SOCK_DGRAM, EPROTO, TRUE, FALSE, TRUE },
+  { SOCK_DGRAM, EIO, FALSE, TRUE, TRUE },
+};
+
+static void
+check_failure (UsockTest     *test,
+               const Failure *failure)
+{
+  gint64 before = g_get_monotonic_time ();
+  UsockChannel *channel;
+  UsockSocket *socket;
+  guint n = 0;
+  int peer;
+
+  g_test_message ("%s of type %d", g_strerror (failure->errnum), failure->type);
+  channel = open_channel (failure->type, &peer);
+  socket = usock_channel_socket (channel);
+  g_signal_connect (channel, "data", G_CALLBACK (count_cb), &n);
+  scene_settle ();
+  scene_send (peer, "x");
+  usock_io_fault_add (USOCK_IO_RECEIVE, failure->errnum, 1, 0);
+  g_main_context_iteration (test->context, TRUE);
+  usock_io_fault_clear ();
+
+  g_assert_cmpint (channel->read_retry_at > 0, ==, failure->is_later);
+  if (failure->is_later)
+    {
+      g_assert_cmpint (channel->read_retry_at, >=, before + 10 * 1000);
+      g_assert_cmpint (socket->watch.ready & USOCK_READY_IN, ==, 0);
+      g_assert_cmpint (socket->watch.deadline, <=, channel->read_retry_at);
+      usock_test_wait_until (n == 1);
+    }
+  g_assert_cmpint (socket->fate.error != NULL, ==, failure->is_broken);
+  g_assert_cmpint (usock_socket_get_error_number (socket), ==,
+                   failure->is_recorded ? failure->errnum : 0);
+  close (peer);
+  scene_close (channel);
+}
+
+static void
+test_failures (UsockTest     *test,
+               gconstpointer  unused)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (failures); i++)
+    check_failure (test, &failures[i]);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+#define add(name, function) usock_test_add ("/usock/channel-turn/" name, function)
+
+  add ("share", test_share);
+  add ("share/batch", test_share_of_batch);
+  add ("share/flood", test_share_of_flood);
+  add ("share/small", test_share_of_small);
+  add ("share/taken-by-hand", test_share_taken_by_hand);
+  add ("share/stow", test_stow_share);
+  add ("deadlines", test_deadlines);
+  add ("deadlines/closer", test_deadline_moves_closer);
+  add ("deadlines/route", test_route_deadlines);
+  add ("deadlines/connecting-to-full", test_connecting_to_full);
+  add ("deadlines/connecting-to-nobody", test_connecting_to_nobody);
+  add ("deadlines/cancelled-close", test_cancelled_close_is_not_due);
+  add ("failures", test_failures);
+
+  return g_test_run ();
+}
