@@ -44,8 +44,8 @@ typedef struct
   guint expected; /* that one turn gives */
 } Share;
 
-/* Of what waits in line, and not where it was read, a listener is asked twice whether it takes it, and
- * each time counts. A batch has all that there is of the number. */
+/* Of what waits in line, and not where it was read, a listener is asked twice whether it takes it,
+ * and each time counts. A batch has all that there is of the number. */
 static const Share shares[] = {
   { "data", 1, 128 },         { "message", 1, 128 },         { "batch", 1, 256 },
   { "func", 1, 256 },         { "receive", 1, 256 },         { "closing", 1, 256 },
@@ -604,6 +604,305 @@ test_cancelled_close_is_not_due (UsockTest     *test,
   scene_stop (&scene);
 }
 
+/* A deadline that has come, whatever for. */
+static void
+pass_deadline (UsockChannel *channel)
+{
+  usock_watch_set_deadline (&usock_channel_socket (channel)->watch, 1);
+  scene_settle ();
+}
+
+/* What is over is told, and nothing else. */
+static void
+test_idle_deadline (UsockTest     *test,
+                    gconstpointer  unused)
+{
+  UsockChannel *channel;
+  Scene scene;
+
+  scene_start (&scene, test, "timeout error close");
+  channel = scene.channel;
+  pass_deadline (channel);
+  channel->idle_timeout = 1000 * 1000;
+  pass_deadline (channel);
+  witness_assert (&scene.witness, "");
+  channel->last_activity = 0;
+  channel->idle_timeout = 1;
+  pass_deadline (channel);
+  witness_assert (&scene.witness, "timeout");
+  pass_deadline (channel);
+  witness_assert (&scene.witness, "");
+
+  usock_channel_note_activity (channel);
+  g_assert_cmpint (channel->last_activity, >, 0);
+  g_assert_false (channel->idle_told);
+  channel->idle_timeout = 0;
+  channel->last_activity = 7;
+  usock_channel_note_activity (channel);
+  g_assert_cmpint (channel->last_activity, ==, 7);
+  scene_stop (&scene);
+}
+
+static void
+test_stall_deadline (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  UsockChannel *channel;
+  Scene scene;
+
+  scene_start (&scene, test, "error close");
+  channel = scene.channel;
+  scene_settle ();
+  channel->send_timeout = 1000 * 1000;
+  scene_fill (channel, NULL);
+  pass_deadline (channel);
+  channel->send_timeout = 0;
+  channel->outlet.route->stalled_since = 0;
+  pass_deadline (channel);
+  channel->outlet.n_corks = 1;
+  channel->send_timeout = 1;
+  channel->outlet.route->stalled_since = 0;
+  pass_deadline (channel);
+  witness_assert (&scene.witness, "");
+  channel->outlet.n_corks = 0;
+  channel->outlet.route->stalled_since = 0;
+  pass_deadline (channel);
+  witness_assert (&scene.witness, "error:timed-out close");
+  scene_stop (&scene);
+}
+
+static void
+test_close_deadline (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  g_autofree char *expected = NULL;
+  UsockChannel *channel;
+  Scene scene;
+
+  scene_start (&scene, test, "error close");
+  channel = scene.channel;
+  scene_settle ();
+  scene_fill (channel, NULL);
+  expected = g_strdup_printf ("in time: %u messages were not sent", channel->outlet.n_queued);
+  usock_channel_close_gracefully_async (channel, 1000 * 1000, NULL, NULL, NULL);
+  pass_deadline (channel);
+  witness_assert (&scene.witness, "");
+  channel->close_due = 1;
+  pass_deadline (channel);
+  witness_assert (&scene.witness, "error:timed-out close");
+  g_assert_nonnull (strstr (usock_channel_socket (channel)->fate.error->message, expected));
+  g_assert_cmpint (channel->close_due, ==, 0);
+  scene_stop (&scene);
+}
+
+/* Who takes what comes. */
+
+typedef struct
+{
+  const char *signals;
+  UsockTakers packets; /* of a connection */
+  UsockTakers datagrams;
+} Listening;
+
+static const Listening listenings[] = {
+  { "", 0, 0 },
+  { "message", USOCK_TAKER_MESSAGE, USOCK_TAKER_MESSAGE },
+  { "data", USOCK_TAKER_DATA, USOCK_TAKER_DATA },
+  { "batch", USOCK_TAKER_BATCH, 0 },
+  { "data batch", USOCK_TAKER_BATCH, USOCK_TAKER_DATA },
+  { "message data", USOCK_TAKER_MESSAGE | USOCK_TAKER_DATA, USOCK_TAKER_MESSAGE | USOCK_TAKER_DATA },
+  { "message batch", USOCK_TAKER_MESSAGE | USOCK_TAKER_BATCH, USOCK_TAKER_MESSAGE },
+  { "end close", 0, 0 },
+};
+
+static UsockTakers
+ask_in_turn (UsockChannel *channel,
+             UsockTurn    *turn)
+{
+  turn->is_asked = FALSE;
+  return usock_channel_get_turn_takers (channel, turn);
+}
+
+/* Those who have left are asked no more, those who stay are not asked for, and those who were
+ * known to listen are trusted. */
+static void
+check_turn_takers (UsockChannel *channel,
+                   UsockTakers   takers)
+{
+  const UsockTakers all = USOCK_TAKER_MESSAGE | USOCK_TAKER_DATA | USOCK_TAKER_DATAGRAM;
+  UsockTurn turn = { 0 };
+
+  g_assert_cmpint (ask_in_turn (channel, &turn), ==, takers);
+  g_assert_true (turn.is_asked);
+  turn.takers = all;
+  g_assert_cmpint (ask_in_turn (channel, &turn), ==, takers);
+  turn.takers = takers & USOCK_TAKER_DATA;
+  g_assert_cmpint (ask_in_turn (channel, &turn), ==, turn.takers != 0 ? turn.takers : takers);
+
+  turn.takers = all;
+  g_assert_cmpint (usock_channel_get_turn_takers (channel, &turn), ==, all);
+  g_assert_false (turn.trusts);
+  turn.is_heard = TRUE;
+  g_assert_cmpint (ask_in_turn (channel, &turn), ==, all);
+  g_assert_true (turn.trusts);
+  channel->paused = TRUE;
+  g_assert_cmpint (ask_in_turn (channel, &turn), ==, 0);
+  g_assert_false (turn.trusts);
+  channel->paused = FALSE;
+  turn.takers = 0;
+  g_assert_cmpint (ask_in_turn (channel, &turn), ==, takers);
+  g_assert_false (turn.trusts);
+}
+
+static void
+check_takers (UsockChannel *channel,
+              UsockTakers   takers)
+{
+  guint n = 0;
+
+  g_assert_cmpint (usock_channel_get_takers (channel), ==, takers);
+  g_assert_cmpint (usock_channel_is_claimed (channel), ==, takers != 0);
+  check_turn_takers (channel, takers);
+  channel->inlet.messages_read++;
+  g_assert_true (usock_channel_is_claimed (channel));
+  channel->inlet.messages_read--;
+
+  channel->withheld = TRUE;
+  g_assert_cmpint (usock_channel_get_takers (channel), ==, 0);
+  channel->withheld = FALSE;
+  usock_channel_set_receive_func (channel, count_func, &n, NULL);
+  g_assert_cmpint (usock_channel_get_takers (channel), ==, USOCK_TAKER_FUNC);
+  g_assert_true (usock_channel_is_claimed (channel));
+  usock_channel_receive_async (channel, NULL, NULL, NULL);
+  g_assert_cmpint (usock_channel_get_takers (channel), ==, USOCK_TAKER_RECEIVER);
+  usock_channel_set_receive_func (channel, NULL, NULL, NULL);
+}
+
+static void
+test_takers (UsockTest     *test,
+             gconstpointer  unused)
+{
+  static const int types[] = { SOCK_SEQPACKET, SOCK_DGRAM };
+
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (listenings); i++)
+    {
+      const Listening *known = &listenings[i / 2];
+      Witness witness;
+      int peer;
+      UsockChannel *channel = open_channel (types[i % 2], &peer);
+
+      witness_init (&witness);
+      if (*known->signals != '\0')
+        witness_watch (&witness, channel, known->signals);
+      scene_settle ();
+      /* A batch of datagrams is none. */
+      if (i % 2 == 0 || strstr (known->signals, "batch") == NULL)
+        check_takers (channel, i % 2 == 0 ? known->packets : known->datagrams);
+      else
+        g_assert_cmpint (usock_channel_get_takers (channel), ==, known->datagrams);
+      close (peer);
+      scene_close (channel);
+      witness_clear (&witness);
+    }
+}
+
+/* A message that is not whole, for those who get bytes only. */
+
+typedef struct
+{
+  guint n_over; /* how much longer than the buffer it was; meaningful where it is cut */
+  UsockMessageFlags flags;
+  guint max_fds;
+  int code; /* -1 where it is given */
+} Part;
+
+static const Part parts[] = {
+  { 0, USOCK_MESSAGE_FLAGS_NONE, 4, -1 },
+  { 0, USOCK_MESSAGE_FLAGS_FDS_LOST, 0, -1 },
+  { 0, USOCK_MESSAGE_FLAGS_FDS_LOST, 4, G_IO_ERROR_MESSAGE_TOO_LARGE },
+  { 0, USOCK_MESSAGE_FLAGS_TRUNCATED, 0, G_IO_ERROR_NO_SPACE },
+  { 1, USOCK_MESSAGE_FLAGS_TRUNCATED, 0, G_IO_ERROR_MESSAGE_TOO_LARGE },
+};
+
+static UsockMessage *
+part_new (const Part *part,
+          gsize       buffer_size)
+{
+  UsockMessage *message
+      = usock_message_new_taken (g_malloc0 (1), 0, buffer_size + part->n_over);
+
+  usock_message_receive_info (message, part->flags, NULL, 0, NULL);
+  return message;
+}
+
+/* Who listens to messages as well is told by the message, and nothing breaks. */
+static void
+check_part (const Part *part,
+            const char *taker,
+            gboolean    is_told)
+{
+  int peer;
+  UsockChannel *channel = open_channel (SOCK_SEQPACKET, &peer);
+  UsockSocket *socket = usock_channel_socket (channel);
+  guint n = 0, n_told = 0;
+
+  channel->inlet.max_fds = part->max_fds;
+  scene_settle ();
+  usock_inlet_put_back (&channel->inlet, part_new (part, channel->inlet.read_buffer_size));
+  if (is_told)
+    listen_as (channel, "message", &n_told);
+  listen_as (channel, taker, &n);
+  usock_watch_wake (&socket->watch);
+  scene_settle ();
+  g_assert_cmpuint (n_told, ==, is_told ? 1 : 0);
+  g_assert_cmpuint (n, ==, part->code == -1 ? 1 : 0);
+  if (part->code == -1 || is_told)
+    g_assert_no_error (socket->fate.error);
+  else
+    g_assert_error (socket->fate.error, G_IO_ERROR, part->code);
+  close (peer);
+  scene_close (channel);
+}
+
+static void
+test_parts (UsockTest     *test,
+            gconstpointer  unused)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (parts); i++)
+    {
+      check_part (&parts[i], "data", FALSE);
+      check_part (&parts[i], "func", FALSE);
+      check_part (&parts[i], "batch", FALSE);
+      check_part (&parts[i], "data", TRUE);
+    }
+}
+
+/* Among bytes, a message that has none is for those only who get what came along. */
+static void
+test_no_bytes (UsockTest     *test,
+               gconstpointer  unused)
+{
+  static const char *const takers[] = { "message", "data", "batch", "func" };
+
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (takers); i++)
+    {
+      int peer;
+      UsockChannel *channel = open_channel (i % 2 == 0 ? SOCK_STREAM : SOCK_SEQPACKET, &peer);
+      g_autoptr (UsockMessage) message = usock_message_new (NULL, 0);
+      guint n = 0;
+
+      scene_settle ();
+      usock_test_no_error (usock_message_append_fd (message, STDOUT_FILENO, &error));
+      usock_test_no_error (usock_channel_unread_messages (channel, &message, 1, &error));
+      listen_as (channel, takers[i / 2], &n);
+      scene_settle ();
+      g_assert_cmpuint (n, ==, i == 0 || i % 2 == 1 ? 1 : 0);
+      g_assert_cmpuint (channel->inlet.inbox.length, ==, 0);
+      close (peer);
+      scene_close (channel);
+    }
+}
+
 /* What a receive that failed leads to. */
 
 typedef struct
@@ -695,6 +994,12 @@ main (int   argc,
   add ("deadlines/connecting-to-full", test_connecting_to_full);
   add ("deadlines/connecting-to-nobody", test_connecting_to_nobody);
   add ("deadlines/cancelled-close", test_cancelled_close_is_not_due);
+  add ("deadlines/idle", test_idle_deadline);
+  add ("deadlines/stall", test_stall_deadline);
+  add ("deadlines/close", test_close_deadline);
+  add ("takers", test_takers);
+  add ("takers/parts", test_parts);
+  add ("takers/no-bytes", test_no_bytes);
   add ("failures", test_failures);
 
   return g_test_run ();
