@@ -1,11 +1,13 @@
 /* SPDX-FileCopyrightText: 2026 The usock developers
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What one turn of a channel may take for itself, and when the next one is due. */
+/* What a channel keeps to itself: how it opens, what one turn of it may take, whom that asks, and when
+ * the next one is due. */
 
 #include "channel-scene.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -534,6 +536,7 @@ check_delays (UsockChannel *channel,
 
 static void
 check_given_up (UsockChannel *channel,
+                int           errnum,
                 const char   *reason)
 {
   channel->approach.next = 0;
@@ -541,6 +544,7 @@ check_given_up (UsockChannel *channel,
   usock_channel_retry_connect (channel);
   g_assert_error (usock_channel_socket (channel)->fate.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
   g_assert_nonnull (strstr (usock_channel_socket (channel)->fate.error->message, reason));
+  g_assert_cmpint (usock_socket_get_error_number (usock_channel_socket (channel)), ==, errnum);
 }
 
 static void
@@ -554,12 +558,14 @@ test_connecting_to_full (UsockTest     *test,
   guint n = fill_backlog (path, clients, G_N_ELEMENTS (clients));
   gint64 before = g_get_monotonic_time ();
 
+  channel->approach.delay = 32;
   usock_channel_set_connect_timeout (channel, 1000 * 1000);
   usock_test_no_error (usock_channel_connect_to_path (channel, path, &error));
+  g_assert_cmpuint (channel->approach.delay, ==, 1);
   g_assert_cmpint (channel->approach.due, >=, before + 1000 * SECOND);
   g_assert_cmpint (channel->approach.due, <=, g_get_monotonic_time () + 1000 * SECOND);
   check_delays (channel, 50);
-  check_given_up (channel, "backlog was full for 1000000 milliseconds");
+  check_given_up (channel, EAGAIN, "backlog was full for 1000000 milliseconds");
   for (guint i = 0; i < n; i++)
     close (clients[i]);
   close (listener);
@@ -575,8 +581,212 @@ test_connecting_to_nobody (UsockTest     *test,
 
   usock_channel_connect_when_available_async (channel, path, 2000 * 1000, NULL, NULL, NULL);
   check_delays (channel, 250);
-  check_given_up (channel, "nobody listened there for 2000000 milliseconds");
+  check_given_up (channel, ENOENT, "nobody listened there for 2000000 milliseconds");
   scene_close (channel);
+}
+
+/* Without a limit there is none, and with one of no time the next try is the last. */
+static void
+test_connecting_limits (UsockTest     *test,
+                        gconstpointer  unused)
+{
+  static const int timeouts[] = { -1, 0, 1000 * 1000 };
+  g_autofree char *path = usock_test_path (test, "socket");
+
+  for (guint i = 0; i < G_N_ELEMENTS (timeouts); i++)
+    {
+      UsockChannel *channel = USOCK_CHANNEL (usock_seqpacket_new ());
+      gint64 before = g_get_monotonic_time ();
+
+      usock_channel_connect_when_available_async (channel, path, timeouts[i], NULL, NULL, NULL);
+      if (timeouts[i] == -1)
+        g_assert_cmpint (channel->approach.due, ==, 0);
+      else
+        g_assert_cmpint (channel->approach.due, >=, before + timeouts[i] * (gint64) 1000);
+      if (timeouts[i] == 0)
+        g_assert_cmpint (channel->approach.next, ==, channel->approach.due);
+      else
+        g_assert_cmpint (channel->approach.next, >=, before + 750);
+      g_assert_cmpint (usock_channel_socket (channel)->watch.deadline, ==, channel->approach.next);
+      scene_close (channel);
+    }
+}
+
+/* Who gives connecting up is as before it. */
+static void
+test_connecting_given_up (UsockTest     *test,
+                          gconstpointer  unused)
+{
+  g_autofree char *path = usock_test_path (test, "socket");
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  UsockChannel *channel = USOCK_CHANNEL (usock_seqpacket_new ());
+  Witness witness;
+
+  witness_init (&witness);
+  usock_channel_connect_when_available_async (
+      channel, path, -1, cancellable, witness_done,
+      witness_call (&witness, "connecting", usock_channel_connect_when_available_finish));
+  scene_fill (channel, NULL);
+  g_assert_true (channel->outlet.needs_drain);
+  usock_channel_close_gracefully_async (
+      channel, 1000 * 1000, NULL, witness_done,
+      witness_call (&witness, "closing", usock_channel_close_gracefully_finish));
+  g_assert_true (channel->ending);
+  g_cancellable_cancel (cancellable);
+  witness_expect (&witness, "connecting:cancelled closing:cancelled");
+  g_assert_false (channel->lost);
+  g_assert_false (channel->ending);
+  g_assert_false (channel->outlet.needs_drain);
+  g_assert_false (channel->approach.patient);
+  g_assert_cmpint (channel->close_due, ==, 0);
+  g_assert_cmpuint (channel->outlet.n_queued, ==, 0);
+  g_assert_cmpint (usock_channel_socket (channel)->state, ==, USOCK_STATE_NEW);
+  scene_close (channel);
+  witness_clear (&witness);
+}
+
+/* Zero is a descriptor like any other. */
+static void
+test_connecting_as_zero (UsockTest     *test,
+                         gconstpointer  unused)
+{
+  g_autofree char *path = usock_test_path (test, "socket");
+  int listener = scene_listen (path, 1);
+  UsockChannel *channel = USOCK_CHANNEL (usock_seqpacket_new ());
+  int kept = dup (STDIN_FILENO);
+
+  close (STDIN_FILENO);
+  usock_test_no_error (usock_channel_connect_to_path (channel, path, &error));
+  g_assert_cmpint (usock_socket_get_fd (USOCK_SOCKET (channel)), ==, STDIN_FILENO);
+  usock_channel_end (channel);
+  scene_close (channel);
+  g_assert_cmpint (fcntl (STDIN_FILENO, F_GETFD), ==, -1);
+  g_assert_no_errno (dup2 (kept, STDIN_FILENO));
+  close (kept);
+  close (listener);
+}
+
+/* What a descriptor is told, and what is looked at before. */
+
+typedef struct
+{
+  UsockOrigin origin;
+  guint max_fds;
+  gboolean pass_credentials;
+  guint n_more; /* than one that has all from its listener */
+} Prepared;
+
+static const Prepared prepared[] = {
+  { USOCK_ORIGIN_HEIR, 0, TRUE, 0 },    { USOCK_ORIGIN_UNKNOWN, 0, FALSE, 3 },
+  { USOCK_ORIGIN_UNKNOWN, 4, TRUE, 3 }, { USOCK_ORIGIN_NEW, 0, FALSE, 1 },
+  { USOCK_ORIGIN_NEW, 1, FALSE, 0 },    { USOCK_ORIGIN_NEW, 4, TRUE, 1 },
+  { USOCK_ORIGIN_NEW, 0, TRUE, 2 },
+};
+
+static guint
+count_prepared (UsockChannel   *channel,
+                const Prepared *known)
+{
+  int fd = socket (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+  usock_channel_socket (channel)->origin = known->origin;
+  channel->inlet.max_fds = known->max_fds;
+  channel->inlet.pass_credentials = known->pass_credentials;
+  usock_io_fault_clear ();
+  g_assert_cmpint (usock_channel_prepare_fd (channel, fd), ==, 0);
+  g_assert_cmpint (usock_socket_get_error_number (USOCK_SOCKET (channel)), ==, 0);
+  close (fd);
+  return usock_io_fault_get_n_calls (USOCK_IO_SET_OPTION);
+}
+
+static void
+test_prepared (UsockTest     *test,
+               gconstpointer  unused)
+{
+  UsockChannel *channel = USOCK_CHANNEL (usock_seqpacket_new ());
+  guint n_least = count_prepared (channel, &prepared[0]);
+
+  for (guint i = 0; i < G_N_ELEMENTS (prepared); i++)
+    g_assert_cmpuint (count_prepared (channel, &prepared[i]), ==, n_least + prepared[i].n_more);
+  scene_close (channel);
+}
+
+static void
+check_inspected (gpointer    channel,
+                 int         fd,
+                 gboolean    is_listening,
+                 const char *reason)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean listening = -1;
+  gboolean is_ours = usock_channel_inspect_fd (channel, fd, &listening, &error);
+
+  g_assert_cmpint (is_ours, ==, reason == NULL);
+  g_assert_cmpint (is_ours, ==, error == NULL);
+  if (reason != NULL)
+    g_assert_nonnull (strstr (error->message, reason));
+  else
+    g_assert_cmpint (listening, ==, is_listening);
+  scene_close (channel);
+  close (fd);
+}
+
+static void
+check_refused (int         fd,
+               const char *reason)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (usock_seqpacket_new_from_fd (fd, &error));
+  g_assert_nonnull (strstr (error->message, reason));
+  close (fd);
+}
+
+static void
+test_inspected (UsockTest     *test,
+                gconstpointer  unused)
+{
+  g_autofree char *path = usock_test_path (test, "one");
+  g_autofree char *other_path = usock_test_path (test, "other");
+  UsockChannel *channel = USOCK_CHANNEL (usock_seqpacket_new ());
+
+  g_object_ref (channel);
+  check_inspected (channel, open ("/dev/null", O_CLOEXEC), FALSE, "Could not use descriptor");
+  g_assert_cmpint (usock_socket_get_error_number (USOCK_SOCKET (channel)), ==, ENOTSOCK);
+  g_object_unref (channel);
+  check_inspected (usock_seqpacket_new (), socket (AF_UNIX, SOCK_SEQPACKET, 0), FALSE, NULL);
+  check_inspected (usock_seqpacket_new (), scene_listen (path, 1), TRUE, NULL);
+  check_inspected (usock_seqpacket_new (), socket (AF_UNIX, SOCK_STREAM, 0), FALSE, "another type");
+  check_inspected (usock_dgram_new (), socket (AF_INET, SOCK_DGRAM, 0), FALSE, "another family");
+  check_refused (scene_listen (other_path, 1), "it listens");
+  check_refused (socket (AF_UNIX, SOCK_SEQPACKET, 0), "it has no peer");
+}
+
+/* What begins when there is a connection. */
+static void
+test_opened (UsockTest     *test,
+             gconstpointer  unused)
+{
+  static const int types[] = { SOCK_SEQPACKET, SOCK_STREAM, SOCK_DGRAM };
+
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    {
+      gint64 before = g_get_monotonic_time ();
+      int peer;
+      UsockChannel *channel = open_channel (types[i], &peer);
+      UsockSocket *socket = usock_channel_socket (channel);
+
+      g_assert_cmpint (channel->last_activity, >=, before);
+      g_assert_cmpint (channel->outlet.route->stalled_since, ==, channel->last_activity);
+      g_assert_cmpint (socket->watch.level, ==, types[i] != SOCK_DGRAM);
+      g_assert_true ((socket->watch.ready & USOCK_READY_IN) != 0);
+      g_assert_cmpint (socket->state, ==, USOCK_STATE_OPEN);
+      channel->idle_timeout = 1000 * 1000;
+      usock_channel_opened (channel);
+      g_assert_cmpint (socket->watch.deadline, ==, channel->last_activity + 1000 * SECOND);
+      close (peer);
+      scene_close (channel);
+    }
 }
 
 /* Who gives up closing has the channel stay for as long as it may. */
@@ -710,7 +920,8 @@ static const Listening listenings[] = {
   { "data", USOCK_TAKER_DATA, USOCK_TAKER_DATA },
   { "batch", USOCK_TAKER_BATCH, 0 },
   { "data batch", USOCK_TAKER_BATCH, USOCK_TAKER_DATA },
-  { "message data", USOCK_TAKER_MESSAGE | USOCK_TAKER_DATA, USOCK_TAKER_MESSAGE | USOCK_TAKER_DATA },
+  { "message data", USOCK_TAKER_MESSAGE | USOCK_TAKER_DATA,
+    USOCK_TAKER_MESSAGE | USOCK_TAKER_DATA },
   { "message batch", USOCK_TAKER_MESSAGE | USOCK_TAKER_BATCH, USOCK_TAKER_MESSAGE },
   { "end close", 0, 0 },
 };
@@ -993,6 +1204,12 @@ main (int   argc,
   add ("deadlines/route", test_route_deadlines);
   add ("deadlines/connecting-to-full", test_connecting_to_full);
   add ("deadlines/connecting-to-nobody", test_connecting_to_nobody);
+  add ("deadlines/connecting-limits", test_connecting_limits);
+  add ("opening/given-up", test_connecting_given_up);
+  add ("opening/as-zero", test_connecting_as_zero);
+  add ("opening/prepared", test_prepared);
+  add ("opening/inspected", test_inspected);
+  add ("opening/opened", test_opened);
   add ("deadlines/cancelled-close", test_cancelled_close_is_not_due);
   add ("deadlines/idle", test_idle_deadline);
   add ("deadlines/stall", test_stall_deadline);
