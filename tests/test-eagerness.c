@@ -7,9 +7,8 @@
 static void
 test_growth (UsockTest *test, gconstpointer data)
 {
-  UsockEagerness eagerness;
+  UsockEagerness eagerness = { 0 };
 
-  usock_eagerness_init (&eagerness);
   g_assert_cmpuint (usock_eagerness_get (&eagerness, 64), ==, 1);
   for (guint wanted = 1; wanted < 16; wanted *= 2)
     {
@@ -43,6 +42,9 @@ test_shrinking (UsockTest *test, gconstpointer data)
   g_assert_cmpuint (eagerness.wanted, ==, 8);
   usock_eagerness_found (&eagerness, 4, 4, 4 * 64 * 1024, 64);
   g_assert_cmpuint (eagerness.wanted, ==, 8);
+  /* One is asked for, however large it is. */
+  usock_eagerness_found (&eagerness, 1, 1, 1024 * 1024, 64);
+  g_assert_cmpuint (eagerness.wanted, ==, 1);
 }
 
 static void
@@ -66,10 +68,9 @@ test_nothing (UsockTest *test, gconstpointer data)
 static void
 test_calm (UsockTest *test, gconstpointer data)
 {
-  UsockEagerness eagerness;
+  UsockEagerness eagerness = { 0 };
   guint n_asked = 0;
 
-  usock_eagerness_init (&eagerness);
   for (guint i = 0; i < 16; i++)
     {
       g_assert_false (usock_eagerness_is_calm (&eagerness));

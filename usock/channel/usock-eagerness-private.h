@@ -14,13 +14,13 @@
 
 G_BEGIN_DECLS
 
+/* Begins as zeros. */
 typedef struct
 {
   guint wanted; /* how many the next batch may have */
   guint n_in_vain; /* how often in a row more was asked for, and there was nothing */
 } UsockEagerness;
 
-void     usock_eagerness_init          (UsockEagerness *self);
 guint    usock_eagerness_get           (UsockEagerness *self,
                                         guint           most);
 void     usock_eagerness_found         (UsockEagerness *self,

@@ -11,12 +11,6 @@
 /* After how many reads that found nothing they are made less often, and how often. */
 #define IN_VAIN_LIMIT 16
 
-void
-usock_eagerness_init (UsockEagerness *self)
-{
-  *self = (UsockEagerness) { .wanted = 1 };
-}
-
 guint
 usock_eagerness_get (UsockEagerness *self,
                      guint           most)

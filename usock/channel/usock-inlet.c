@@ -11,7 +11,6 @@ void
 usock_inlet_init (UsockInlet *self)
 {
   self->fd = -1;
-  usock_eagerness_init (&self->eagerness);
 }
 
 void
@@ -172,7 +171,7 @@ usock_inlet_take_control (UsockInlet     *self,
 
   for (guint i = 0; i < control->n_fds; i++)
     usock_io_close_foreign (control->fds[i], self->tally);
-  control->fds_lost |= control->n_fds > 0;
+  control->fds_lost = TRUE;
   control->n_fds = 0;
 }
 

@@ -87,13 +87,11 @@ static gssize
 outlet_recall_reset (UsockOutlet *self,
                      gssize       result)
 {
-  gboolean was_cut = self->was_cut;
-
   if (result == -EAGAIN)
     return result;
 
   self->was_cut = FALSE;
-  return result == -EPIPE && was_cut ? -ECONNRESET : result;
+  return result == -EPIPE ? -ECONNRESET : result;
 }
 
 /* What was refused, and then taken, was not what the refusal was of. */
