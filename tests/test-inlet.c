@@ -99,6 +99,15 @@ expect_no_more (Scene *scene)
 }
 
 static void
+test_init (UsockTest *test, gconstpointer data)
+{
+  UsockInlet inlet = { 0 };
+
+  usock_inlet_init (&inlet);
+  g_assert_cmpint (inlet.fd, ==, -1);
+}
+
+static void
 test_packets (UsockTest *test, gconstpointer data)
 {
   UsockInlet *inlet;
@@ -239,6 +248,213 @@ test_calm_packets (UsockTest *test, gconstpointer data)
   scene_stop (&scene);
 }
 
+/* Where descriptors may come, or have come, one message at a time is read. */
+static void
+test_singly (UsockTest *test, gconstpointer data)
+{
+  for (guint i = 0; i < 4; i++)
+    {
+      Scene scene;
+
+      scene_start (&scene, &usock_inlet_packets, SOCK_SEQPACKET);
+      scene.inlet.max_fds = i == 1;
+      scene.inlet.pass_pidfd = i == 2;
+      if (i == 3)
+        usock_inlet_make_tally (&scene.inlet);
+      scene.inlet.eagerness.wanted = 2;
+      put (&scene, "1");
+      put (&scene, "2");
+      g_assert_cmpint (usock_inlet_fill (&scene.inlet, 64), ==, 0);
+      g_assert_cmpuint (scene.inlet.count, ==, i == 0 ? 2 : 1);
+      scene_stop (&scene);
+    }
+}
+
+/* Who asked for more in vain is told so. */
+static void
+test_in_vain (UsockTest *test, gconstpointer data)
+{
+  const UsockInletFuncs *funcs[] = { &usock_inlet_packets, &usock_inlet_bytes };
+  const int types[] = { SOCK_SEQPACKET, SOCK_STREAM };
+
+  for (guint i = 0; i < G_N_ELEMENTS (funcs); i++)
+    {
+      Scene scene;
+
+      scene_start (&scene, funcs[i], types[i]);
+      scene.inlet.eagerness.wanted = 2;
+      for (guint n = 1; n < 3; n++)
+        {
+          g_assert_cmpint (usock_inlet_fill (&scene.inlet, 64), ==, -EAGAIN);
+          g_assert_cmpuint (scene.inlet.eagerness.n_in_vain, ==, n);
+          scene.inlet.eagerness.wanted = 2;
+        }
+      put (&scene, "x");
+      g_assert_cmpint (usock_inlet_fill (&scene.inlet, 64), ==, 0);
+      g_assert_cmpuint (scene.inlet.eagerness.n_in_vain, ==, 0);
+      scene_stop (&scene);
+    }
+}
+
+/* The next message where it was read, if it is bytes only and nothing stands before it. */
+static void
+test_plain (UsockTest *test, gconstpointer data)
+{
+  UsockIncoming incoming;
+  UsockInlet *inlet;
+  guint8 *bytes;
+  gsize length;
+  Scene scene;
+
+  scene_start (&scene, &usock_inlet_packets, SOCK_SEQPACKET);
+  inlet = &scene.inlet;
+  inlet->eagerness.wanted = 4;
+  put (&scene, "one");
+  put (&scene, "three");
+  put_fds (&scene, "fd", 1);
+  g_assert_cmpint (usock_inlet_fill (inlet, 64), ==, 0);
+  g_assert_cmpuint (inlet->count, ==, 3);
+  usock_inlet_put_back (inlet, usock_message_new ((const guint8 *) "first", 5));
+  g_assert_false (usock_inlet_next_plain (inlet, &bytes, &length));
+  expect_next (&scene, "first");
+
+  for (guint i = 0; i < 2; i++)
+    {
+      g_assert_true (usock_inlet_next_plain (inlet, &bytes, &length));
+      g_assert_cmpstr ((char *) bytes, ==, "one");
+      g_assert_cmpuint (length, ==, 3);
+      g_assert_cmpuint (inlet->bytes_read, ==, 3);
+      g_assert_cmpuint (inlet->messages_read, ==, 1);
+      if (i == 0)
+        usock_inlet_untake_plain (inlet, length);
+      g_assert_cmpuint (inlet->bytes_read, ==, i == 0 ? 0 : 3);
+      g_assert_cmpuint (inlet->messages_read, ==, i == 0 ? 0 : 1);
+    }
+  expect_next (&scene, "three");
+  g_assert_false (usock_inlet_next_plain (inlet, &bytes, &length));
+  g_assert_true (usock_inlet_next (inlet, &incoming));
+  usock_message_unref (usock_inlet_make_message (inlet, &incoming));
+  g_assert_false (usock_inlet_next_plain (inlet, &bytes, &length));
+  g_assert_cmpuint (inlet->bytes_read, ==, 10);
+  g_assert_cmpuint (inlet->messages_read, ==, 3);
+  scene_stop (&scene);
+}
+
+/* Is as good out of the inbox as where it was read. */
+static void
+test_truncated (UsockTest *test, gconstpointer data)
+{
+  static const char large[BUFFER + 7] = "large";
+  UsockIncoming incoming;
+  UsockMessage *message;
+  Scene scene;
+
+  for (guint stows = 0; stows < 2; stows++)
+    {
+      scene_start (&scene, &usock_inlet_packets, SOCK_SEQPACKET);
+      scene.inlet.eagerness.wanted = 2;
+      g_assert_cmpint (send (scene.peer, large, sizeof large, 0), ==, sizeof large);
+      put (&scene, "whole");
+      g_assert_cmpint (usock_inlet_fill (&scene.inlet, 64), ==, 0);
+      if (stows)
+        usock_inlet_stow (&scene.inlet);
+      for (guint i = 0; i < 2; i++)
+        {
+          g_assert_true (usock_inlet_next (&scene.inlet, &incoming));
+          g_assert_cmpuint (incoming.length, ==, i == 0 ? BUFFER : 5);
+          g_assert_cmpuint (incoming.full_length, ==, i == 0 ? sizeof large : 5);
+          g_assert_cmpint (incoming.truncated, ==, i == 0);
+          message = usock_inlet_make_message (&scene.inlet, &incoming);
+          g_assert_cmpint (usock_message_get_flags (message), ==,
+                           i == 0 ? USOCK_MESSAGE_FLAGS_TRUNCATED : USOCK_MESSAGE_FLAGS_NONE);
+          usock_message_unref (message);
+        }
+      expect_no_more (&scene);
+      scene_stop (&scene);
+    }
+}
+
+static void
+fell_cb (gpointer n)
+{
+  (*(guint *) n)++;
+}
+
+static UsockMessage *
+take_message (Scene *scene)
+{
+  UsockIncoming incoming;
+
+  g_assert_cmpint (usock_inlet_fill (&scene->inlet, 1), ==, 0);
+  g_assert_true (usock_inlet_next (&scene->inlet, &incoming));
+  return usock_inlet_make_message (&scene->inlet, &incoming);
+}
+
+/* What messages hold counts until they let it go. What was read already is given all the same. */
+static void
+test_held_fds (UsockTest *test, gconstpointer data)
+{
+  UsockInlet *inlet;
+  UsockMessage *plain, *message;
+  guint n_fell = 0;
+  Scene scene;
+
+  scene_start (&scene, &usock_inlet_packets, SOCK_SEQPACKET);
+  inlet = &scene.inlet;
+  inlet->max_fds = inlet->max_held_fds = 1;
+  inlet->fell = fell_cb;
+  inlet->fell_data = &n_fell;
+  put (&scene, "plain");
+  plain = take_message (&scene);
+  g_assert_null (inlet->tally);
+  g_assert_false (usock_inlet_holds_enough_fds (inlet));
+  put_fds (&scene, "one", 1);
+  message = take_message (&scene);
+  g_assert_nonnull (inlet->tally);
+  g_assert_true (usock_inlet_holds_enough_fds (inlet));
+
+  inlet->max_held_fds = 2;
+  g_assert_false (usock_inlet_holds_enough_fds (inlet));
+  inlet->max_held_fds = 0;
+  g_assert_false (usock_inlet_holds_enough_fds (inlet));
+  inlet->max_held_fds = 1;
+  usock_inlet_put_back (inlet, plain);
+  g_assert_false (usock_inlet_holds_enough_fds (inlet));
+  expect_next (&scene, "plain");
+  g_assert_true (usock_inlet_holds_enough_fds (inlet));
+  usock_message_unref (message);
+  g_assert_false (usock_inlet_holds_enough_fds (inlet));
+  scene_stop (&scene);
+}
+
+/* A message that outlives the inlet tells nobody. */
+static void
+test_outlived (UsockTest *test, gconstpointer data)
+{
+  guint n_fell = 0;
+
+  for (guint outlives = 0; outlives < 2; outlives++)
+    {
+      UsockMessage *message;
+      Scene scene;
+
+      scene_start (&scene, &usock_inlet_packets, SOCK_SEQPACKET);
+      scene.inlet.max_fds = scene.inlet.max_held_fds = 1;
+      scene.inlet.fell = fell_cb;
+      scene.inlet.fell_data = &n_fell;
+      put_fds (&scene, "one", 1);
+      message = take_message (&scene);
+      usock_tally_reaches (scene.inlet.tally, 1);
+      if (!outlives)
+        usock_message_unref (message);
+      g_assert_cmpuint (n_fell, ==, 1);
+      scene_stop (&scene);
+      if (outlives)
+        usock_message_unref (message);
+      g_assert_cmpuint (n_fell, ==, 1);
+    }
+}
+
 static void
 test_descriptors (UsockTest *test, gconstpointer data)
 {
@@ -311,6 +527,26 @@ test_lost_descriptors (UsockTest *test, gconstpointer data)
   scene_stop (&scene);
 }
 
+/* Unless nobody wanted any. */
+static void
+test_unwanted_descriptor_of_bytes (UsockTest *test, gconstpointer data)
+{
+  UsockIncoming incoming;
+  Scene scene;
+
+  scene_start (&scene, &usock_inlet_bytes, SOCK_STREAM);
+  put_fds (&scene, "one", 1);
+  g_assert_cmpint (usock_inlet_fill (&scene.inlet, 64), ==, 0);
+  g_assert_false (scene.inlet.at_end);
+  g_assert_true (usock_inlet_next (&scene.inlet, &incoming));
+  g_assert_cmpint (usock_message_get_flags (incoming.message), ==, USOCK_MESSAGE_FLAGS_FDS_LOST);
+  g_clear_pointer (&incoming.message, usock_message_unref);
+  put (&scene, "two");
+  g_assert_cmpint (usock_inlet_fill (&scene.inlet, 64), ==, 0);
+  expect_next (&scene, "two");
+  scene_stop (&scene);
+}
+
 /* A turn in a nested main loop takes what the outer one has read, and leaves the rest to it. */
 static void
 test_frames (UsockTest *test, gconstpointer data)
@@ -343,6 +579,37 @@ test_frames (UsockTest *test, gconstpointer data)
   scene_stop (&scene);
 }
 
+/* A larger batch takes the place of the frame's own; the outer one goes on where it was. */
+static void
+test_lend_again (UsockTest *test, gconstpointer data)
+{
+  UsockIoBatch *smaller = usock_io_batch_new (BUFFER);
+  UsockInletFrame nested;
+  Scene scene;
+
+  scene_start (&scene, &usock_inlet_packets, SOCK_SEQPACKET);
+  scene.inlet.eagerness.wanted = 2;
+  for (guint i = 0; i < 5; i++)
+    put (&scene, (const char[]) { '1' + i, '\0' });
+  g_assert_cmpint (usock_inlet_fill (&scene.inlet, 64), ==, 0);
+  usock_inlet_begin (&scene.inlet, &nested);
+  expect_next (&scene, "1");
+  expect_next (&scene, "2");
+  usock_inlet_lend (&scene.inlet, &nested, smaller);
+  g_assert_cmpuint (scene.inlet.next + scene.inlet.count, ==, 0);
+  g_assert_cmpint (usock_inlet_fill (&scene.inlet, 1), ==, 0);
+  expect_next (&scene, "3");
+  usock_inlet_lend (&scene.inlet, &nested, usock_io_batch_new (2 * BUFFER));
+  usock_io_batch_free (smaller);
+  g_assert_cmpint (usock_inlet_fill (&scene.inlet, 1), ==, 0);
+  scene_end_frame (&scene, &nested);
+  g_assert_cmpuint (scene.inlet.next, ==, 2);
+  g_assert_cmpuint (scene.inlet.count, ==, 2);
+  expect_next (&scene, "4");
+  expect_no_more (&scene);
+  scene_stop (&scene);
+}
+
 static void
 test_inbox (UsockTest *test, gconstpointer data)
 {
@@ -361,7 +628,8 @@ test_inbox (UsockTest *test, gconstpointer data)
   expect_next (&scene, "c");
 
   /* What is read when it is over belongs to nobody. */
-  put (&scene, "d");
+  scene.inlet.max_fds = 1;
+  put_fds (&scene, "d", 1);
   g_assert_cmpint (usock_inlet_fill (&scene.inlet, 64), ==, 0);
   scene.inlet.is_open = FALSE;
   usock_inlet_stow (&scene.inlet);
@@ -393,15 +661,24 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
+  usock_test_add ("/usock/inlet/init", test_init);
   usock_test_add ("/usock/inlet/packets", test_packets);
   usock_test_add ("/usock/inlet/reset", test_reset);
   usock_test_add ("/usock/inlet/bytes", test_bytes);
   usock_test_add ("/usock/inlet/calm/bytes", test_calm_bytes);
   usock_test_add ("/usock/inlet/calm/packets", test_calm_packets);
+  usock_test_add ("/usock/inlet/singly", test_singly);
+  usock_test_add ("/usock/inlet/in-vain", test_in_vain);
+  usock_test_add ("/usock/inlet/plain", test_plain);
+  usock_test_add ("/usock/inlet/truncated", test_truncated);
+  usock_test_add ("/usock/inlet/held-fds", test_held_fds);
+  usock_test_add ("/usock/inlet/outlived", test_outlived);
   usock_test_add ("/usock/inlet/descriptors", test_descriptors);
   usock_test_add ("/usock/inlet/unwanted-descriptor", test_unwanted_descriptor);
   usock_test_add ("/usock/inlet/descriptors/lost", test_lost_descriptors);
+  usock_test_add ("/usock/inlet/unwanted-descriptor/bytes", test_unwanted_descriptor_of_bytes);
   usock_test_add ("/usock/inlet/frames", test_frames);
+  usock_test_add ("/usock/inlet/lend-again", test_lend_again);
   usock_test_add ("/usock/inlet/inbox", test_inbox);
   usock_test_add ("/usock/inlet/datagrams", test_datagrams);
 

@@ -166,6 +166,38 @@ test_ends (UsockTest *test, gconstpointer data)
   scene_stop (&scene);
 }
 
+/* What was decided before there was a connection is told before it, and can be told without it. */
+static void
+test_earlier (UsockTest *test, gconstpointer data)
+{
+  Scene scene;
+
+  scene_start (&scene);
+  for (guint i = 0; i < 2; i++)
+    {
+      usock_pending_succeed (&scene.pending, make_call (&scene, "a", NULL), NULL, NULL);
+      usock_pending_succeed (&scene.pending, make_call (&scene, "b", NULL), NULL, NULL);
+      scene.pending.n_earlier = 2;
+      usock_pending_succeed (&scene.pending, make_call (&scene, "send", NULL), NULL, NULL);
+      scene.pending.connecting = make_call (&scene, "connect", NULL);
+      usock_pending_connected (&scene.pending);
+      if (i == 0)
+        {
+          usock_pending_run_earlier (&scene.pending);
+          g_assert_cmpstr (scene.log->str, ==, "a:ok b:ok ");
+        }
+      expect (&scene, "a:ok b:ok connect:ok send:ok ");
+      g_assert_cmpuint (scene.pending.n_earlier, ==, 0);
+    }
+
+  usock_pending_succeed (&scene.pending, make_call (&scene, "a", NULL), NULL, NULL);
+  scene.pending.n_earlier = 1;
+  usock_pending_clear (&scene.pending);
+  usock_pending_run_earlier (&scene.pending);
+  expect (&scene, "");
+  scene_stop (&scene);
+}
+
 static void
 test_receivers (UsockTest *test, gconstpointer data)
 {
@@ -258,6 +290,7 @@ main (int argc, char **argv)
 
   usock_test_add ("/usock/pending/order", test_order);
   usock_test_add ("/usock/pending/connecting", test_connecting);
+  usock_test_add ("/usock/pending/earlier", test_earlier);
   usock_test_add ("/usock/pending/ends", test_ends);
   usock_test_add ("/usock/pending/receivers", test_receivers);
   usock_test_add ("/usock/pending/sweep", test_sweep);

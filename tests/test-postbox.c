@@ -121,6 +121,8 @@ test_fds (UsockTest *test, gconstpointer data)
 
   usock_test_no_error (usock_message_append_fd (message, 0, &error));
   g_assert_cmpint (usock_postbox_put (&box, message), ==, USOCK_POST_TAKEN);
+  g_assert_false (usock_message_append_fd (message, 0, &failure));
+  g_clear_error (&failure);
   g_assert_cmpint (usock_message_take_fd (message, 0, &failure), ==, -1);
   g_assert_error (failure, G_IO_ERROR, G_IO_ERROR_BUSY);
   g_clear_error (&failure);
