@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The usock developers
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What a channel keeps to itself: how it opens, what one turn of it may take, whom that asks, and when
- * the next one is due. */
+/* What a channel keeps to itself: how it opens and closes, what one turn of it may take, whom that
+ * asks, and when the next one is due. */
 
 #include "channel-scene.h"
 
@@ -153,6 +153,39 @@ test_share (UsockTest     *test,
 {
   for (guint i = 0; i < G_N_ELEMENTS (shares); i++)
     check_share (test, &shares[i]);
+}
+
+static void
+keep_error_cb (GObject      *source,
+               GAsyncResult *result,
+               gpointer      error)
+{
+  g_assert_null (usock_stream_receive_exactly_finish (USOCK_STREAM (source), result, error));
+}
+
+/* The stream, read byte by byte, ends before there are enough: who waits learns that some have come,
+ * wherever the turn is cut. */
+static void
+test_share_cuts_bytes (UsockTest     *test,
+                       gconstpointer  unused)
+{
+  for (guint length = 250; length < 262; length++)
+    {
+      g_autofree char *sent = g_strnfill (length, 'b');
+      GError *error = NULL;
+      int peer;
+      UsockChannel *channel = open_channel (SOCK_STREAM, &peer);
+
+      usock_channel_set_read_buffer_size (channel, 1);
+      scene_send (peer, sent);
+      shutdown (peer, SHUT_WR);
+      usock_stream_receive_exactly_async (USOCK_STREAM (channel), 300, 0, NULL, keep_error_cb,
+                                          &error);
+      usock_test_wait_until (error != NULL);
+      assert_error_code (error, G_IO_ERROR_PARTIAL_INPUT);
+      close (peer);
+      scene_close (channel);
+    }
 }
 
 typedef struct
@@ -836,6 +869,9 @@ test_idle_deadline (UsockTest     *test,
   channel->idle_timeout = 1000 * 1000;
   pass_deadline (channel);
   witness_assert (&scene.witness, "");
+  g_assert_cmpint (usock_channel_socket (channel)->watch.deadline, ==,
+                   channel->last_activity + 1000 * SECOND);
+  g_assert_cmpuint (usock_channel_socket (channel)->watch.ready & ~USOCK_READY_IN, ==, 0);
   channel->last_activity = 0;
   channel->idle_timeout = 1;
   pass_deadline (channel);
@@ -902,6 +938,202 @@ test_close_deadline (UsockTest     *test,
   witness_assert (&scene.witness, "error:timed-out close");
   g_assert_nonnull (strstr (usock_channel_socket (channel)->fate.error->message, expected));
   g_assert_cmpint (channel->close_due, ==, 0);
+  scene_stop (&scene);
+}
+
+/* Who is blocked tries by itself at a deadline only, and has forgotten of it when there is room. */
+static void
+test_blocked (UsockTest     *test,
+              gconstpointer  unused)
+{
+  UsockWatch *watch;
+  Scene scene;
+  char byte[16];
+
+  scene_start (&scene, test, "drain");
+  scene_settle ();
+  watch = &usock_channel_socket (scene.channel)->watch;
+  scene_fill (scene.channel, NULL);
+  g_assert_true (watch->writable_wanted);
+  usock_io_fault_clear ();
+  usock_watch_wake (watch);
+  scene_settle ();
+  g_assert_cmpuint (usock_io_fault_get_n_calls (USOCK_IO_SEND), ==, 0);
+  pass_deadline (scene.channel);
+  g_assert_cmpuint (usock_io_fault_get_n_calls (USOCK_IO_SEND), ==, 1);
+  while (recv (scene.peer, byte, sizeof byte, MSG_DONTWAIT) > 0
+         || scene.channel->outlet.n_queued > 0)
+    scene_settle ();
+  g_assert_false (watch->writable_wanted);
+  g_assert_false (scene.channel->outlet.route->blocked);
+  witness_expect (&scene.witness, "drain");
+  scene_stop (&scene);
+}
+
+/* What was told of the peer is known after a deadline as before it. */
+static void
+test_hangup_is_kept (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  Scene scene;
+
+  scene_start (&scene, test, "error close");
+  scene_send (scene.peer, "x");
+  usock_channel_pause (scene.channel);
+  close (usock_test_take (test, 1));
+  scene_settle ();
+  pass_deadline (scene.channel);
+  g_assert_true ((usock_channel_socket (scene.channel)->watch.ready & USOCK_READY_HANGUP) != 0);
+  witness_assert (&scene.witness, "");
+  scene_stop (&scene);
+}
+
+/* The end of it. */
+
+static void
+free_count_cb (gpointer n)
+{
+  ++*(guint *) n;
+}
+
+static void
+test_closed (UsockTest     *test,
+             gconstpointer  unused)
+{
+  g_autofree char *corked = NULL;
+  guint n_freed = 0;
+  UsockChannel *channel;
+  Scene scene;
+
+  scene_start (&scene, test, "close");
+  channel = scene.channel;
+  scene_settle ();
+  usock_channel_set_receive_func (channel, count_func, &n_freed, free_count_cb);
+  usock_channel_pause (channel);
+  put_in_line (channel, 1, 3);
+  channel->outlet.n_corks = 1;
+  usock_test_no_error (usock_channel_send_text (channel, "corked", &error));
+  usock_socket_close (USOCK_SOCKET (channel));
+  scene_settle ();
+  corked = scene_receive (scene.peer);
+  g_assert_cmpstr (corked, ==, "corked");
+  g_assert_cmpint (channel->inlet.fd, ==, -1);
+  g_assert_cmpint (channel->outlet.fd, ==, -1);
+  g_assert_false (channel->inlet.is_open);
+  g_assert_false (channel->outlet.is_open);
+  g_assert_cmpuint (channel->inlet.inbox.length, ==, 0);
+  g_assert_cmpuint (channel->outlet.n_queued, ==, 0);
+  g_assert_null (channel->receiver);
+  g_assert_cmpuint (n_freed, ==, 1);
+  scene_stop (&scene);
+}
+
+/* Where the context is gone nobody is called back, and nothing is kept. */
+static void
+test_orphaned (UsockTest     *test,
+               gconstpointer  unused)
+{
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("x");
+  GMainContext *context = g_main_context_new ();
+  guint n = 0;
+  UsockChannel *channel;
+  GError *error = NULL;
+  int peer;
+
+  g_main_context_push_thread_default (context);
+  channel = open_channel (SOCK_SEQPACKET, &peer);
+  scene_settle ();
+  usock_channel_pause (channel);
+  put_in_line (channel, 1, 3);
+  scene_fill (channel, NULL);
+  usock_channel_receive_async (channel, NULL, count_received_cb, &n);
+  g_main_context_pop_thread_default (context);
+  g_main_context_unref (context);
+
+  g_assert_cmpuint (channel->inlet.inbox.length, ==, 0);
+  g_assert_cmpuint (channel->outlet.n_queued, ==, 0);
+  g_assert_cmpuint (channel->pending.receivers.length, ==, 0);
+  g_assert_false (usock_channel_post (channel, message, &error));
+  assert_error_code (error, G_IO_ERROR_CLOSED);
+  g_assert_cmpuint (n, ==, 0);
+  close (peer);
+  g_object_unref (channel);
+}
+
+typedef struct
+{
+  int type; /* 0 for what is not connected */
+  UsockShut how;
+  int errnum; /* 0 for none */
+} Shut;
+
+static const Shut shuts[] = {
+  { 0, USOCK_SHUT_RD, ENOTCONN },
+  { 0, USOCK_SHUT_WR, ENOTCONN },
+  { SOCK_DGRAM, USOCK_SHUT_RD, EOPNOTSUPP },
+  { SOCK_DGRAM, USOCK_SHUT_RDWR, EOPNOTSUPP },
+  { SOCK_DGRAM, USOCK_SHUT_WR, 0 },
+  { SOCK_SEQPACKET, USOCK_SHUT_RD, 0 },
+  { SOCK_SEQPACKET, USOCK_SHUT_RDWR, 0 },
+  { SOCK_SEQPACKET, USOCK_SHUT_WR, 0 },
+};
+
+static void
+test_shut (UsockTest     *test,
+           gconstpointer  unused)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (shuts); i++)
+    {
+      const Shut *shut = &shuts[i];
+      int peer = -1;
+      UsockChannel *channel = shut->type == 0 ? USOCK_CHANNEL (usock_seqpacket_new ())
+                                              : open_channel (shut->type, &peer);
+      UsockSocket *socket = usock_channel_socket (channel);
+
+      usock_io_fault_clear ();
+      g_assert_cmpint (usock_channel_shutdown (socket, shut->how, NULL), ==, shut->errnum == 0);
+      g_assert_cmpint (usock_socket_get_error_number (socket), ==, shut->errnum);
+      g_assert_cmpint (channel->ending, ==, shut->errnum == 0 && shut->how != USOCK_SHUT_RD);
+      if (peer != -1)
+        close (peer);
+      scene_close (channel);
+    }
+}
+
+/* Who may take by hand, and what that counts as. */
+static void
+test_taken_by_hand (UsockTest     *test,
+                    gconstpointer  unused)
+{
+  UsockChannel *unconnected = USOCK_CHANNEL (usock_seqpacket_new ());
+  UsockChannel *channel;
+  Scene scene;
+  guint n = 0;
+
+  g_assert_false (usock_channel_may_take (unconnected));
+  scene_close (unconnected);
+  scene_start (&scene, test, "");
+  channel = scene.channel;
+  scene_settle ();
+  g_assert_true (usock_channel_may_take (channel));
+  channel->paused = TRUE;
+  g_assert_false (usock_channel_may_take (channel));
+  channel->paused = FALSE;
+  channel->withheld = TRUE;
+  g_assert_false (usock_channel_may_take (channel));
+  channel->withheld = FALSE;
+
+  for (guint length = 4095; length <= 4097; length++)
+    {
+      put_in_line (channel, length, 2);
+      channel->n_taken = n = 0;
+      take_ten_cb (channel, NULL, &n);
+      g_assert_cmpuint (n, ==, 2);
+      g_assert_cmpuint (channel->n_taken, ==, length < 4096 ? 1 : 2);
+      take_ten_cb (channel, NULL, &n);
+    }
+  usock_channel_receive_async (channel, NULL, NULL, NULL);
+  g_assert_false (usock_channel_may_take (channel));
   scene_stop (&scene);
 }
 
@@ -1195,6 +1427,7 @@ main (int   argc,
 
   add ("share", test_share);
   add ("share/batch", test_share_of_batch);
+  add ("share/cuts-bytes", test_share_cuts_bytes);
   add ("share/flood", test_share_of_flood);
   add ("share/small", test_share_of_small);
   add ("share/taken-by-hand", test_share_taken_by_hand);
@@ -1214,6 +1447,12 @@ main (int   argc,
   add ("deadlines/idle", test_idle_deadline);
   add ("deadlines/stall", test_stall_deadline);
   add ("deadlines/close", test_close_deadline);
+  add ("deadlines/blocked", test_blocked);
+  add ("deadlines/hangup", test_hangup_is_kept);
+  add ("closing/closed", test_closed);
+  add ("closing/orphaned", test_orphaned);
+  add ("closing/shut", test_shut);
+  add ("takers/by-hand", test_taken_by_hand);
   add ("takers", test_takers);
   add ("takers/parts", test_parts);
   add ("takers/no-bytes", test_no_bytes);
