@@ -163,8 +163,8 @@ keep_error_cb (GObject      *source,
   g_assert_null (usock_stream_receive_exactly_finish (USOCK_STREAM (source), result, error));
 }
 
-/* The stream, read byte by byte, ends before there are enough: who waits learns that some have come,
- * wherever the turn is cut. */
+/* The stream, read byte by byte, ends before there are enough: who waits learns that some have
+ * come, wherever the turn is cut. */
 static void
 test_share_cuts_bytes (UsockTest     *test,
                        gconstpointer  unused)
@@ -782,6 +782,7 @@ test_inspected (UsockTest     *test,
   g_autofree char *path = usock_test_path (test, "one");
   g_autofree char *other_path = usock_test_path (test, "other");
   UsockChannel *channel = USOCK_CHANNEL (usock_seqpacket_new ());
+  int streams[2];
 
   g_object_ref (channel);
   check_inspected (channel, open ("/dev/null", O_CLOEXEC), FALSE, "Could not use descriptor");
@@ -791,6 +792,9 @@ test_inspected (UsockTest     *test,
   check_inspected (usock_seqpacket_new (), scene_listen (path, 1), TRUE, NULL);
   check_inspected (usock_seqpacket_new (), socket (AF_UNIX, SOCK_STREAM, 0), FALSE, "another type");
   check_inspected (usock_dgram_new (), socket (AF_INET, SOCK_DGRAM, 0), FALSE, "another family");
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, streams));
+  check_refused (streams[0], "another type");
+  close (streams[1]);
   check_refused (scene_listen (other_path, 1), "it listens");
   check_refused (socket (AF_UNIX, SOCK_SEQPACKET, 0), "it has no peer");
 }
@@ -1346,6 +1350,59 @@ test_no_bytes (UsockTest     *test,
     }
 }
 
+static void
+keep_message_cb (UsockChannel  *channel,
+                 UsockMessage  *message,
+                 UsockMessage **kept)
+{
+  g_assert_cmpuint (usock_message_get_n_fds (message), ==, 1);
+  *kept = usock_message_ref (message);
+}
+
+/* What a handler did not take of it is closed, though it keeps the message. */
+static void
+test_kept_message (UsockTest     *test,
+                   gconstpointer  unused)
+{
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("x");
+  g_autoptr (UsockMessage) kept = NULL;
+  GError *failure = NULL;
+  Scene scene;
+
+  scene_start (&scene, test, "");
+  scene_settle ();
+  usock_test_no_error (usock_message_append_fd (message, STDOUT_FILENO, &error));
+  usock_test_no_error (usock_channel_unread_messages (scene.channel, &message, 1, &error));
+  g_signal_connect (scene.channel, "message", G_CALLBACK (keep_message_cb), &kept);
+  usock_test_wait_until (kept != NULL);
+  scene_settle ();
+  g_assert_cmpint (usock_message_take_fd (kept, 0, &failure), ==, -1);
+  assert_error_code (failure, G_IO_ERROR_NOT_FOUND);
+  scene_stop (&scene);
+}
+
+/* What breaks it first counts, and what there is to read is looked for first. */
+static void
+test_break (UsockTest     *test,
+            gconstpointer  unused)
+{
+  UsockSocket *socket;
+  Scene scene;
+
+  scene_start (&scene, test, "error close");
+  scene_settle ();
+  socket = usock_channel_socket (scene.channel);
+  socket->watch.ready &= ~USOCK_READY_IN;
+  usock_channel_break (scene.channel,
+                       g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "first"));
+  usock_channel_break (scene.channel,
+                       g_error_new_literal (G_IO_ERROR, G_IO_ERROR_FAILED, "second"));
+  g_assert_true ((socket->watch.ready & USOCK_READY_IN) != 0);
+  g_assert_cmpstr (socket->fate.error->message, ==, "first");
+  witness_expect (&scene.witness, "error:timed-out close");
+  scene_stop (&scene);
+}
+
 /* What a receive that failed leads to. */
 
 typedef struct
@@ -1456,6 +1513,8 @@ main (int   argc,
   add ("takers", test_takers);
   add ("takers/parts", test_parts);
   add ("takers/no-bytes", test_no_bytes);
+  add ("takers/kept-message", test_kept_message);
+  add ("failures/break", test_break);
   add ("failures", test_failures);
 
   return g_test_run ();
