@@ -67,6 +67,9 @@ test_new (UsockTest *test, gconstpointer data)
   usock_test_no_error (none = usock_message_dup_text (empty, &error));
   g_assert_cmpstr (none, ==, "");
 
+  g_assert_cmpint (usock_message_get_kind (copied), ==, USOCK_BODY_KIND_BYTES);
+  g_assert_cmpint (usock_message_get_kind (referred), ==, USOCK_BODY_KIND_BYTES);
+  g_assert_cmpint (usock_message_get_kind (text), ==, USOCK_BODY_KIND_TEXT);
   g_assert_cmpint (usock_message_get_flags (copied), ==, USOCK_MESSAGE_FLAGS_NONE);
   g_assert_cmpint (usock_message_get_timestamp (copied), ==, 0);
   g_assert_null (usock_message_get_sender (copied));
@@ -172,10 +175,14 @@ test_text (UsockTest *test, gconstpointer data)
     { "\xed\xa0\x80", 3, "byte 0" },
   };
   g_autoptr (UsockMessage) good = usock_message_new_from_text ("日本");
+  g_autoptr (UsockMessage) shortest = usock_message_new_from_text ("a");
   g_autofree char *text = NULL;
+  g_autofree char *letter = NULL;
 
   usock_test_no_error (text = usock_message_dup_text (good, &error));
   g_assert_cmpstr (text, ==, "日本");
+  usock_test_no_error (letter = usock_message_dup_text (shortest, &error));
+  g_assert_cmpstr (letter, ==, "a");
 
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     {
@@ -494,6 +501,123 @@ test_part (UsockTest *test, gconstpointer data)
   usock_message_unref (part);
 }
 
+/* What the part keeps of one whose descriptors are taken already. */
+static void
+test_part_of_taken (UsockTest *test, gconstpointer data)
+{
+  for (guint n_left = 0; n_left <= 3; n_left++)
+    {
+      g_autoptr (UsockMessage) carrier = usock_message_new (NULL, 0);
+      g_autoptr (UsockMessage) part = NULL;
+
+      for (guint i = 0; i < 3; i++)
+        usock_test_no_error (usock_message_append_fd (carrier, STDERR_FILENO, &error));
+      for (guint i = n_left; i < 3; i++)
+        close (usock_message_take_fd (carrier, i, NULL));
+      part = usock_message_new_part (carrier, USOCK_BODY_KIND_NONE, g_bytes_new (NULL, 0), NULL);
+      g_assert_cmpuint (usock_message_get_n_fds (part), ==, n_left);
+      g_assert_cmpint (usock_message_take_fd (carrier, 0, NULL), ==, -1);
+    }
+}
+
+/* It is from whom the carrier is from. */
+static void
+test_part_of_received (UsockTest *test, gconstpointer data)
+{
+  static const UsockCredentials known = { 1, 2, 3 };
+  g_autoptr (UsockMessage) carrier = usock_message_new_received ("x", 1, 1);
+  g_autoptr (UsockMessage) part = NULL;
+  g_autoptr (UsockMessage) alone = NULL;
+  GVariant *value = g_variant_ref_sink (g_variant_new_byte (7));
+
+  usock_message_receive_info (carrier, 0, &known, 42000, NULL);
+  part = usock_message_new_part (carrier, USOCK_BODY_KIND_VARIANT,
+                                 g_variant_get_data_as_bytes (value), value);
+  g_assert_true (usock_message_get_credentials (part) == usock_message_get_credentials (carrier));
+  g_assert_cmpint (usock_message_get_timestamp (part), ==, 42);
+  g_assert_true (usock_message_get_variant (part) == value);
+  g_assert_cmpint (usock_message_get_kind (part), ==, USOCK_BODY_KIND_VARIANT);
+
+  alone = usock_message_new_part (NULL, USOCK_BODY_KIND_TEXT, g_bytes_new ("ab", 2), NULL);
+  assert_payload (alone, "ab", 2);
+  g_assert_cmpint (usock_message_get_kind (alone), ==, USOCK_BODY_KIND_TEXT);
+  g_assert_null (usock_message_get_credentials (alone));
+}
+
+static void
+assert_tally (UsockTally *tally, guint n)
+{
+  g_assert_true (usock_tally_reaches (tally, n));
+  g_assert_false (usock_tally_reaches (tally, n + 1));
+}
+
+/* Those that nobody has taken count for the connection that they came by, in whatever message. */
+static void
+test_tally (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockTally) tally = usock_tally_new (NULL, NULL);
+  UsockMessage *message = usock_message_new_received ("x", 1, 1);
+  UsockMessage *plain = usock_message_new_received ("x", 1, 1);
+  int fds[3] = { open_null (), open_null (), open_null () };
+  g_autofree gint *rest = NULL;
+  UsockMessage *part;
+  UsockTally *same;
+  gsize n_fds;
+
+  usock_message_receive_tally (plain, tally);
+  g_assert_null (usock_message_ref_tally (plain));
+  usock_message_unref (plain);
+
+  usock_message_receive_fds (message, fds, 3, NULL);
+  usock_message_receive_tally (message, NULL);
+  g_assert_null (usock_message_ref_tally (message));
+  usock_message_receive_tally (message, tally);
+  assert_tally (tally, 3);
+  close (usock_message_take_fd (message, 1, NULL));
+  assert_tally (tally, 2);
+  g_assert_cmpint (usock_message_take_fd (message, 1, NULL), ==, -1);
+  assert_tally (tally, 2);
+
+  part = usock_message_new_part (message, USOCK_BODY_KIND_NONE, g_bytes_new (NULL, 0), NULL);
+  usock_message_unref (message);
+  assert_tally (tally, 2);
+  same = usock_message_ref_tally (part);
+  g_assert_true (same == tally);
+  usock_tally_unref (same);
+  rest = usock_message_take_fds (part, &n_fds);
+  g_assert_cmpuint (n_fds, ==, 2);
+  g_assert_false (usock_tally_reaches (tally, 1));
+  for (guint i = 0; i < 2; i++)
+    close (rest[i]);
+  usock_message_unref (part);
+}
+
+/* Nothing of the payload is added where there is no room for the descriptors. */
+static void
+test_append_message (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("ab");
+  g_autoptr (UsockMessage) other = usock_message_new_from_text ("cd");
+  g_autoptr (GBytes) end = g_bytes_new_static ("ef", 2);
+  g_autoptr (GError) refused = NULL;
+
+  usock_message_append_bytes (other, end);
+  usock_test_no_error (usock_message_append_fd (other, STDERR_FILENO, &error));
+  usock_test_no_error (usock_message_append_message (message, other, &error));
+  assert_payload (message, "abcdef", 6);
+  assert_payload (other, "cdef", 4);
+  g_assert_cmpuint (usock_message_get_n_segments (message), ==, 3);
+  g_assert_true (usock_message_get_segment (message, 2) == end);
+  g_assert_cmpint (usock_message_get_kind (message), ==, USOCK_BODY_KIND_BYTES);
+  g_assert_cmpuint (usock_message_get_n_fds (message), ==, 1);
+
+  while (usock_message_get_n_fds (message) < MOST_FDS)
+    usock_test_no_error (usock_message_append_fd (message, STDERR_FILENO, &error));
+  g_assert_false (usock_message_append_message (message, other, &refused));
+  g_assert_error (refused, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+  assert_payload (message, "abcdef", 6);
+}
+
 static void
 assert_kind (int fd, UsockFdKind kind)
 {
@@ -570,6 +694,160 @@ test_credentials (UsockTest *test, gconstpointer data)
   g_assert_null (usock_message_get_credentials (message));
 }
 
+static void
+assert_controls (UsockMessage *message, const char *expected)
+{
+  g_autoptr (GVariant) controls = usock_message_get_controls (message);
+  g_autofree char *text = g_variant_print (controls, FALSE);
+
+  g_assert_cmpstr (text, ==, expected);
+}
+
+/* All that came, each once: a time that has a record of its own is not told twice. */
+static void
+test_controls (UsockTest *test, gconstpointer data)
+{
+  static const UsockCredentials known = { 1, 2, 3 };
+  static const gint64 time[2] = { 4, 5 };
+  UsockControl controls[] = {
+    { SOL_SOCKET, SCM_TIMESTAMPNS, sizeof time, time },
+    { IPPROTO_IP, SCM_TIMESTAMP, 1, "a" },
+    { SOL_SOCKET, SCM_TIMESTAMP, sizeof time, time },
+  };
+
+  for (guint n = 0; n <= G_N_ELEMENTS (controls); n++)
+    {
+      g_autoptr (UsockMessage) message = usock_message_new_received ("x", 1, 1);
+      g_autoptr (GString) expected = g_string_new ("[");
+      int fd = open_null ();
+      guint n_controls = 77;
+
+      usock_message_receive_info (message, 0, &known, 1000000001, NULL);
+      usock_message_receive_fds (message, &fd, 1, NULL);
+      usock_message_receive_controls (message, controls, n, open_null ());
+      if (n < 3)
+        g_string_append (expected, "(1, 35, <(int64 1, int64 1)>), ");
+      g_string_append (expected, "(1, 2, <(1, uint32 2, uint32 3)>), (1, 1, <['device']>), "
+                                 "(1, 4, <'pidfd'>)");
+      g_string_append (expected, n > 0 ? ", (1, 35, <(int64 4, int64 5)>)" : "");
+      g_string_append (expected, n > 1 ? ", (0, 29, <[byte 0x61]>)" : "");
+      g_string_append (expected, n > 2 ? ", (1, 29, <(int64 4, int64 5)>)" : "");
+      g_string_append (expected, "]");
+      assert_controls (message, expected->str);
+
+      /* They are not sent on. */
+      g_assert_null (usock_message_peek_controls (message, &n_controls));
+      g_assert_cmpuint (n_controls, ==, 0);
+    }
+}
+
+static void
+test_lookup_control (UsockTest *test, gconstpointer data)
+{
+  static const struct
+  {
+    int level;
+    int type;
+    int expected;
+  } cases[] = { { 300, 1, 'a' }, { 300, 2, 'b' }, { 301, 1, 'd' }, { 301, 2, -1 }, { 2, 300, -1 } };
+  UsockControl controls[]
+      = { { 300, 1, 1, "a" }, { 300, 2, 1, "b" }, { 300, 1, 1, "c" }, { 301, 1, 1, "d" } };
+  g_autoptr (UsockMessage) message = usock_message_new_received ("x", 1, 1);
+
+  usock_message_receive_controls (message, controls, G_N_ELEMENTS (controls), -1);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GVariant) value
+          = usock_message_lookup_control (message, cases[i].level, cases[i].type);
+
+      g_assert_cmpint (value != NULL, ==, cases[i].expected != -1);
+      if (value != NULL)
+        g_assert_cmpint (*(const char *) g_variant_get_data (value), ==, cases[i].expected);
+    }
+}
+
+static gboolean
+append_control (UsockMessage *message, int level, int type, gsize length, GError **error)
+{
+  static char room[20000];
+  g_autoptr (GBytes) bytes = g_bytes_new_static (room, length);
+
+  return usock_message_append_control (message, level, type, bytes, error);
+}
+
+/* The kernel counts headers in, and what is between the records: 16384 bytes in all. */
+static void
+test_control_limits (UsockTest *test, gconstpointer data)
+{
+  static const gsize too_long[] = { 16369, 16384, 16385, G_MAXSIZE - 8, G_MAXSIZE };
+  g_autoptr (UsockMessage) whole = usock_message_new (NULL, 0);
+  g_autoptr (UsockMessage) parts = usock_message_new (NULL, 0);
+  guint n_controls;
+
+  for (guint i = 0; i < G_N_ELEMENTS (too_long); i++)
+    {
+      g_autoptr (GError) refused = NULL;
+
+      g_assert_false (append_control (whole, 300, 1, too_long[i], &refused));
+      g_assert_error (refused, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+    }
+  g_assert_null (usock_message_peek_controls (whole, &n_controls));
+  usock_test_no_error (append_control (whole, 300, 1, 16368, &error));
+  g_assert_false (append_control (whole, 300, 1, 0, NULL));
+
+  for (guint i = 0; i < 512; i++)
+    usock_test_no_error (append_control (parts, 300, 1, 9, &error));
+  g_assert_false (append_control (parts, 300, 1, 0, NULL));
+  g_assert_nonnull (usock_message_peek_controls (parts, &n_controls));
+  g_assert_cmpuint (n_controls, ==, 512);
+}
+
+/* Descriptors are added as such, and to what was sent nothing is. */
+static void
+test_control_refused (UsockTest *test, gconstpointer data)
+{
+  static const struct
+  {
+    int level;
+    int type;
+    gboolean taken;
+  } cases[] = { { SOL_SOCKET, SCM_RIGHTS, FALSE }, { SOL_SOCKET, 4, FALSE },
+                { SOL_SOCKET, 5, TRUE }, { 300, SCM_RIGHTS, TRUE }, { 300, 4, TRUE } };
+  g_autoptr (UsockMessage) message = usock_message_new (NULL, 0);
+  g_autoptr (GError) busy = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_cmpint (append_control (message, cases[i].level, cases[i].type, 1, &error), ==,
+                       cases[i].taken);
+      if (!cases[i].taken)
+        g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+    }
+  usock_message_freeze (message);
+  g_assert_false (append_control (message, 300, 1, 1, &busy));
+  g_assert_error (busy, G_IO_ERROR, G_IO_ERROR_BUSY);
+}
+
+static void
+test_pidfd (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new_received ("x", 1, 1);
+  g_autoptr (GError) none = NULL;
+  int fd = open_null ();
+  int copy;
+
+  g_assert_cmpint (usock_message_dup_pidfd (message, &none), ==, -1);
+  g_assert_error (none, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  usock_message_receive_controls (message, NULL, 0, fd);
+  usock_test_no_error ((copy = usock_message_dup_pidfd (message, &error)) > STDERR_FILENO);
+  g_assert_cmpint (copy, !=, fd);
+  g_assert_cmpint (fcntl (copy, F_GETFD), ==, FD_CLOEXEC);
+  close (copy);
+  g_assert_true (is_open (fd));
+}
+
 /* Who passes on a received message does not claim to be its sender; and who is not known is not
  * “nobody”. */
 static void
@@ -597,6 +875,132 @@ test_received (UsockTest *test, gconstpointer data)
 
   usock_message_receive_info (foreign, 0, &unknown, 0, NULL);
   g_assert_null (usock_message_get_credentials (foreign));
+}
+
+static guint n_asked;
+
+static GSocketAddress *
+read_no_address (const struct sockaddr *native, socklen_t length)
+{
+  n_asked++;
+  return NULL;
+}
+
+static GSocketAddress *
+read_address (const struct sockaddr *native, socklen_t length)
+{
+  n_asked++;
+  return g_socket_address_new_from_native ((gpointer) native, length);
+}
+
+static char *
+tell_length (const struct sockaddr *native, socklen_t length)
+{
+  n_asked++;
+  return g_strdup_printf ("%u", length);
+}
+
+static char *
+tell_nothing (const struct sockaddr *native, socklen_t length)
+{
+  n_asked++;
+  return NULL;
+}
+
+/* It is asked for once, whatever the answer is, and of a copy. */
+static void
+test_sender (UsockTest *test, gconstpointer data)
+{
+  struct sockaddr_in native = { .sin_family = AF_INET, .sin_port = g_htons (80) };
+  g_autoptr (UsockMessage) known = usock_message_new_received ("x", 1, 1);
+  g_autoptr (UsockMessage) unknown = usock_message_new_received ("x", 1, 1);
+  g_autoptr (UsockMessage) told = usock_message_new_received ("x", 1, 1);
+
+  n_asked = 0;
+  usock_message_receive_sender (known, (gpointer) &native, sizeof native, read_address, tell_length);
+  usock_message_receive_sender (unknown, (gpointer) &native, sizeof native, read_no_address,
+                                tell_nothing);
+  usock_message_receive_info (told, 0, NULL, 0, "told");
+  usock_message_receive_sender (told, (gpointer) &native, sizeof native, read_address, tell_length);
+  memset (&native, 0, sizeof native);
+
+  for (guint i = 0; i < 2; i++)
+    {
+      GSocketAddress *address = usock_message_get_sender_address (known);
+
+      g_assert_cmpint (g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (address)), ==, 80);
+      g_assert_cmpstr (usock_message_get_sender (known), ==, "16");
+      g_assert_null (usock_message_get_sender_address (unknown));
+      g_assert_null (usock_message_get_sender (unknown));
+      g_assert_cmpstr (usock_message_get_sender (told), ==, "told");
+      g_assert_cmpuint (n_asked, ==, 4);
+    }
+}
+
+static void
+set_flag (gpointer flag)
+{
+  *(gboolean *) flag = TRUE;
+}
+
+/* With the last reference all that a message held goes. */
+static void
+test_lets_go (UsockTest *test, gconstpointer data)
+{
+  struct sockaddr_in native = { .sin_family = AF_INET };
+  GCredentials *credentials = g_credentials_new ();
+  GSocketAddress *address;
+  gboolean gone[3] = { FALSE };
+  GBytes *bytes[3];
+  UsockMessage *message, *value;
+
+  for (guint i = 0; i < 3; i++)
+    bytes[i] = g_bytes_new_with_free_func ("x", 1, set_flag, &gone[i]);
+  message = usock_message_new_from_bytes (bytes[0]);
+  usock_message_append_bytes (message, bytes[1]);
+  usock_message_set_credentials (message, credentials);
+  usock_message_receive_sender (message, (gpointer) &native, sizeof native, read_address, NULL);
+  address = usock_message_get_sender_address (message);
+  g_object_add_weak_pointer (G_OBJECT (address), (gpointer *) &address);
+  g_object_add_weak_pointer (G_OBJECT (credentials), (gpointer *) &credentials);
+  g_object_unref (credentials);
+  value = usock_message_new_from_variant (
+      g_variant_new_from_bytes (G_VARIANT_TYPE_BYTE, bytes[2], TRUE));
+  for (guint i = 0; i < 3; i++)
+    g_bytes_unref (bytes[i]);
+
+  g_assert_false (gone[0] || gone[1] || gone[2]);
+  usock_message_unref (message);
+  usock_message_unref (value);
+  g_assert_true (gone[0] && gone[1] && gone[2]);
+  g_assert_null (address);
+  g_assert_null (credentials);
+}
+
+/* What came is as it came. */
+static void
+test_received_frozen (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *sent = g_strnfill (5000, 'x');
+  UsockMessage *messages[] = { usock_message_new_received ("x", 1, 1),
+                               usock_message_new_received (sent, 5000, 6000),
+                               usock_message_new_assembled (g_bytes_new ("x", 1)) };
+  g_autoptr (GCredentials) own = g_credentials_new ();
+
+  g_assert_cmpuint (usock_message_get_full_length (messages[1]), ==, 6000);
+  for (guint i = 0; i < G_N_ELEMENTS (messages); i++)
+    {
+      g_autoptr (GError) busy = NULL;
+      UsockCredentials native;
+
+      g_assert_false (usock_message_append_fd (messages[i], STDERR_FILENO, &busy));
+      g_assert_error (busy, G_IO_ERROR, G_IO_ERROR_BUSY);
+      messages[i]->credentials = g_object_ref (own);
+      g_assert_false (usock_message_peek_credentials (messages[i], &native));
+      usock_message_receive_msg_flags (messages[i], USOCK_MSG_EOR);
+      g_assert_cmpint (usock_message_get_received_flags (messages[i]), ==, USOCK_MSG_EOR);
+      usock_message_unref (messages[i]);
+    }
 }
 
 typedef struct
@@ -675,7 +1079,7 @@ test_variant (UsockTest     *test,
   g_autoptr (UsockMessage) message = usock_message_new_from_variant (value);
   g_autoptr (GVariant) again = NULL;
   g_autoptr (GVariant) cut = NULL;
-  GBytes *bytes = usock_message_get_bytes (message);
+  g_autoptr (GBytes) bytes = g_bytes_ref (usock_message_get_bytes (message));
   g_autoptr (GBytes) part = g_bytes_new_from_bytes (bytes, 0, 3);
 
   g_assert_cmpint (usock_message_get_kind (message), ==, USOCK_BODY_KIND_VARIANT);
@@ -685,6 +1089,11 @@ test_variant (UsockTest     *test,
 
   again = usock_message_read_variant (G_VARIANT_TYPE ("(uy)"), bytes);
   g_assert_cmpvariant (again, value);
+
+  usock_message_append_bytes (message, part);
+  g_assert_null (usock_message_get_variant (message));
+  g_assert_cmpint (usock_message_get_kind (message), ==, USOCK_BODY_KIND_BYTES);
+  g_assert_cmpuint (usock_message_get_full_length (message), ==, 11);
   cut = usock_message_read_variant (G_VARIANT_TYPE ("(uy)"), part);
   g_assert_null (cut);
   g_variant_unref (value);
@@ -788,6 +1197,72 @@ test_memfd (UsockTest     *test,
   g_assert_cmpuint (usock_message_get_n_fds (message), ==, 0);
 }
 
+static gboolean
+is_mapped (const char *name)
+{
+  g_autofree char *maps = NULL;
+
+  usock_test_no_error (g_file_get_contents ("/proc/self/maps", &maps, NULL, &error));
+  return strstr (maps, name) != NULL;
+}
+
+/* The file is kept while the payload is its content, and no longer. */
+static void
+test_memfd_goes (UsockTest     *test,
+                 gconstpointer  unused)
+{
+  static const char *const contents[] = { "", "x", "content" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (contents); i++)
+    {
+      gsize length = strlen (contents[i]);
+      int fd = memfd_create ("usock-test-goes", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+      g_autoptr (GBytes) more = g_bytes_new_static ("!", 1);
+      UsockMessage *message;
+      int kept;
+
+      g_assert_cmpint (write (fd, contents[i], length), ==, length);
+      g_assert_cmpint (fcntl (fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), ==, 0);
+      usock_test_no_error (message = usock_message_new_from_memfd (fd, &error));
+      close (fd);
+      assert_payload (message, contents[i], length);
+      kept = usock_message_get_memfd (message);
+      g_assert_cmpint (fcntl (kept, F_GETFD), ==, FD_CLOEXEC);
+      g_assert_cmpint (is_mapped ("usock-test-goes"), ==, length > 0);
+
+      usock_message_append_bytes (message, more);
+      g_assert_cmpint (usock_message_get_memfd (message), ==, -1);
+      g_assert_false (is_open (kept));
+      usock_message_unref (message);
+      g_assert_false (is_mapped ("usock-test-goes"));
+    }
+}
+
+/* What nobody can change any more, to be read from its beginning. */
+static void
+test_wrapped (UsockTest     *test,
+              gconstpointer  unused)
+{
+  for (gsize length = 0; length <= 3; length++)
+    {
+      g_autoptr (UsockMessage) message = NULL;
+      char content[4];
+      int fd;
+
+      usock_test_no_error (message = usock_message_new_wrapped ("abc", length, &error));
+      assert_payload (message, "", 0);
+      g_assert_cmpuint (usock_message_get_n_fds (message), ==, 1);
+      g_assert_cmpint (usock_message_get_fd_kind (message, 0), ==, USOCK_FD_KIND_MEMFD);
+      fd = usock_message_take_fd (message, 0, NULL);
+      g_assert_cmpint (fcntl (fd, F_GETFD), ==, FD_CLOEXEC);
+      g_assert_cmpint (fcntl (fd, F_GET_SEALS), ==,
+                       F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+      g_assert_cmpint (read (fd, content, sizeof content), ==, length);
+      g_assert_cmpmem (content, length, "abc", length);
+      close (fd);
+    }
+}
+
 /* However long it is: the bytes, a NUL behind them, and one GBytes that stays. */
 static void
 test_received_payload (UsockTest *test, gconstpointer data)
@@ -863,13 +1338,27 @@ main (int argc, char **argv)
   usock_test_add ("/usock/message/kind-of-none", test_kind_of_none);
   usock_test_add ("/usock/message/part", test_part);
   usock_test_add ("/usock/message/fds-of", test_fds_of);
+  usock_test_add ("/usock/message/part-of-taken", test_part_of_taken);
+  usock_test_add ("/usock/message/part-of-received", test_part_of_received);
+  usock_test_add ("/usock/message/tally", test_tally);
+  usock_test_add ("/usock/message/append-message", test_append_message);
   usock_test_add ("/usock/message/credentials", test_credentials);
   usock_test_add ("/usock/message/received", test_received);
+  usock_test_add ("/usock/message/received-frozen", test_received_frozen);
+  usock_test_add ("/usock/message/controls", test_controls);
+  usock_test_add ("/usock/message/lookup-control", test_lookup_control);
+  usock_test_add ("/usock/message/control-limits", test_control_limits);
+  usock_test_add ("/usock/message/control-refused", test_control_refused);
+  usock_test_add ("/usock/message/pidfd", test_pidfd);
+  usock_test_add ("/usock/message/sender", test_sender);
+  usock_test_add ("/usock/message/lets-go", test_lets_go);
   usock_test_add ("/usock/message/variant", test_variant);
   usock_test_add ("/usock/message/floating-control", test_floating_control);
   usock_test_add ("/usock/message/memfd", test_memfd);
   usock_test_add ("/usock/message/memfd-is-a-file", test_memfd_is_a_file);
   usock_test_add ("/usock/message/memfd-half-sealed", test_memfd_half_sealed);
+  usock_test_add ("/usock/message/memfd-goes", test_memfd_goes);
+  usock_test_add ("/usock/message/wrapped", test_wrapped);
   usock_test_add ("/usock/message/threads", test_threads);
 
   return g_test_run ();

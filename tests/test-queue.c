@@ -122,6 +122,59 @@ test_growth (UsockTest *test, gconstpointer data)
     }
 }
 
+/* What comes first may come last, with the head anywhere in the ring, and that full or not. */
+static void
+test_push_front (UsockTest *test, gconstpointer data)
+{
+  for (guint offset = 0; offset < 10; offset++)
+    for (guint length = 0; length < 20; length++)
+      {
+        UsockQueue queue = { 0 };
+        guint first = 100;
+
+        for (guint i = 0; i < offset; i++)
+          push_number (&queue, i);
+        for (guint i = 0; i < offset; i++)
+          pop_number (&queue);
+        push_number (&queue, first);
+        for (guint i = 0; i < length; i++)
+          {
+            first--;
+            usock_queue_push_front (&queue, usock_message_new ((guint8 *) &first, sizeof first));
+            g_assert_cmpuint (get_number (usock_queue_peek (&queue, 0)), ==, first);
+            assert_cost (&queue);
+          }
+        g_assert_cmpuint (queue.length, ==, length + 1);
+        for (guint i = 0; i <= length; i++)
+          g_assert_cmpuint (pop_number (&queue), ==, first + i);
+        g_assert_cmpuint (queue.cost, ==, 0);
+        usock_queue_clear (&queue);
+      }
+}
+
+/* What is sent weighs no more, and is not sent again. */
+static void
+test_advance (UsockTest *test, gconstpointer data)
+{
+  UsockQueue queue = { 0 };
+  UsockQueueItem item;
+
+  usock_queue_push (&queue, usock_message_new_from_text ("abcdef"), NULL);
+  usock_queue_push (&queue, usock_message_new_from_text ("gh"), NULL);
+  for (guint i = 1; i <= 3; i++)
+    {
+      usock_queue_advance (&queue, 2);
+      g_assert_cmpuint (usock_queue_peek (&queue, 0)->sent, ==, 2 * i);
+      g_assert_cmpuint (queue.cost, ==, 8 - 2 * i + 2 * USOCK_QUEUE_OVERHEAD);
+      assert_cost (&queue);
+    }
+  g_assert_true (usock_queue_pop (&queue, &item));
+  usock_queue_item_clear (&item);
+  g_assert_cmpuint (queue.cost, ==, 2 + USOCK_QUEUE_OVERHEAD);
+  g_assert_cmpuint (usock_queue_peek (&queue, 0)->sent, ==, 0);
+  usock_queue_clear (&queue);
+}
+
 static void
 test_random (UsockTest *test, gconstpointer data)
 {
@@ -252,6 +305,8 @@ main (int argc, char **argv)
   usock_test_add ("/usock/queue/empty", test_empty);
   usock_test_add ("/usock/queue/cost", test_cost);
   usock_test_add ("/usock/queue/growth", test_growth);
+  usock_test_add ("/usock/queue/push-front", test_push_front);
+  usock_test_add ("/usock/queue/advance", test_advance);
   usock_test_add ("/usock/queue/random", test_random);
   usock_test_add ("/usock/queue/memory", test_memory);
   usock_test_add ("/usock/queue/filter", test_filter);

@@ -311,6 +311,8 @@ test_removal_forgets (UsockTest *test, gconstpointer data)
   g_assert_cmpuint (probe->watch.ready, ==, USOCK_READY_IN);
   usock_watch_remove_fd (&probe->watch);
   g_assert_cmpuint (probe->watch.ready, ==, 0);
+  /* Nothing of it haunts: the epoll knows that it is gone. */
+  g_assert_null (probe->reactor->ghosts);
 }
 
 static void
@@ -1429,6 +1431,32 @@ test_level_leaves (UsockTest *test, gconstpointer data)
   crowd_leave (crowd);
 }
 
+/* Where the epoll does not take it, it stays what it is, is looked after, and tries again. */
+static void
+test_level_cannot_leave (UsockTest *test, gconstpointer data)
+{
+  Probe *crowd[CROWD];
+  Probe *probe;
+  int fd;
+
+  crowd_gather (crowd);
+  probe = probe_new_level ();
+  fd = fcntl (probe->fd, F_DUPFD_CLOEXEC, 3);
+  close (probe->fd);
+  usock_watch_set_level (&probe->watch, FALSE);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_LEVEL);
+  g_assert_cmpuint (probe->watch.ready, ==, USOCK_READY_IN);
+  settle (test);
+  g_assert_cmpuint (probe->n_dispatched, ==, 1);
+  g_assert_cmpint (dup3 (fd, probe->fd, O_CLOEXEC), ==, probe->fd);
+  usock_watch_set_level (&probe->watch, FALSE);
+  g_assert_cmpint (probe->watch.place, ==, USOCK_PLACE_EPOLL);
+  g_assert_cmpuint (probe->watch.ready, ==, 0);
+  close (fd);
+  probe_free (probe);
+  crowd_leave (crowd);
+}
+
 static void
 test_direct_leaves (UsockTest *test, gconstpointer data)
 {
@@ -1868,6 +1896,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/reactor/level-writable", test_level_writable);
   usock_test_add ("/usock/reactor/level-rests", test_level_rests);
   usock_test_add ("/usock/reactor/level-leaves", test_level_leaves);
+  usock_test_add ("/usock/reactor/level-cannot-leave", test_level_cannot_leave);
   usock_test_add ("/usock/reactor/direct-leaves", test_direct_leaves);
   usock_test_add ("/usock/reactor/direct-fork", test_direct_fork);
   usock_test_add ("/usock/reactor/closed-behind", test_closed_behind);
