@@ -135,7 +135,11 @@ test_short (UsockTest *test, gconstpointer data)
         g_autofree guint8 *exact = g_memdup2 (records[i].bytes, length);
         UsockControl control = { records[i].level, records[i].type, length, exact };
         g_autoptr (GVariant) value = g_variant_ref_sink (usock_control_decode (&control));
+        UsockControl longer = { records[i].level, records[i].type, length, records[i].bytes };
+        g_autoptr (GVariant) same = g_variant_ref_sink (usock_control_decode (&longer));
 
+        if (length > 0)
+          g_assert_cmpvariant (value, same);
         if (g_variant_is_of_type (value, G_VARIANT_TYPE_BYTESTRING))
           g_assert_cmpuint (g_variant_get_size (value), ==, length);
       }
@@ -156,6 +160,9 @@ test_bad_values (UsockTest *test, gconstpointer data)
     { SOL_SOCKET, SO_MARK, "-1" },
     { SOL_SOCKET, SO_MARK, "int64 4294967296" },
     { IPPROTO_UDP, UDP_SEGMENT, "65536" },
+    { IPPROTO_UDP, UDP_SEGMENT, "-1" },
+    { IPPROTO_IP, IP_TTL, "int64 -2147483649" },
+    { SOL_SOCKET, SO_TXTIME, "'1'" },
     { SOL_SOCKET, SCM_CREDENTIALS, "(1, 2, 3)" },
     { IPPROTO_IP, IP_PKTINFO, "(1, '127.0.0.1', '::1')" },
     { IPPROTO_IP, IP_PKTINFO, "(1, 'localhost', '127.0.0.1')" },
@@ -173,6 +180,36 @@ test_bad_values (UsockTest *test, gconstpointer data)
       usock_test_no_error (value = g_variant_parse (NULL, bad[i].value, NULL, NULL, &error));
       g_test_message ("%s", bad[i].value);
       g_assert_null (usock_control_encode (bad[i].level, bad[i].type, value));
+    }
+}
+
+/* The last that fit. */
+static void
+test_borders (UsockTest *test, gconstpointer data)
+{
+  static const struct
+  {
+    int level;
+    int type;
+    const char *value;
+    gsize length;
+  } good[] = {
+    { IPPROTO_IP, IP_TTL, "-2147483648", 4 },   { IPPROTO_IP, IP_TTL, "2147483647", 4 },
+    { SOL_SOCKET, SO_MARK, "0", 4 },            { SOL_SOCKET, SO_MARK, "uint32 4294967295", 4 },
+    { IPPROTO_UDP, UDP_SEGMENT, "0", 2 },       { IPPROTO_UDP, UDP_SEGMENT, "65535", 2 },
+    { SOL_SOCKET, SO_TXTIME, "uint64 18446744073709551615", 8 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (good); i++)
+    {
+      g_autoptr (GVariant) value = NULL;
+      g_autoptr (GBytes) bytes = NULL;
+
+      usock_test_no_error (value = g_variant_parse (NULL, good[i].value, NULL, NULL, &error));
+      g_test_message ("%s", good[i].value);
+      bytes = usock_control_encode (good[i].level, good[i].type, value);
+      g_assert_nonnull (bytes);
+      g_assert_cmpuint (g_bytes_get_size (bytes), ==, good[i].length);
     }
 }
 
@@ -331,6 +368,7 @@ main (int argc, char *argv[])
   usock_test_add ("/usock/control/table", test_table);
   usock_test_add ("/usock/control/short", test_short);
   usock_test_add ("/usock/control/bad-values", test_bad_values);
+  usock_test_add ("/usock/control/borders", test_borders);
   usock_test_add ("/usock/control/fuzz-parse", test_fuzz_parse);
   usock_test_add ("/usock/control/fuzz-send", test_fuzz_send);
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -449,6 +450,53 @@ test_pinned_to_the_end (UsockTest *test, gconstpointer data)
   usock_test_spin_until (!is_open (fd));
 }
 
+/* What is gone already is gone, whatever waits to be sent. */
+static void
+test_pinned_taken (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockMessage) message = usock_message_new (NULL, 0);
+  g_autoptr (GError) refused = NULL;
+
+  usock_test_no_error (usock_message_append_fd_owned (message, open_null (), &error));
+  close (usock_message_take_fd (message, 0, NULL));
+  usock_message_pin_fds (message);
+  g_assert_cmpint (usock_message_take_fd (message, 0, &refused), ==, -1);
+  g_assert_error (refused, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+}
+
+static gint may_close;
+
+static void
+close_when_told (int fd)
+{
+  while (!g_atomic_int_get (&may_close))
+    g_thread_yield ();
+  close (fd);
+}
+
+/* What is closed is its connection's to close, as the connection has it closed. */
+static void
+test_tally_closes (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (UsockTally) tally = usock_tally_new (NULL, NULL);
+  UsockMessage *message = usock_message_new_received ("x", 1, 1);
+  UsockMessage *part;
+  int fd = open_null ();
+
+  g_atomic_int_set (&may_close, FALSE);
+  usock_message_receive_fds (message, &fd, 1, close_when_told);
+  usock_message_receive_tally (message, tally);
+  part = usock_message_new_part (message, USOCK_BODY_KIND_NONE, g_bytes_new (NULL, 0), NULL);
+  usock_message_unref (message);
+  g_assert_cmpuint (usock_tally_get_closing (tally), ==, 0);
+  usock_message_unref (part);
+  g_assert_cmpuint (usock_tally_get_closing (tally), ==, 1);
+  g_assert_true (is_open (fd));
+  g_atomic_int_set (&may_close, TRUE);
+  usock_test_spin_until (usock_tally_get_closing (tally) == 0);
+  g_assert_false (is_open (fd));
+}
+
 /* Of those that somebody has taken there is nothing to copy. */
 static void
 test_fds_of (UsockTest *test, gconstpointer data)
@@ -831,6 +879,23 @@ test_control_refused (UsockTest *test, gconstpointer data)
 }
 
 static void
+check_no_room_for_pidfd (UsockMessage *message)
+{
+  g_autoptr (GError) refused = NULL;
+  struct rlimit before, none;
+  int next = fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+
+  close (next);
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
+  none = before;
+  none.rlim_cur = next;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &none));
+  g_assert_cmpint (usock_message_dup_pidfd (message, &refused), ==, -1);
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
+  g_assert_error (refused, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
+}
+
+static void
 test_pidfd (UsockTest *test, gconstpointer data)
 {
   g_autoptr (UsockMessage) message = usock_message_new_received ("x", 1, 1);
@@ -846,6 +911,7 @@ test_pidfd (UsockTest *test, gconstpointer data)
   g_assert_cmpint (fcntl (copy, F_GETFD), ==, FD_CLOEXEC);
   close (copy);
   g_assert_true (is_open (fd));
+  check_no_room_for_pidfd (message);
 }
 
 /* Who passes on a received message does not claim to be its sender; and who is not known is not
@@ -1263,6 +1329,25 @@ test_wrapped (UsockTest     *test,
     }
 }
 
+/* Where only a part can be written, there is no message. */
+static void
+test_wrapped_in_part (UsockTest     *test,
+                      gconstpointer  unused)
+{
+  g_autoptr (GError) refused = NULL;
+  struct rlimit before, small;
+  gpointer handler = signal (SIGXFSZ, SIG_IGN);
+
+  g_assert_no_errno (getrlimit (RLIMIT_FSIZE, &before));
+  small = before;
+  small.rlim_cur = 2;
+  g_assert_no_errno (setrlimit (RLIMIT_FSIZE, &small));
+  g_assert_null (usock_message_new_wrapped ("abc", 3, &refused));
+  g_assert_no_errno (setrlimit (RLIMIT_FSIZE, &before));
+  g_assert_nonnull (refused);
+  signal (SIGXFSZ, handler);
+}
+
 /* However long it is: the bytes, a NUL behind them, and one GBytes that stays. */
 static void
 test_received_payload (UsockTest *test, gconstpointer data)
@@ -1334,6 +1419,8 @@ main (int argc, char **argv)
   usock_test_add ("/usock/message/received-fds", test_received_fds);
   usock_test_add ("/usock/message/pins", test_pins);
   usock_test_add ("/usock/message/pinned-to-the-end", test_pinned_to_the_end);
+  usock_test_add ("/usock/message/pinned-taken", test_pinned_taken);
+  usock_test_add ("/usock/message/tally-closes", test_tally_closes);
   usock_test_add ("/usock/message/kinds", test_kinds);
   usock_test_add ("/usock/message/kind-of-none", test_kind_of_none);
   usock_test_add ("/usock/message/part", test_part);
@@ -1359,6 +1446,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/message/memfd-half-sealed", test_memfd_half_sealed);
   usock_test_add ("/usock/message/memfd-goes", test_memfd_goes);
   usock_test_add ("/usock/message/wrapped", test_wrapped);
+  usock_test_add ("/usock/message/wrapped-in-part", test_wrapped_in_part);
   usock_test_add ("/usock/message/threads", test_threads);
 
   return g_test_run ();

@@ -1633,6 +1633,40 @@ test_batches (UsockTest *test, gconstpointer data)
   usock_reactor_unref (reactor);
 }
 
+/* Nested dispatches have each their own; the first that comes back is kept. */
+static void
+test_arrays (UsockTest *test, gconstpointer data)
+{
+  UsockReactor *reactor = usock_reactor_acquire ();
+  GByteArray *first = usock_reactor_take_array (reactor);
+  GByteArray *nested = usock_reactor_take_array (reactor);
+
+  g_assert_nonnull (first);
+  g_assert_nonnull (nested);
+  g_assert_true (first != nested);
+  usock_reactor_give_array (reactor, nested);
+  usock_reactor_give_array (reactor, first);
+  g_assert_true (usock_reactor_take_array (reactor) == nested);
+  usock_reactor_give_array (reactor, nested);
+  usock_reactor_unref (reactor);
+}
+
+/* The context sleeps until the deadline is over, not until shortly before. */
+static void
+test_deadline_rounded (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (Probe) probe = probe_new_idle ();
+  gint64 deadline = g_get_monotonic_time () + HOUR;
+  int priority, timeout;
+  GPollFD fds[8];
+
+  usock_watch_set_deadline (&probe->watch, deadline);
+  g_main_context_prepare (test->context, &priority);
+  g_main_context_query (test->context, priority, &timeout, fds, G_N_ELEMENTS (fds));
+  g_assert_cmpint (g_get_monotonic_time () + timeout * G_TIME_SPAN_MILLISECOND, >=, deadline);
+  settle (test);
+}
+
 static void
 run_in_thread (Probe *self)
 {
@@ -1757,6 +1791,7 @@ static void
 test_released_elsewhere (UsockTest *test, gconstpointer data)
 {
   UsockReactor *reactor = usock_reactor_acquire ();
+  GSource *source;
 
   g_thread_join (g_thread_new ("release", release, reactor));
   g_assert_true (usock_reactor_acquire () == reactor);
@@ -1766,7 +1801,10 @@ test_released_elsewhere (UsockTest *test, gconstpointer data)
   usock_reactor_ref (reactor);
   g_thread_join (g_thread_new ("release", release, reactor));
   g_thread_join (g_thread_new ("release", release, reactor));
+  source = g_source_ref (reactor->source);
   settle (test);
+  g_assert_true (g_source_is_destroyed (source));
+  g_source_unref (source);
   reactor = usock_reactor_acquire ();
   g_assert_cmpuint (reactor->ref_count, ==, 2);
   usock_reactor_unref (reactor);
@@ -1913,6 +1951,8 @@ main (int argc, char **argv)
   usock_test_add ("/usock/reactor/run-until-idle", test_run_until_idle);
   usock_test_add ("/usock/reactor/call-later", test_call_later);
   usock_test_add ("/usock/reactor/batches", test_batches);
+  usock_test_add ("/usock/reactor/arrays", test_arrays);
+  usock_test_add ("/usock/reactor/deadline-rounded", test_deadline_rounded);
   usock_test_add ("/usock/reactor/threads", test_threads);
   usock_test_add ("/usock/reactor/guests-counted", test_guests_counted);
 
