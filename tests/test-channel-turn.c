@@ -959,12 +959,14 @@ test_blocked (UsockTest     *test,
   watch = &usock_channel_socket (scene.channel)->watch;
   scene_fill (scene.channel, NULL);
   g_assert_true (watch->writable_wanted);
+  scene_settle ();
+  usock_watch_set_deadline (watch, -1);
   usock_io_fault_clear ();
   usock_watch_wake (watch);
-  scene_settle ();
+  g_main_context_iteration (test->context, FALSE);
   g_assert_cmpuint (usock_io_fault_get_n_calls (USOCK_IO_SEND), ==, 0);
   pass_deadline (scene.channel);
-  g_assert_cmpuint (usock_io_fault_get_n_calls (USOCK_IO_SEND), ==, 1);
+  g_assert_cmpuint (usock_io_fault_get_n_calls (USOCK_IO_SEND), >=, 1);
   while (recv (scene.peer, byte, sizeof byte, MSG_DONTWAIT) > 0
          || scene.channel->outlet.n_queued > 0)
     scene_settle ();
