@@ -976,6 +976,27 @@ test_blocked (UsockTest     *test,
   scene_stop (&scene);
 }
 
+/* What has come by then counts, though nothing has told of it yet. */
+static void
+test_deadline_looks_first (UsockTest     *test,
+                           gconstpointer  unused)
+{
+  UsockSocket *socket;
+  Scene scene;
+
+  scene_start (&scene, test, "data");
+  scene_settle ();
+  socket = usock_channel_socket (scene.channel);
+  scene_send (scene.peer, "x");
+  socket->watch.ready = 0;
+  usock_channel_dispatch (socket);
+  witness_assert (&scene.witness, "");
+  socket->watch.ready = USOCK_READY_DEADLINE;
+  usock_channel_dispatch (socket);
+  witness_assert (&scene.witness, "data:x");
+  scene_stop (&scene);
+}
+
 /* What was told of the peer is known after a deadline as before it. */
 static void
 test_hangup_is_kept (UsockTest     *test,
@@ -1394,12 +1415,12 @@ test_break (UsockTest     *test,
   scene_start (&scene, test, "error close");
   scene_settle ();
   socket = usock_channel_socket (scene.channel);
-  socket->watch.ready &= ~USOCK_READY_IN;
+  socket->watch.ready = USOCK_READY_HANGUP;
   usock_channel_break (scene.channel,
                        g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "first"));
   usock_channel_break (scene.channel,
                        g_error_new_literal (G_IO_ERROR, G_IO_ERROR_FAILED, "second"));
-  g_assert_true ((socket->watch.ready & USOCK_READY_IN) != 0);
+  g_assert_cmpuint (socket->watch.ready, ==, USOCK_READY_HANGUP | USOCK_READY_IN);
   g_assert_cmpstr (socket->fate.error->message, ==, "first");
   witness_expect (&scene.witness, "error:timed-out close");
   scene_stop (&scene);
@@ -1507,6 +1528,7 @@ main (int   argc,
   add ("deadlines/stall", test_stall_deadline);
   add ("deadlines/close", test_close_deadline);
   add ("deadlines/blocked", test_blocked);
+  add ("deadlines/looks-first", test_deadline_looks_first);
   add ("deadlines/hangup", test_hangup_is_kept);
   add ("closing/closed", test_closed);
   add ("closing/orphaned", test_orphaned);
