@@ -11,10 +11,12 @@
 #include <linux/filter.h>
 #include <linux/limits.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -1290,6 +1292,133 @@ test_unread (UsockTest     *test,
   g_assert_cmpint (usock_io_get_unread (test->pair[0]), ==, -1);
 }
 
+/* What has been sent is dropped, pieces of no length with it. */
+static void
+test_advance (UsockTest *test, gconstpointer data)
+{
+  static const guint n_left[] = { 3, 3, 1, 1, 1, 0 };
+  char bytes[] = "abcde";
+
+  for (gsize sent = 0; sent <= 5; sent++)
+    {
+      struct iovec iov[] = { { bytes, 2 }, { bytes, 0 }, { bytes + 2, 3 } };
+      guint n = usock_io_advance_iov (iov, 3, sent);
+      GString *rest = g_string_new (NULL);
+
+      g_assert_cmpuint (n, ==, n_left[sent]);
+      for (guint i = 0; i < n; i++)
+        g_string_append_len (rest, iov[i].iov_base, iov[i].iov_len);
+      g_assert_cmpstr (rest->str, ==, bytes + sent);
+      g_string_free (rest, TRUE);
+    }
+}
+
+/* It tells what was before, and changes nothing else. */
+static void
+test_nonblocking (UsockTest *test, gconstpointer data)
+{
+  static const gboolean wanted[] = { TRUE, FALSE, FALSE, TRUE, TRUE };
+  gboolean before = TRUE;
+  int fd = test->pair[0];
+
+  g_assert_no_errno (fcntl (fd, F_SETFL, O_NONBLOCK | O_ASYNC));
+  for (guint i = 0; i < G_N_ELEMENTS (wanted); i++)
+    {
+      g_assert_cmpint (usock_io_set_nonblocking (fd, wanted[i]), ==, before);
+      g_assert_cmpint (fcntl (fd, F_GETFL) & (O_NONBLOCK | O_ASYNC), ==,
+                       O_ASYNC | (wanted[i] ? O_NONBLOCK : 0));
+      before = wanted[i];
+    }
+
+  g_assert_no_errno (fcntl (fd, F_SETFL, 0));
+  g_assert_no_errno (fcntl (fd, F_SETFD, 0));
+  for (guint i = 0; i < 2; i++)
+    {
+      g_assert_cmpint (usock_io_prepare_adopted (fd), ==, 0);
+      assert_flags (fd);
+    }
+}
+
+static UsockIoRoom
+get_room_of (int fd, int size)
+{
+  int actual;
+
+  /* The kernel doubles it. */
+  g_assert_cmpint (usock_io_set_option (fd, SOL_SOCKET, SO_SNDBUF, size / 2), ==, 0);
+  g_assert_cmpint (usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &actual), ==, 0);
+  g_assert_cmpint (actual, ==, size);
+  return usock_io_get_room (fd);
+}
+
+static void
+test_room (UsockTest *test, gconstpointer data)
+{
+  int fd = test->pair[0];
+  int queued = 0;
+
+  g_assert_cmpint (usock_io_get_room (fd), ==, USOCK_IO_FREE);
+  while (queued < 10000)
+    {
+      send_text (fd, "x");
+      g_assert_no_errno (ioctl (fd, SIOCOUTQ, &queued));
+    }
+  g_assert_cmpint (queued % 4, ==, 0);
+  g_assert_cmpint (get_room_of (fd, queued), ==, USOCK_IO_FULL);
+  g_assert_cmpint (get_room_of (fd, queued + 4), ==, USOCK_IO_CROWDED);
+  g_assert_cmpint (get_room_of (fd, queued * 4 - 4), ==, USOCK_IO_CROWDED);
+  g_assert_cmpint (get_room_of (fd, queued * 4), ==, USOCK_IO_FREE);
+}
+
+/* As far as the system lets it grow. */
+static void
+test_grow_buffer (UsockTest *test, gconstpointer data)
+{
+  int fd = test->pair[0];
+  int before = 0, after = 0;
+
+  g_assert_cmpint (usock_io_set_option (fd, SOL_SOCKET, SO_SNDBUF, 5000), ==, 0);
+  g_assert_true (usock_io_grow_buffer (fd));
+  g_assert_cmpint (usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &after), ==, 0);
+  g_assert_cmpint (after, ==, 20000);
+  while (usock_io_grow_buffer (fd))
+    ;
+  g_assert_cmpint (usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &before), ==, 0);
+  g_assert_cmpint (before, >, 20000);
+  g_assert_false (usock_io_grow_buffer (fd));
+  g_assert_cmpint (usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &after), ==, 0);
+  g_assert_cmpint (after, ==, before);
+
+  for (guint nth = 1; nth <= 2; nth++)
+    {
+      g_assert_cmpint (usock_io_set_option (fd, SOL_SOCKET, SO_SNDBUF, 5000), ==, 0);
+      usock_io_fault_add (USOCK_IO_GET_OPTION, ENOMEM, nth, 0);
+      g_assert_false (usock_io_grow_buffer (fd));
+      usock_io_fault_clear ();
+    }
+}
+
+/* What a socket is asked of its peer, before and after that has gone. */
+static void
+test_peer_goes (UsockTest *test, gconstpointer data)
+{
+  int alone = usock_io_socket (AF_UNIX, SOCK_SEQPACKET, 0);
+  int fd = test->pair[0];
+
+  g_assert_true (usock_io_peer_is_missing (alone));
+  g_assert_false (usock_io_peer_is_missing (fd));
+  g_assert_false (usock_io_has_hung_up (fd));
+  g_assert_false (usock_io_has_input (fd));
+  g_assert_cmpint (usock_io_take_error (fd), ==, 0);
+  send_text (test->pair[1], "x");
+  g_assert_true (usock_io_has_input (fd));
+  send_text (fd, "x");
+  close (usock_test_take (test, 1));
+  g_assert_true (usock_io_has_hung_up (fd));
+  g_assert_cmpint (usock_io_take_error (fd), ==, ECONNRESET);
+  g_assert_cmpint (usock_io_take_error (fd), ==, 0);
+  close (alone);
+}
 
 static void
 test_half_close (UsockTest *test, gconstpointer data)
@@ -1632,6 +1761,11 @@ main (int argc, char **argv)
   usock_test_add ("/usock/io/sender", test_sender);
   usock_test_add ("/usock/io/many-senders", test_many_senders);
   usock_test_add ("/usock/io/unread", test_unread);
+  usock_test_add ("/usock/io/advance", test_advance);
+  usock_test_add ("/usock/io/nonblocking", test_nonblocking);
+  usock_test_add ("/usock/io/room", test_room);
+  usock_test_add ("/usock/io/grow-buffer", test_grow_buffer);
+  usock_test_add ("/usock/io/peer-goes", test_peer_goes);
   usock_test_add ("/usock/io/half-close", test_half_close);
   usock_test_add ("/usock/io/close-lingering", test_close_lingering);
   usock_test_add ("/usock/io/close-hidden-lingering", test_close_hidden_lingering);

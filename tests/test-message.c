@@ -377,6 +377,10 @@ test_descriptor_zero (UsockTest *test, gconstpointer data)
   fds = usock_message_take_fds (message, &n_fds);
   g_assert_cmpuint (n_fds, ==, 1);
   g_assert_cmpint (fds[0], ==, STDIN_FILENO);
+
+  usock_test_no_error (usock_message_append_fd_owned (message, STDIN_FILENO, &error));
+  usock_message_close_fds (message);
+  usock_test_spin_until (!is_open (STDIN_FILENO));
   dup2 (kept, STDIN_FILENO);
   close (kept);
 }
@@ -471,7 +475,7 @@ close_when_told (int fd)
 {
   while (!g_atomic_int_get (&may_close))
     g_thread_yield ();
-  close (fd);
+  count_close (fd);
 }
 
 /* What is closed is its connection's to close, as the connection has it closed. */
@@ -483,6 +487,7 @@ test_tally_closes (UsockTest *test, gconstpointer data)
   UsockMessage *part;
   int fd = open_null ();
 
+  n_closed = 0;
   g_atomic_int_set (&may_close, FALSE);
   usock_message_receive_fds (message, &fd, 1, close_when_told);
   usock_message_receive_tally (message, tally);
@@ -494,6 +499,7 @@ test_tally_closes (UsockTest *test, gconstpointer data)
   g_assert_true (is_open (fd));
   g_atomic_int_set (&may_close, TRUE);
   usock_test_spin_until (usock_tally_get_closing (tally) == 0);
+  g_assert_cmpuint (g_atomic_int_get (&n_closed), ==, 1);
   g_assert_false (is_open (fd));
 }
 
