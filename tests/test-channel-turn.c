@@ -673,6 +673,8 @@ test_connecting_given_up (UsockTest     *test,
   g_assert_false (channel->approach.patient);
   g_assert_cmpint (channel->close_due, ==, 0);
   g_assert_cmpuint (channel->outlet.n_queued, ==, 0);
+  g_assert_cmpint (channel->approach.fd, ==, -1);
+  g_assert_cmpint (usock_channel_socket (channel)->fd, ==, -1);
   g_assert_cmpint (usock_channel_socket (channel)->state, ==, USOCK_STATE_NEW);
   scene_close (channel);
   witness_clear (&witness);
