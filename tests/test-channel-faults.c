@@ -309,6 +309,36 @@ test_failures_at_once (UsockTest     *test,
   witness_clear (&witness);
 }
 
+/* A name of its own as well, which is then nobody's. */
+static void
+test_bind_failures (UsockTest     *test,
+                    gconstpointer  unused)
+{
+  static const UsockIoCall calls[] = { USOCK_IO_SOCKET, USOCK_IO_SET_OPTION, USOCK_IO_BIND };
+  g_autofree char *path = usock_test_path (test, "socket");
+  g_autoptr (UsockSeqpacket) client = usock_seqpacket_new ();
+  UsockSocket *socket = USOCK_SOCKET (client);
+  GError *failure = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      usock_io_fault_clear ();
+      usock_io_fault_add (calls[i], EACCES, 1, 0);
+      g_assert_false (usock_seqpacket_bind_to_path (client, path, &failure));
+      assert_error_code (failure, G_IO_ERROR_PERMISSION_DENIED);
+      g_assert_cmpstr (usock_socket_get_error_call (socket), ==, usock_io_call_name (calls[i]));
+      g_assert_cmpint (usock_socket_get_error_number (socket), ==, EACCES);
+      g_assert_cmpint (usock_socket_get_state (socket), ==, USOCK_STATE_NEW);
+      g_assert_null (usock_socket_get_local_address (socket));
+      g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
+    }
+  usock_io_fault_clear ();
+  usock_test_no_error (usock_seqpacket_bind_to_path (client, path, &error));
+  g_assert_nonnull (usock_socket_get_local_address (socket));
+  g_assert_false (usock_seqpacket_bind_to_path (client, path, &failure));
+  assert_error_code (failure, G_IO_ERROR_EXISTS);
+}
+
 static void
 test_listen_failures (UsockTest     *test,
                       gconstpointer  unused)
@@ -382,6 +412,7 @@ main (int   argc,
   add ("accept-fails", test_accept_fails);
   add ("accept-fails-for-ever", test_accept_fails_for_ever);
   add ("failures-at-once", test_failures_at_once);
+  add ("bind-failures", test_bind_failures);
   add ("listen-failures", test_listen_failures);
   add ("pair-failures", test_pair_failures);
 

@@ -605,6 +605,54 @@ test_properties (UsockTest     *test,
   g_assert_cmpuint (n_checked, ==, 13);
 }
 
+/* What is too little or too much is the least or the most, and says no more than that. */
+static void
+test_borders (UsockTest     *test,
+              gconstpointer  unused)
+{
+  static const guint sizes[] = { 0, 1, 2, 64 * 1024 * 1024 - 1, 64 * 1024 * 1024,
+                                 64 * 1024 * 1024 + 1, G_MAXUINT };
+  static const guint clamped[] = { 1, 1, 2, 64 * 1024 * 1024 - 1, 64 * 1024 * 1024,
+                                   64 * 1024 * 1024, 64 * 1024 * 1024 };
+  static const guint changes[] = { 1, 1, 2, 3, 4, 4, 4 };
+  Scene scene;
+  guint n_notified = 0;
+
+  scene_start (&scene, test, ALL);
+  g_signal_connect (scene.channel, "notify::read-buffer-size", G_CALLBACK (count_cb), &n_notified);
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    {
+      usock_channel_set_read_buffer_size (scene.channel, sizes[i]);
+      g_assert_cmpuint (usock_channel_get_read_buffer_size (scene.channel), ==, clamped[i]);
+      g_assert_cmpuint (n_notified, ==, changes[i]);
+    }
+  scene_stop (&scene);
+}
+
+/* In C whatever is not 0 is true. */
+static void
+test_any_truth (UsockTest     *test,
+                gconstpointer  unused)
+{
+  static void (*const setters[]) (UsockChannel *, gboolean)
+      = { usock_channel_set_allow_half_open, usock_channel_set_memfd_fallback,
+          usock_channel_set_pass_credentials, usock_channel_set_pass_pidfd };
+  static gboolean (*const getters[]) (UsockChannel *)
+      = { usock_channel_get_allow_half_open, usock_channel_get_memfd_fallback,
+          usock_channel_get_pass_credentials, usock_channel_get_pass_pidfd };
+  g_autoptr (UsockSeqpacket) channel = usock_seqpacket_new ();
+  guint n_notified = 0;
+
+  g_signal_connect (channel, "notify", G_CALLBACK (count_cb), &n_notified);
+  for (guint i = 0; i < G_N_ELEMENTS (setters); i++)
+    {
+      setters[i] (USOCK_CHANNEL (channel), 256);
+      setters[i] (USOCK_CHANNEL (channel), TRUE);
+      g_assert_cmpint (getters[i] (USOCK_CHANNEL (channel)), ==, TRUE);
+      g_assert_cmpuint (n_notified, ==, i + 1);
+    }
+}
+
 static void
 test_paused_is_notified (UsockTest     *test,
                          gconstpointer  unused)
@@ -728,6 +776,8 @@ main (int   argc,
   add ("idle-before-connecting", test_idle_before_connecting);
   add ("counters", test_counters);
   add ("properties", test_properties);
+  add ("borders", test_borders);
+  add ("any-truth", test_any_truth);
   add ("paused-is-notified", test_paused_is_notified);
   add ("wrong-result", test_wrong_result);
   add ("missing-message", test_missing_message);

@@ -507,6 +507,91 @@ test_unwanted_descriptor (UsockTest *test, gconstpointer data)
   scene_stop (&scene);
 }
 
+/* Those of the message are closed, and nothing beside them. */
+static void
+test_unwanted_descriptors_only (UsockTest *test, gconstpointer data)
+{
+  UsockIncoming incoming;
+  UsockIoControl control;
+  Scene scene;
+  int ours = dup (STDIN_FILENO);
+
+  scene_start (&scene, &usock_inlet_packets, SOCK_SEQPACKET);
+  put_fds (&scene, "one", 1);
+  g_assert_cmpint (usock_inlet_fill (&scene.inlet, 64), ==, 0);
+  g_assert_true (usock_inlet_next (&scene.inlet, &incoming));
+  control.fds[1] = ours;
+  usock_inlet_take_control (&scene.inlet, &incoming, &control);
+  g_assert_cmpuint (control.n_fds, ==, 0);
+  g_assert_true (control.fds_lost);
+  g_assert_false (incoming.has_control);
+  usock_closer_settle (scene.inlet.tally);
+  g_assert_no_errno (close (ours));
+  scene_stop (&scene);
+}
+
+/* One that comes to who does not want it any more is closed. */
+static void
+test_pidfd (UsockTest *test, gconstpointer data)
+{
+  for (gboolean wanted = FALSE; wanted <= TRUE; wanted++)
+    {
+      g_autoptr (UsockMessage) message = NULL;
+      g_autoptr (GError) failure = NULL;
+      const int one = 1;
+      Scene scene;
+      int fd;
+
+      scene_start (&scene, &usock_inlet_packets, SOCK_SEQPACKET);
+      if (setsockopt (scene.inlet.fd, SOL_SOCKET, USOCK_SO_PASSPIDFD, &one, sizeof one) == 0)
+        {
+          scene.inlet.pass_pidfd = wanted;
+          put (&scene, "x");
+          message = take_message (&scene);
+          fd = usock_message_dup_pidfd (message, &failure);
+          g_assert_cmpint (fd != -1, ==, wanted);
+          if (fd != -1)
+            close (fd);
+        }
+      else
+        g_test_skip ("The kernel has none to give");
+      scene_stop (&scene);
+    }
+}
+
+/* What there is no memory for is seen to be missing, and ends a stream. */
+static void
+test_no_memory (UsockTest *test, gconstpointer data)
+{
+#ifdef __SANITIZE_ADDRESS__
+  g_test_skip ("The sanitizer refuses to be asked for so much");
+#else
+  const UsockInletFuncs *funcs[] = { &usock_inlet_packets, &usock_inlet_bytes };
+  const int types[] = { SOCK_SEQPACKET, SOCK_STREAM };
+
+  for (gboolean is_bytes = FALSE; is_bytes <= TRUE; is_bytes++)
+    {
+      g_autoptr (UsockMessage) message = NULL;
+      UsockIncoming incoming;
+      Scene scene;
+
+      scene_start (&scene, funcs[is_bytes], types[is_bytes]);
+      put (&scene, "x");
+      g_assert_cmpint (usock_inlet_fill (&scene.inlet, 64), ==, 0);
+      g_assert_true (usock_inlet_next (&scene.inlet, &incoming));
+      incoming.length = incoming.full_length = G_MAXSSIZE - 1;
+      message = usock_inlet_make_message (&scene.inlet, &incoming);
+      g_assert_cmpuint (usock_message_get_length (message), ==, 0);
+      g_assert_cmpuint (usock_message_get_full_length (message), ==, G_MAXSSIZE - 1);
+      g_assert_cmpint (usock_message_get_flags (message), ==, USOCK_MESSAGE_FLAGS_TRUNCATED);
+      g_assert_cmpuint (incoming.length, ==, 0);
+      g_assert_cmpint (scene.inlet.at_end, ==, is_bytes);
+      g_assert_cmpint (scene.inlet.is_starved, ==, is_bytes);
+      scene_stop (&scene);
+    }
+#endif
+}
+
 /* Bytes that have lost their descriptors are the last of a stream. */
 static void
 test_lost_descriptors (UsockTest *test, gconstpointer data)
@@ -607,6 +692,8 @@ test_lend_again (UsockTest *test, gconstpointer data)
   g_assert_cmpuint (scene.inlet.count, ==, 2);
   expect_next (&scene, "4");
   expect_no_more (&scene);
+  g_assert_cmpint (usock_inlet_fill (&scene.inlet, 1), ==, 0);
+  expect_next (&scene, "5");
   scene_stop (&scene);
 }
 
@@ -675,6 +762,9 @@ main (int argc, char **argv)
   usock_test_add ("/usock/inlet/outlived", test_outlived);
   usock_test_add ("/usock/inlet/descriptors", test_descriptors);
   usock_test_add ("/usock/inlet/unwanted-descriptor", test_unwanted_descriptor);
+  usock_test_add ("/usock/inlet/unwanted-descriptor/only", test_unwanted_descriptors_only);
+  usock_test_add ("/usock/inlet/pidfd", test_pidfd);
+  usock_test_add ("/usock/inlet/no-memory", test_no_memory);
   usock_test_add ("/usock/inlet/descriptors/lost", test_lost_descriptors);
   usock_test_add ("/usock/inlet/unwanted-descriptor/bytes", test_unwanted_descriptor_of_bytes);
   usock_test_add ("/usock/inlet/frames", test_frames);

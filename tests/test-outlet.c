@@ -370,7 +370,10 @@ test_bytes (UsockTest *test, gconstpointer data)
   enqueue (&scene, "ab");
   call = enqueue_call (&scene, large, NULL);
   enqueue (&scene, "z");
+  usock_io_fault_clear ();
   flush (&scene);
+  g_assert_cmpuint (usock_io_fault_get_n_calls (USOCK_IO_SEND), ==, 1);
+  g_assert_true (scene.outlet.route->blocked);
   g_assert_cmpuint (scene.n_blocked, ==, 1);
   g_assert_cmpuint (scene.outlet.n_queued, ==, 2);
   g_assert_cmpuint (scene.outlet.bytes_written, >, 2);
@@ -973,6 +976,31 @@ test_batch (UsockTest *test, gconstpointer data)
   enqueue (&scene, "d");
   flush (&scene);
   g_assert_cmpuint (usock_io_fault_get_n_calls (USOCK_IO_SEND), ==, 1);
+  g_assert_cmpuint (scene.n_repaired, ==, 0);
+  scene_stop (&scene);
+}
+
+/* What the kernel says of a batch it says of its first message, which is not asked for again unless
+ * that may mend it. */
+static void
+test_refused_batch (UsockTest *test, gconstpointer data)
+{
+  Scene scene;
+
+  scene_start (&scene, &singles, SOCK_SEQPACKET);
+  for (guint mends = 0; mends < 2; mends++)
+    {
+      enqueue (&scene, "a");
+      enqueue (&scene, "b");
+      usock_io_fault_add (USOCK_IO_SEND, mends ? ECONNREFUSED : EIO, 1, 0);
+      flush (&scene);
+      usock_io_fault_clear ();
+      g_assert_cmpuint (scene.n_lost, ==, 1);
+      if (mends)
+        expect_read (&scene, "a");
+      expect_read (&scene, "b");
+      expect_nothing_to_read (&scene);
+    }
   scene_stop (&scene);
 }
 
@@ -1232,6 +1260,34 @@ test_sweep (UsockTest *test, gconstpointer data)
   scene_stop (&scene);
 }
 
+static void
+count_released_cb (gpointer user_data)
+{
+  ((Scene *) user_data)->n_released++;
+}
+
+/* What waits, and what was settled and not taken. */
+static void
+test_clear (UsockTest *test, gconstpointer data)
+{
+  Scene scene;
+
+  scene_start (&scene, &packets, SOCK_SEQPACKET);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (GBytes) counted = g_bytes_new_with_free_func ("x", 1, count_released_cb, &scene);
+
+      usock_outlet_enqueue (&scene.outlet, scene.outlet.route,
+                            usock_message_new_from_bytes (counted),
+                            usock_operation_new (scene.source, NULL, NULL, NULL));
+      if (i == 0)
+        flush (&scene);
+    }
+  g_assert_cmpuint (scene.n_released, ==, 0);
+  scene_stop (&scene);
+  g_assert_cmpuint (scene.n_released, ==, 2);
+}
+
 /* Whose message waited when the outlet went has its descriptors again. */
 static void
 test_clear_with_fds (UsockTest *test, gconstpointer data)
@@ -1381,6 +1437,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/outlet/emptied", test_emptied);
   usock_test_add ("/usock/outlet/repair", test_repair);
   usock_test_add ("/usock/outlet/batch", test_batch);
+  usock_test_add ("/usock/outlet/refused-batch", test_refused_batch);
   usock_test_add ("/usock/outlet/many-routes", test_many_routes);
   usock_test_add ("/usock/outlet/sweep-many-routes", test_sweep_many_routes);
   usock_test_add ("/usock/outlet/marks", test_marks);
@@ -1389,6 +1446,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/outlet/failure", test_failure);
   usock_test_add ("/usock/outlet/drop-messages", test_drop_messages);
   usock_test_add ("/usock/outlet/sweep", test_sweep);
+  usock_test_add ("/usock/outlet/clear", test_clear);
   usock_test_add ("/usock/outlet/clear-with-fds", test_clear_with_fds);
   usock_test_add ("/usock/outlet/cut-batch", test_cut_batch);
   usock_test_add ("/usock/outlet/cut-batch-and-full", test_cut_batch_and_full);

@@ -757,6 +757,89 @@ test_cork_and_end (UsockTest     *test,
   stream_scene_stop (&scene);
 }
 
+/* What waits of @n messages of a byte. */
+static guint64
+cost_of (guint n)
+{
+  return n * G_GUINT64_CONSTANT (257);
+}
+
+static void
+post (StreamScene *scene,
+      guint        n)
+{
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("x");
+
+  for (guint i = 0; i < n; i++)
+    usock_test_no_error (usock_channel_post (scene->channel, message, &error));
+}
+
+static guint
+count_queued (StreamScene *scene)
+{
+  guint64 queued = usock_channel_get_queued_bytes (scene->channel);
+
+  g_assert_cmpuint (queued % cost_of (1), ==, 0);
+  return queued / cost_of (1);
+}
+
+/* What was posted joins what waits as far as there is room, be the queue over its limit already.
+ * An empty one takes any. */
+static void
+test_posts_within_limit (UsockTest     *test,
+                         gconstpointer  unused)
+{
+  StreamScene scene;
+
+  stream_scene_start_raw (&scene, "error");
+  usock_stream_cork (scene.stream);
+  usock_channel_set_queue_limit (scene.channel, cost_of (3));
+  send_text (&scene, "x");
+  post (&scene, 3);
+  scene_settle ();
+  g_assert_cmpuint (count_queued (&scene), ==, 3);
+  usock_channel_set_queue_limit (scene.channel, cost_of (2));
+  scene_settle ();
+  g_assert_cmpuint (count_queued (&scene), ==, 3);
+  usock_stream_uncork (scene.stream);
+  scene_settle ();
+  expect_at_peer (&scene, "xxxx");
+
+  usock_stream_cork (scene.stream);
+  usock_channel_set_queue_limit (scene.channel, 0);
+  post (&scene, 1);
+  scene_settle ();
+  g_assert_cmpuint (count_queued (&scene), ==, 1);
+  usock_channel_end (scene.channel);
+  scene_settle ();
+  expect_at_peer (&scene, "x");
+  stream_scene_stop (&scene);
+}
+
+/* However much was posted, others have their turn in between. But the end takes all of it. */
+static void
+test_posts_of_a_turn (UsockTest     *test,
+                      gconstpointer  unused)
+{
+  StreamScene scene;
+
+  stream_scene_start_raw (&scene, "error");
+  usock_stream_cork (scene.stream);
+  scene_settle ();
+  post (&scene, 600);
+  for (guint n = 256; n <= 512; n += 256)
+    {
+      while (count_queued (&scene) < n)
+        g_main_context_iteration (test->context, FALSE);
+      g_assert_cmpuint (count_queued (&scene), ==, n);
+    }
+  post (&scene, 300);
+  usock_channel_end (scene.channel);
+  scene_settle ();
+  g_assert_cmpuint (usock_channel_get_messages_written (scene.channel), ==, 900);
+  stream_scene_stop (&scene);
+}
+
 static void
 test_cork_and_close (UsockTest     *test,
                      gconstpointer  unused)
@@ -1104,6 +1187,8 @@ main (int    argc,
   usock_test_add ("/usock/stream/send/cork-on-nothing", test_cork_on_nothing);
   usock_test_add ("/usock/stream/send/cork-is-limited", test_cork_is_limited);
   usock_test_add ("/usock/stream/send/cork-and-end", test_cork_and_end);
+  usock_test_add ("/usock/stream/send/posts-within-limit", test_posts_within_limit);
+  usock_test_add ("/usock/stream/send/posts-of-a-turn", test_posts_of_a_turn);
   usock_test_add ("/usock/stream/send/cork-and-close", test_cork_and_close);
   usock_test_add ("/usock/stream/send/cork-and-timeout", test_cork_and_timeout);
   usock_test_add ("/usock/stream/send/cancel", test_cancel);
