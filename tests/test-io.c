@@ -1398,6 +1398,37 @@ test_grow_buffer (UsockTest *test, gconstpointer data)
     }
 }
 
+/* Whatever was asked of it before. */
+static void
+test_plain (UsockTest *test, gconstpointer data)
+{
+  static const int options[] = { SO_OOBINLINE, SO_TIMESTAMPNS, SO_PASSCRED };
+  int fd = test->pair[0];
+
+  for (guint i = 0; i < G_N_ELEMENTS (options); i++)
+    g_assert_cmpint (usock_io_set_option (fd, SOL_SOCKET, options[i], TRUE), ==, 0);
+  usock_io_set_plain (fd);
+  for (guint i = 0; i < G_N_ELEMENTS (options); i++)
+    {
+      int value = TRUE;
+
+      g_assert_cmpint (usock_io_get_option (fd, SOL_SOCKET, options[i], &value), ==, 0);
+      g_assert_cmpint (value, ==, FALSE);
+    }
+}
+
+/* An interruption takes nothing away of what was to be waited. */
+static void
+test_poll_interrupted (UsockTest *test, gconstpointer data)
+{
+  gint64 start = g_get_monotonic_time ();
+
+  usock_io_fault_add (USOCK_IO_POLL, EINTR, 1, 0);
+  g_assert_cmpint (usock_io_poll (NULL, 0, 20), ==, 0);
+  g_assert_cmpint (g_get_monotonic_time (), >=, start + 20 * G_TIME_SPAN_MILLISECOND);
+  usock_io_fault_clear ();
+}
+
 /* What a socket is asked of its peer, before and after that has gone. */
 static void
 test_peer_goes (UsockTest *test, gconstpointer data)
@@ -1766,6 +1797,8 @@ main (int argc, char **argv)
   usock_test_add ("/usock/io/room", test_room);
   usock_test_add ("/usock/io/grow-buffer", test_grow_buffer);
   usock_test_add ("/usock/io/peer-goes", test_peer_goes);
+  usock_test_add ("/usock/io/plain", test_plain);
+  usock_test_add ("/usock/io/poll-interrupted", test_poll_interrupted);
   usock_test_add ("/usock/io/half-close", test_half_close);
   usock_test_add ("/usock/io/close-lingering", test_close_lingering);
   usock_test_add ("/usock/io/close-hidden-lingering", test_close_hidden_lingering);
