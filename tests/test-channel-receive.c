@@ -1673,6 +1673,135 @@ test_take_what_was_read (UsockTest     *test,
   scene_stop (&scene);
 }
 
+static char *
+scene_take_payloads (UsockChannel *channel,
+                     guint         max)
+{
+  g_autofree guint *lengths = NULL;
+  gsize length = 99, n = 99, end = 0;
+  g_autofree guint8 *joined
+      = usock_channel_take_payloads (channel, max, &length, &lengths, &n);
+  GString *words = g_string_new (NULL);
+
+  for (gsize i = 0; i < n; end += lengths[i], i++)
+    {
+      g_string_append (words, i > 0 ? " " : "");
+      g_string_append_len (words, (const char *) joined + end, lengths[i]);
+    }
+  g_assert_cmpuint (end, ==, length);
+  return g_string_free (words, FALSE);
+}
+
+#define assert_payloads(channel, max, expected)                                                    \
+  G_STMT_START                                                                                     \
+  {                                                                                                \
+    g_autofree char *taken_ = scene_take_payloads (channel, max);                                  \
+    g_assert_cmpstr (taken_, ==, expected);                                                        \
+  }                                                                                                \
+  G_STMT_END
+
+static void
+keep_cb (UsockChannel *channel,
+         UsockMessage *message,
+         gpointer      messages)
+{
+  guint *n = g_object_get_data (G_OBJECT (channel), "n");
+
+  ((UsockMessage **) messages)[(*n)++] = usock_message_ref (message);
+}
+
+static void
+test_take_payloads (UsockTest     *test,
+                    gconstpointer  unused)
+{
+  Scene scene;
+
+  scene_start (&scene, test, "");
+  assert_payloads (scene.channel, 0, "");
+  scene_unread (scene.channel, "one two three four five");
+  assert_payloads (scene.channel, 2, "one two");
+  assert_payloads (scene.channel, 0, "three four");
+  assert_payloads (scene.channel, 0, "five");
+  assert_payloads (scene.channel, 0, "");
+  scene_unread (scene.channel, "six seven");
+  usock_channel_pause (scene.channel);
+  assert_payloads (scene.channel, 0, "");
+  usock_channel_resume (scene.channel);
+  assert_payloads (scene.channel, 0, "six");
+  assert_taken (scene.channel, 0, "seven");
+  scene_stop (&scene);
+}
+
+/* Messages that came, with the time that each has. */
+static void
+test_take_payloads_that_came (UsockTest     *test,
+                              gconstpointer  unused)
+{
+  UsockMessage *messages[3];
+  Scene scene;
+  guint n = 0;
+
+  scene_start (&scene, test, "");
+  g_signal_connect (scene.channel, "message", G_CALLBACK (keep_cb), messages);
+  g_object_set_data (G_OBJECT (scene.channel), "n", &n);
+  scene_send_numbers (&scene, 1, 3);
+  usock_test_wait_until (n == 3);
+  g_signal_handlers_disconnect_by_func (scene.channel, keep_cb, messages);
+  usock_test_no_error (usock_channel_unread_messages (scene.channel, messages, 3, &error));
+  assert_payloads (scene.channel, 0, "1 2");
+  assert_payloads (scene.channel, 0, "3");
+  for (guint i = 0; i < 3; i++)
+    usock_message_unref (messages[i]);
+  scene_stop (&scene);
+}
+
+/* What has more in it than bytes is left for who can put all of it back. */
+static void
+test_take_payloads_only (UsockTest     *test,
+                         gconstpointer  unused)
+{
+  g_autoptr (UsockMessage) plain = usock_message_new_from_text ("plain");
+  g_autoptr (UsockMessage) rich = usock_message_new_from_text ("rich");
+  UsockMessage *messages[] = { plain, plain, rich, plain, plain };
+  Scene scene;
+
+  usock_test_no_error (usock_message_append_fd (rich, STDERR_FILENO, &error));
+  scene_start (&scene, test, "");
+  usock_test_no_error (usock_channel_unread_messages (scene.channel, messages,
+                                                      G_N_ELEMENTS (messages), &error));
+  assert_payloads (scene.channel, 0, "plain plain");
+  assert_payloads (scene.channel, 0, "");
+  assert_taken (scene.channel, 1, "rich");
+  assert_payloads (scene.channel, 0, "plain");
+  assert_payloads (scene.channel, 0, "plain");
+  scene_stop (&scene);
+}
+
+/* So that they stay in the processor's cache, and no taker has all memory. */
+static void
+test_take_payloads_in_parts (UsockTest     *test,
+                             gconstpointer  unused)
+{
+  const gsize size = 128 * 1024;
+  g_autofree guint8 *data = g_malloc0 (size);
+  g_autoptr (UsockMessage) large = usock_message_new (data, size);
+  UsockMessage *messages[] = { large, large, large, large };
+  g_autofree guint *lengths = NULL;
+  g_autofree guint8 *joined = NULL;
+  gsize length, n;
+  Scene scene;
+
+  scene_start (&scene, test, "");
+  usock_test_no_error (usock_channel_unread_messages (scene.channel, messages,
+                                                      G_N_ELEMENTS (messages), &error));
+  joined = usock_channel_take_payloads (scene.channel, 0, &length, &lengths, &n);
+  g_assert_cmpuint (n, ==, 2);
+  g_assert_cmpuint (length, ==, 2 * size);
+  g_assert_cmpuint (take_some (scene.channel, 0), ==, 1);
+  g_assert_cmpuint (take_some (scene.channel, 0), ==, 1);
+  scene_stop (&scene);
+}
+
 static void
 take_thrice_cb (UsockChannel *channel,
                 UsockMessage *message,
@@ -1928,6 +2057,10 @@ main (int   argc,
   add ("flood-starves-nobody", test_flood_starves_nobody);
   add ("take", test_take);
   add ("take-what-was-read", test_take_what_was_read);
+  add ("take-payloads", test_take_payloads);
+  add ("take-payloads-that-came", test_take_payloads_that_came);
+  add ("take-payloads-only", test_take_payloads_only);
+  add ("take-payloads-in-parts", test_take_payloads_in_parts);
   add ("take-in-a-turn", test_take_in_a_turn);
   add ("take-between-turns", test_take_between_turns);
   add ("take-gives-way", test_take_gives_way);

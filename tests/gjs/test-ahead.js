@@ -36,6 +36,14 @@ const SHAPES = {
         textOf: message => message.text,
         joined: data => data.map(text),
     },
+    payloads: {
+        type: Usock.Seqpacket,
+        loop: channel => channel.payloads(),
+        receive: async (channel, options) => (await channel.receive(options))?.text ?? null,
+        ask: channel => channel.receive(),
+        textOf: item => item instanceof Uint8Array ? text(item) : item.text,
+        joined: data => data.map(text),
+    },
     [Usock.Stream.name]: {
         type: Usock.Stream,
         loop: stream => stream.lines(),
@@ -240,6 +248,21 @@ testSocket('given away in the loop', async fixture => {
     const [connection, unread] = second.steal_connection();
     equal(text(unread), 'three\nfour');
     connection.close(null);
+});
+
+testSocket('payloads taken by hand', async fixture => {
+    const [first, second] = filled(fixture, Usock.Seqpacket, false);
+    const got = [];
+    while (got.length < N) {
+        const payloads = second.take_payloads(5);
+        ok(payloads.length <= 5);
+        got.push(...payloads);
+        if (payloads.length === 0)
+            got.push((await second.receive()).data);
+    }
+    equal(got.map(text), NUMBERS);
+    first.send('x');
+    await waitFor(() => true);
 });
 
 testSocket('taken by hand', async fixture => {

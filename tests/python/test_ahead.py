@@ -52,6 +52,16 @@ class Packets:
         return [each.decode() for each in data]
 
 
+class Payloads(Packets):
+    @staticmethod
+    def loop(channel):
+        return channel.payloads()
+
+    @staticmethod
+    def text(item):
+        return item.decode()
+
+
 class Lines:
     kind = Usock.Stream
 
@@ -395,6 +405,10 @@ class TestLinesAhead(TestAhead):
     shape = Lines
 
 
+class TestAheadPayloads(TestAhead):
+    shape = Payloads
+
+
 class OnAsyncio(TestAhead):
     def run_async(self, coroutine):
         return asyncio.run(coroutine)
@@ -415,12 +429,16 @@ class OnAsyncio(TestAhead):
             return got
 
         self.assertEqual(self.run_async(main()), NUMBERS[:4])
-        for i in range(200 if self.shape is Packets else 0):
+        for i in range(200 if self.shape.kind is Usock.Seqpacket else 0):
             self.assertEqual(next(first).data, b'%d' % i)
 
 
 class OnAsyncioLines(OnAsyncio):
     shape = Lines
+
+
+class OnAsyncioPayloads(OnAsyncio):
+    shape = Payloads
 
 
 class TestByHand(fixture.Case):
@@ -442,6 +460,51 @@ class TestByHand(fixture.Case):
             return got
 
         self.assertEqual(Usock.run(main()), NUMBERS)
+
+    def test_payloads(self):
+        first, second = self.pair()
+        Packets.send(first, NUMBERS)
+
+        async def main():
+            got = []
+            while len(got) < N:
+                payloads = second.take_payloads(5)
+                self.assertLessEqual(len(payloads), 5)
+                got += payloads or [(await second.receive()).data]
+            return got
+
+        self.assertEqual([data.decode() for data in Usock.run(main())], NUMBERS)
+
+    def test_payloads_without_an_event_loop(self):
+        first, second = self.pair()
+        Packets.send(first, NUMBERS)
+        first.end()
+        self.assertEqual([data.decode() for data in second.payloads()], NUMBERS)
+
+    def test_payloads_leave_descriptors_to_who_takes_messages(self):
+        first, second = self.pair()
+        second.set_max_fds(1)
+
+        async def main():
+            for _ in range(3):
+                first.send(b'plain')
+            for _ in range(2):
+                first.send(b'rich', fds=[2])
+            async for data in second.payloads():
+                self.assertEqual(data, b'plain')
+                break
+            rest = []
+            while len(rest) < 2:
+                message = await second.receive()
+                if message.data == b'rich':
+                    rest.append(message.get_n_fds())
+            first.send(b'rich', fds=[2])
+            async for data in second.payloads():
+                self.assertEqual(data, b'rich')
+                break
+            return rest
+
+        self.assertEqual(Usock.run(main()), [1, 1])
 
     def test_what_was_put_back_is_first(self):
         first, second = self.pair()

@@ -7,6 +7,8 @@
 
 /* In a turn, that many bytes count as much as a message. */
 #define TAKEN_BYTES 4096
+/* Copied together, they stay in the cache. */
+#define TAKEN_AT_ONCE (256 * 1024)
 
 /**
  * usock_channel_pause:
@@ -267,6 +269,97 @@ usock_channel_take_messages (UsockChannel *self,
     }
   usock_channel_took (self, *n_messages, bytes);
   return messages;
+}
+
+/* The next, if it is bytes and nothing else. */
+static gboolean
+inlet_take_plain (UsockInlet *self,
+                  GByteArray *payloads,
+                  GArray     *lengths)
+{
+  UsockQueueItem *first = usock_queue_peek (&self->inbox, 0);
+  UsockQueueItem item;
+  const guint8 *bytes;
+  guint8 *read;
+  gsize length;
+  guint counted;
+
+  if (first == NULL)
+    {
+      if (!usock_inlet_next_plain (self, &read, &length))
+        return FALSE;
+      g_byte_array_append (payloads, read, (guint) length);
+    }
+  else
+    {
+      if (!usock_message_is_plain (first->message))
+        return FALSE;
+      bytes = usock_message_get_data (first->message, &length);
+      g_byte_array_append (payloads, bytes, (guint) length);
+      usock_queue_pop (&self->inbox, &item);
+      usock_message_unref (item.message);
+    }
+
+  counted = (guint) length;
+  g_array_append_val (lengths, counted);
+  return TRUE;
+}
+
+/**
+ * usock_channel_take_payloads:
+ * @self: a channel
+ * @max: how many to take at the most; 0 for as many as there are
+ * @length: (out): how many bytes there are together
+ * @lengths: (out) (array length=n_payloads) (transfer full): how many bytes each has
+ * @n_payloads: (out): how many were taken
+ *
+ * Takes the bytes of messages that were read already, as
+ * [method@Usock.Channel.take_messages] does the messages: for a language in which
+ * each object costs more than the message did. They come behind each other, in
+ * order.
+ *
+ * It stops before a message that is more than bytes, with descriptors, credentials
+ * or a sender for example, and is left to
+ * [method@Usock.Channel.receive_async], and when it has taken 256 KiB. So what is
+ * put back as messages of the same bytes is put back whole, but for the time at
+ * which it was sent.
+ *
+ * Returns: (array length=length) (transfer full): the bytes of all, one after the other
+ *
+ * Since: 1.0
+ */
+guint8 *
+usock_channel_take_payloads (UsockChannel  *self,
+                             guint          max,
+                             gsize         *length,
+                             guint        **lengths,
+                             gsize         *n_payloads)
+{
+  GByteArray *payloads;
+  GArray *each;
+  gsize n;
+
+  g_return_val_if_fail (USOCK_IS_CHANNEL (self), NULL);
+  g_return_val_if_fail (length != NULL && lengths != NULL && n_payloads != NULL, NULL);
+
+  *length = *n_payloads = 0;
+  *lengths = NULL;
+  n = usock_channel_may_take (self) ? inlet_count_takeable (&self->inlet) : 0;
+  if (n == 0)
+    return NULL;
+
+  n = max > 0 ? MIN (n, max) : n;
+  payloads = g_byte_array_new ();
+  each = g_array_new (FALSE, FALSE, sizeof (guint));
+  while (each->len < n && payloads->len < TAKEN_AT_ONCE
+         && inlet_take_plain (&self->inlet, payloads, each))
+    ;
+
+  *length = payloads->len;
+  *n_payloads = each->len;
+  usock_channel_took (self, each->len, payloads->len);
+  *lengths = (guint *) (gpointer) g_array_free (each, FALSE);
+  return g_byte_array_free (payloads, FALSE);
 }
 
 /* For who puts something back. */

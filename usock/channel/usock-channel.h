@@ -147,6 +147,12 @@ UsockMessage **usock_channel_take_messages         (UsockChannel         *self,
                                                     guint                 max,
                                                     gsize                *n_messages);
 USOCK_AVAILABLE_IN_1_0
+guint8       *usock_channel_take_payloads          (UsockChannel         *self,
+                                                    guint                 max,
+                                                    gsize                *length,
+                                                    guint               **lengths,
+                                                    gsize                *n_payloads);
+USOCK_AVAILABLE_IN_1_0
 gboolean      usock_channel_unread_messages        (UsockChannel         *self,
                                                     UsockMessage        **messages,
                                                     gsize                 n_messages,

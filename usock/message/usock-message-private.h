@@ -120,6 +120,7 @@ void                    usock_message_receive_controls (UsockMessage           *
                                                         int                     pidfd);
 
 void                    usock_message_freeze           (UsockMessage           *self);
+gboolean                usock_message_is_plain         (UsockMessage           *self);
 guint                   usock_message_get_iov          (UsockMessage           *self,
                                                         struct iovec           *iov,
                                                         guint                   max_iov);

@@ -575,6 +575,16 @@ usock_message_get_flags (UsockMessage *self)
   return self->flags;
 }
 
+/* Whether it is bytes and nothing else, so that another made of them is the same, but for the time
+ * that the kernel notes for each. */
+gboolean
+usock_message_is_plain (UsockMessage *self)
+{
+  return self->n_fds == 0 && self->credentials == NULL && self->controls == NULL
+         && self->pidfd == -1 && self->sender == NULL && self->sender_native == NULL
+         && self->flags == USOCK_MESSAGE_FLAGS_NONE;
+}
+
 /**
  * usock_message_get_received_flags:
  * @self: a received message

@@ -925,8 +925,8 @@ function promisify(prototype, name) {
 }
 
 // Leaving the loop closes nothing, and loses nothing: who waits is told that the loop was left.
-function iterate(self, method, options = undefined) {
-    const wrap = value => ({value, done: value === null});
+function iterate(self, method, options = undefined, give = identity) {
+    const wrap = value => ({value: value === null ? null : give(value), done: value === null});
     let current = null;
     return {
         next() {
@@ -1330,7 +1330,7 @@ function patchSending(Usock) {
 function patchReceiving(Usock) {
     const {prototype} = Usock.Channel;
     const {name, start, finish} = promisify(prototype, 'receive');
-    const {take_messages, unread_messages} = prototype;
+    const {take_messages, take_payloads, unread_messages} = prototype;
     const method = {
         name,
         start,
@@ -1346,10 +1346,40 @@ function patchReceiving(Usock) {
         unread: (channel, items) =>
             unread_messages.call(channel, items.map(({value}) => value)),
     };
+    const takePayloads = (channel, max) => {
+        // GJS would free the array that a call which it refuses has not set.
+        if (!(channel instanceof Usock.Channel))
+            throw new TypeError('payloads are taken from a Usock.Channel');
+        const [joined, lengths] = take_payloads.call(channel, max);
+        passed(lengths.length, joined.length);
+        if (lengths.length === 1)
+            return [joined];
+        let end = 0;
+        return lengths.map(length => joined.slice(end, end += length));
+    };
+    // Those that wait get messages: what more there is than bytes goes back with them.
+    const payload = {
+        ...method,
+        takeAhead: channel => takePayloads(channel, MESSAGES_AHEAD),
+        unread: (channel, items) => unread_messages.call(channel, items.map(
+            ({value}) => isUint8Array(value) ? Usock.Message.new(value) : value)),
+    };
+    const bytesOf = item => isUint8Array(item) ? item : item.data;
     // What is taken by hand: as many as there are, or no more than so many.
     prototype.take_messages = function (max = 0) {
         settle(this);
         return take_messages.call(this, max);
+    };
+    // The bytes of those that are nothing else, as an array of Uint8Arrays.
+    prototype.take_payloads = function (max = 0) {
+        checkNumber(max, 'count', 'max');
+        settle(this);
+        return takePayloads(this, max);
+    };
+    // The bytes of each message, for a loop that wants no more of it, and costs less so. Descriptors
+    // that came along are closed.
+    prototype.payloads = function () {
+        return iterate(this, payload, undefined, bytesOf);
     };
     prototype.unread_messages = function (messages) {
         settle(this);

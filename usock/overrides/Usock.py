@@ -1598,6 +1598,7 @@ def _same(argument):
 _raw_send, _raw_send_with_fds = Usock.Channel.send, Usock.Channel.send_with_fds
 _raw_send_message, _raw_send_now = Usock.Channel.send_message, Usock.Channel.send_now
 _unread_messages, _take_messages = Usock.Channel.unread_messages, Usock.Channel.take_messages
+_take_joined = Usock.Channel.take_payloads
 _receive, _received = Usock.Channel.receive_async, Usock.Channel.receive_finish
 
 _RawChannel = _raw('Channel')
@@ -1622,6 +1623,23 @@ _MESSAGES = _Ahead(_MESSAGES_AHEAD, _take_messages, _serve_message, list)
 _MESSAGE = _Want(_receive, _received, (), _again, _cut_piece, _MESSAGES)
 
 
+def _take_payloads(channel, most):
+    joined, lengths = _take_joined(channel, most)
+    if len(lengths) == 1:
+        return [joined]
+    end = 0
+    return [joined[end:(end := end + length)] for length in lengths]
+
+
+def _payloads_again(payloads):
+    return [Message(payload) for payload in payloads]
+
+
+# Those that wait get messages: what more there is than bytes goes back with them.
+_PAYLOADS = _Ahead(_MESSAGES_AHEAD, _take_payloads, _serve_message, _payloads_again)
+_PAYLOAD = _Want(_receive, _received, (), _again, _cut_piece, _PAYLOADS)
+
+
 class _Messages:
     """The messages of a channel. Leaving a loop over them leaves the channel open, and what was
     taken ahead is next."""
@@ -1643,6 +1661,39 @@ class _Messages:
         if message is None:
             raise StopAsyncIteration
         return message
+
+
+class _Payloads:
+    """The bytes of the messages, for both kinds of loop. Leaving one leaves the channel open."""
+
+    __slots__ = ('_channel', '_line', '_ahead')
+
+    def __init__(self, channel):
+        self._channel = channel
+        self._line = _line_of(channel)
+        self._ahead = self._line.ahead
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if self._ahead and self._line.ahead_of is _PAYLOAD:
+            return self._ahead.popleft()
+        item = await self._line.take(self._channel, _PAYLOAD)
+        if item is None:
+            raise StopAsyncIteration
+        return item if type(item) is bytes else item.data
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        item = self._line.shift(self._channel, _PAYLOAD)
+        if item is _NOTHING:
+            item = _block_on(self._channel.receive())
+        if item is None:
+            raise StopIteration
+        return item if type(item) is bytes else item.data
 
 
 @export
@@ -1766,6 +1817,17 @@ class Channel(_RawChannel):
         """Returns the messages that were read already, or no more than so many of them."""
         _settle(self)
         return _take_messages(self, max)
+
+    def take_payloads(self, max: int = 0) -> list[bytes]:
+        """Returns the bytes of the messages that were read already and are nothing else, or of no
+        more than so many of them."""
+        _settle(self)
+        return _take_payloads(self, max)
+
+    def payloads(self) -> _Payloads:
+        """The bytes of each message, for a loop that wants no more of it, in half of the time.
+        Descriptors that came along are closed."""
+        return _Payloads(self)
 
     def unread_messages(self, messages: Iterable[Message]) -> bool:
         """Puts messages back to where they came from: they are received next."""

@@ -204,6 +204,10 @@ class _Lines(typing.Protocol):
     def __aiter__(self) -> AsyncIterator[str]: ...
     def __iter__(self) -> Iterator[str]: ...
 
+class _Payloads(typing.Protocol):
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+
 _Buffer = Union[bytearray, memoryview]
 _Data = Union[bytes, bytearray, memoryview, str, GLib.Bytes]
 _Fd = Union[int, _HasFileno]
@@ -454,7 +458,8 @@ JS_NAMES = {
 }
 # What JavaScript gives in another shape.
 JS_RESULTS = {
-    'lines': 'AsyncIterable<string>', 'corked': 'Promise<any>', 'steal_fd': '[number, Uint8Array]',
+    'lines': 'AsyncIterable<string>', 'payloads': 'AsyncIterable<Uint8Array>',
+    'corked': 'Promise<any>', 'steal_fd': '[number, Uint8Array]',
     'steal_connection': '[Gio.SocketConnection, Uint8Array]', 'cork': 'void', 'poll': '[any, number][]',
     'set_group': 'void', 'append_bytes': 'void', 'spawn': '[this_, Gio.Subprocess]', 'pair': '[this_, this_]',
     'new_for_name': 'this_', 'new_activated': 'this_', 'new_from_fd': 'this_', 'new_from_bound_fd': 'this_',

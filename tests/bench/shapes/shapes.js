@@ -109,6 +109,15 @@ async function iterate(channel) {
     }
 }
 
+async function iteratePayloads(channel) {
+    let left = count;
+    // eslint-disable-next-line no-unused-vars
+    for await (const _bytes of channel.payloads()) {
+        if (--left === 0)
+            break;
+    }
+}
+
 async function receive(channel) {
     for (let i = 0; i < count; i++)
         void (await channel.receive()).data;
@@ -154,6 +163,7 @@ async function start(stream) {
 const TYPES = {lines: 'Stream', start: 'Stream', 'dgram-receive': 'Dgram', 'dgram-send': 'Dgram'};
 const BODIES = {
     'for-await': iterate,
+    'payloads()': iteratePayloads,
     'receive()': job === 'ping' ? ping : receive,
     'lines()': iterateLines,
     'receive_line()': receiveLines,

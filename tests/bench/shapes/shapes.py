@@ -253,6 +253,14 @@ async def iterate(run, channel):
             break
 
 
+async def iterate_payloads(run, channel):
+    left = run.count
+    async for _data in channel.payloads():
+        left -= 1
+        if left == 0:
+            break
+
+
 async def iterate_with_sender(run, channel):
     left = run.count
     async for message in channel:
@@ -315,6 +323,7 @@ def awaited(kind, body):
 
 for _job, _name, _kind, _body in (
         ('receive', 'async-for', 'Seqpacket', iterate),
+        ('receive', 'payloads()', 'Seqpacket', iterate_payloads),
         ('receive', 'receive()', 'Seqpacket', receive),
         ('dgram-receive', 'async-for', 'Dgram', iterate),
         ('dgram-receive', 'async-for-sender', 'Dgram', iterate_with_sender),
