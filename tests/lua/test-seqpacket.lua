@@ -154,8 +154,8 @@ function tests.what_fails_returns_an_error(path)
 
   local first, second = Usock.Seqpacket.new_pair()
   done, problem = first:send_with_fds('nobody takes it', { 0 })
-  equal(done, false)
-  assert(problem:matches(Gio.IOErrorEnum, 'PERMISSION_DENIED'))
+  -- Before Linux 6.16 a sender is not told.
+  assert(done or problem:matches(Gio.IOErrorEnum, 'PERMISSION_DENIED'))
 
   local log = watch(first)
   first:send 'unread'

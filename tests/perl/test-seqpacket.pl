@@ -176,7 +176,8 @@ a_socket 'what fails dies of an error' => sub {
 
     my (undef, $first, $second) = Usock::Seqpacket::new_pair();
     eval { $first->send_with_fds([120], [0]) };
-    is($@->value, 'permission-denied', 'descriptors are not taken unless they are wanted');
+    # Before Linux 6.16 a sender is not told.
+    ok(!$@ || $@->value eq 'permission-denied', 'descriptors are not taken unless they are wanted');
 
     my $log = watch($first);
     $first->send_text('unread');
