@@ -1663,18 +1663,10 @@ class _Messages:
         return message
 
 
-class _Payloads:
-    """The bytes of the messages, for both kinds of loop. Leaving one leaves the channel open."""
+class _Payloads(_Messages):
+    """Their bytes alone, for both kinds of loop."""
 
-    __slots__ = ('_channel', '_line', '_ahead')
-
-    def __init__(self, channel):
-        self._channel = channel
-        self._line = _line_of(channel)
-        self._ahead = self._line.ahead
-
-    def __aiter__(self):
-        return self
+    __slots__ = ()
 
     async def __anext__(self):
         if self._ahead and self._line.ahead_of is _PAYLOAD:
