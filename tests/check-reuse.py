@@ -5,7 +5,7 @@
 """Each file says whose it is, and under which licence: check-reuse.py SOURCE-ROOT
 
 It says so at its head, or .reuse/dep5 does for those that cannot. Where reuse is installed, it has to
-find the same; the text of the licence, which it looks for in a folder of its own, is COPYING."""
+find the same; it looks for the text of the licence in a folder of its own, people do in COPYING."""
 
 import fnmatch
 import os
@@ -20,6 +20,7 @@ import tempfile
 COPYRIGHT = re.compile(rb'SPDX-%b: \d{4} \w' % b'FileCopyrightText')
 LICENCE = re.compile(rb'SPDX-%b: ([\w.+-]+)' % b'License-Identifier')
 ONLY = 'LGPL-2.1-or-later'
+TEXTS = ('COPYING', f'LICENSES/{ONLY}.txt')
 HEAD = 1024
 # What nobody wrote: see .gitignore.
 NOT_OURS = ('.git', 'build*', '_build*', 'debian', 'node_modules', '__pycache__', '*.pyc', '*~')
@@ -65,7 +66,7 @@ def own_problems(root, files):
     patterns = covered(root)
     for name in files:
         # Neither is a work of its own.
-        if name == 'COPYING' or name == '.reuse/dep5':
+        if name in TEXTS or name == '.reuse/dep5':
             continue
         is_covered = any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
         problem = problem_of(root / name, is_covered)
@@ -74,6 +75,8 @@ def own_problems(root, files):
     for pattern in patterns:
         if not any(fnmatch.fnmatchcase(name, pattern) for name in files):
             yield f'.reuse/dep5: there is no {pattern}'
+    if len({(root / name).read_bytes() for name in TEXTS}) > 1:
+        yield ' and '.join(TEXTS) + ' differ'
 
 
 def reuse_problems(root, files):
@@ -82,8 +85,6 @@ def reuse_problems(root, files):
         for name in files:
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(root / name, copy / name)
-        (copy / 'LICENSES').mkdir()
-        shutil.copy(root / 'COPYING', copy / f'LICENSES/{ONLY}.txt')
         done = subprocess.run(['reuse', '--root', copy, 'lint'], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, check=False)
     return [done.stdout] if done.returncode else []
