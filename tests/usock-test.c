@@ -10,15 +10,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PATIENCE (30 * G_USEC_PER_SEC)
-
 gint64
 usock_test_deadline (void)
 {
-  /* Under valgrind everything takes some thirty times longer, and the long tests do more. */
+  /* Under valgrind everything takes some thirty times longer, and the long tests do more. Who expects
+   * that a test fails does not want to wait that long for it. */
   gboolean slow = g_getenv ("USOCK_TEST_SLOW") != NULL || g_getenv ("USOCK_TEST_LONG") != NULL;
+  const char *patience = g_getenv ("USOCK_TEST_PATIENCE");
+  gint64 seconds = patience != NULL ? g_ascii_strtoll (patience, NULL, 10) : 30;
 
-  return g_get_monotonic_time () + PATIENCE * (slow ? 30 : 1);
+  return g_get_monotonic_time () + seconds * G_USEC_PER_SEC * (slow ? 30 : 1);
 }
 
 static gboolean
