@@ -169,6 +169,24 @@ test_async (UsockTest     *test,
   scene_stop (&scene);
 }
 
+/* What is there already when the connection is told of comes after it to whoever waits for it. */
+static void
+test_async_before_data (UsockTest     *test,
+                        gconstpointer  unused)
+{
+  Scene scene;
+  int peer;
+
+  scene_start (&scene, test);
+  connect_async (&scene, "a", NULL);
+  peer = scene_accept (&scene);
+  scene_send (peer, "1");
+  witness_assert (&scene.witness, "");
+  witness_expect (&scene.witness, "connect a:ok data:1");
+  close (peer);
+  scene_stop (&scene);
+}
+
 static void
 nest_cb (UsockChannel *channel,
          Witness      *witness)
@@ -1061,6 +1079,7 @@ main (int   argc,
   add ("address", test_address);
   add ("abstract", test_abstract);
   add ("async", test_async);
+  add ("async/before-data", test_async_before_data);
   add ("closed-in-nested-loop", test_closed_in_nested_loop);
   add ("failures-at-once", test_failures_at_once);
   add ("failure-async", test_failure_async);

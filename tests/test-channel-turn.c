@@ -362,6 +362,22 @@ test_stow_share (UsockTest     *test,
   scene_close (self.channel);
 }
 
+/* A single message that was read ahead is given like any other. */
+static void
+test_stow_one (UsockTest     *test,
+               gconstpointer  unused)
+{
+  Scene scene;
+
+  scene_start (&scene, test, "data");
+  scene_settle ();
+  scene_send (scene.peer, "1");
+  usock_channel_stow (scene.channel);
+  g_assert_cmpuint (scene.channel->inlet.inbox.length, ==, 1);
+  witness_expect (&scene.witness, "data:1");
+  scene_stop (&scene);
+}
+
 /* When the next turn is due. */
 
 static gint64
@@ -978,6 +994,37 @@ test_blocked (UsockTest     *test,
   scene_stop (&scene);
 }
 
+/* What the peer reads would wake who is corked, and sends nothing anyhow. */
+static void
+test_blocked_and_corked (UsockTest     *test,
+                         gconstpointer  unused)
+{
+  static const char block[LARGE];
+  UsockChannel *channel;
+  UsockWatch *watch;
+  char taken[4096];
+  int peer;
+
+  channel = open_channel (SOCK_STREAM, &peer);
+  scene_settle ();
+  watch = &usock_channel_socket (channel)->watch;
+  while (send (usock_channel_socket (channel)->fd, block, sizeof block, MSG_DONTWAIT) > 0)
+    ;
+  usock_test_no_error (usock_channel_send (channel, (const guint8 *) block, 1, &error));
+  g_assert_true (watch->writable_wanted);
+  usock_stream_cork (USOCK_STREAM (channel));
+  while (recv (peer, taken, sizeof taken, MSG_DONTWAIT) > 0)
+    ;
+  scene_settle ();
+  g_assert_cmpuint (channel->outlet.n_queued, ==, 1);
+  g_assert_false (watch->writable_wanted);
+
+  usock_stream_uncork (USOCK_STREAM (channel));
+  g_assert_cmpint (recv (peer, taken, sizeof taken, MSG_DONTWAIT), ==, 1);
+  close (peer);
+  scene_close (channel);
+}
+
 /* What has come by then counts, though nothing has told of it yet. */
 static void
 test_deadline_looks_first (UsockTest     *test,
@@ -1514,6 +1561,7 @@ main (int   argc,
   add ("share/small", test_share_of_small);
   add ("share/taken-by-hand", test_share_taken_by_hand);
   add ("share/stow", test_stow_share);
+  add ("share/stow-one", test_stow_one);
   add ("deadlines", test_deadlines);
   add ("deadlines/closer", test_deadline_moves_closer);
   add ("deadlines/route", test_route_deadlines);
@@ -1530,6 +1578,7 @@ main (int   argc,
   add ("deadlines/stall", test_stall_deadline);
   add ("deadlines/close", test_close_deadline);
   add ("deadlines/blocked", test_blocked);
+  add ("deadlines/blocked-and-corked", test_blocked_and_corked);
   add ("deadlines/looks-first", test_deadline_looks_first);
   add ("deadlines/hangup", test_hangup_is_kept);
   add ("closing/closed", test_closed);

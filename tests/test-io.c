@@ -277,6 +277,33 @@ test_long_refusals (UsockTest *test, gconstpointer data)
   close (fd);
 }
 
+/* Of what the kernel calls in use, only a file that is no socket is something else. */
+static void
+test_explain_bind (UsockTest *test, gconstpointer data)
+{
+  g_autofree char *file = usock_test_path (test, "file");
+  g_autofree char *socket_path = usock_test_path (test, "socket");
+  g_autofree char *missing = usock_test_path (test, "missing");
+  g_autoptr (UsockName) file_name = name_new (file);
+  g_autoptr (UsockName) socket_name = name_new (socket_path);
+  g_autoptr (UsockName) missing_name = name_new (missing);
+  g_autoptr (UsockName) abstract = NULL;
+  int fd = usock_io_socket (AF_UNIX, SOCK_SEQPACKET, 0);
+
+  usock_test_no_error (abstract = usock_name_new_for_text ("@usock-explain-bind", &error));
+  usock_test_no_error (g_file_set_contents (file, "x", 1, &error));
+  g_assert_cmpint (usock_io_bind (fd, socket_name), ==, 0);
+
+  g_assert_cmpint (usock_io_explain_bind (file_name, EADDRINUSE), ==, EISNAM);
+  g_assert_cmpint (usock_io_explain_bind (file_name, EACCES), ==, EACCES);
+  g_assert_cmpint (usock_io_explain_bind (socket_name, EADDRINUSE), ==, EADDRINUSE);
+  g_assert_cmpint (usock_io_explain_bind (missing_name, EADDRINUSE), ==, EADDRINUSE);
+  g_assert_cmpint (usock_io_explain_bind (abstract, EADDRINUSE), ==, EADDRINUSE);
+
+  close (fd);
+  unlink (socket_path);
+}
+
 static void
 test_faults (UsockTest *test, gconstpointer data)
 {
@@ -1052,6 +1079,21 @@ test_no_room (UsockTest *test, gconstpointer data)
   usock_io_fault_clear ();
 }
 
+/* Who may exceed that limit does, but only where it is in the way. */
+static void
+test_forced_room (UsockTest *test, gconstpointer data)
+{
+  usock_io_fault_clear ();
+  g_assert_cmpint (usock_io_make_room (test->pair[0], 400000), ==, 0);
+  g_assert_cmpuint (usock_io_fault_get_n_calls (USOCK_IO_SET_OPTION), ==, 1);
+
+  usock_io_fault_clear ();
+  usock_io_fault_add (USOCK_IO_SET_OPTION, EPERM, 1, 0);
+  usock_io_make_room (test->pair[1], 400000);
+  g_assert_cmpuint (usock_io_fault_get_n_calls (USOCK_IO_SET_OPTION), ==, 2);
+  usock_io_fault_clear ();
+}
+
 static void
 test_peer_credentials (UsockTest *test, gconstpointer data)
 {
@@ -1765,6 +1807,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/io/every-call-fails", test_every_call_fails);
   usock_test_add ("/usock/io/interrupted-connecting", test_interrupted_connecting);
   usock_test_add ("/usock/io/interrupted-messages", test_interrupted_messages);
+  usock_test_add ("/usock/io/explain-bind", test_explain_bind);
   usock_test_add ("/usock/io/no-socket", test_no_socket);
   usock_test_add ("/usock/io/refuse-unknown", test_refuse_unknown);
   usock_test_add ("/usock/io/pidfds-unknown", test_pidfds_unknown);
@@ -1785,6 +1828,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/io/never-blocks", test_never_blocks);
   usock_test_add ("/usock/io/make-room", test_make_room);
   usock_test_add ("/usock/io/no-room", test_no_room);
+  usock_test_add ("/usock/io/forced-room", test_forced_room);
   usock_test_add ("/usock/io/peer-credentials", test_peer_credentials);
   usock_test_add ("/usock/io/rename-by-links", test_rename_by_links);
   usock_test_add ("/usock/io/unknown-credentials", test_unknown_credentials);

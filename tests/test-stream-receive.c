@@ -107,6 +107,23 @@ test_bad_lines (UsockTest     *test,
 }
 
 /* What is no text is a line all the same. */
+/* Who is given nothing has taken the end: it is told at once, and not as what somebody may still
+ * listen for. */
+static void
+test_end_is_taken (UsockTest     *test,
+                   gconstpointer  unused)
+{
+  StreamScene scene;
+
+  stream_scene_start_raw (&scene, "");
+  g_assert_no_errno (shutdown (scene.peer, SHUT_WR));
+  stream_scene_line (&scene, "line", NULL);
+  witness_expect (&scene.witness, "line:END");
+  g_assert_cmpint (usock_socket_get_state (USOCK_SOCKET (scene.stream)), !=, USOCK_STATE_OPEN);
+  usock_test_wait_until (scene_is_hung_up (scene.peer));
+  stream_scene_stop (&scene);
+}
+
 static void
 test_lines_as_bytes (UsockTest     *test,
                      gconstpointer  unused)
@@ -1368,6 +1385,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   usock_test_add ("/usock/stream/receive/lines", test_lines);
+  usock_test_add ("/usock/stream/receive/end-is-taken", test_end_is_taken);
   usock_test_add ("/usock/stream/receive/line-byte-by-byte", test_line_byte_by_byte);
   usock_test_add ("/usock/stream/receive/bad-lines", test_bad_lines);
   usock_test_add ("/usock/stream/receive/long-line", test_long_line);

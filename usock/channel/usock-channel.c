@@ -127,7 +127,6 @@ usock_channel_finalize (GObject *object)
 {
   UsockChannel *self = USOCK_CHANNEL (object);
 
-  usock_pending_clear (&self->pending);
   usock_postbox_close (&self->postbox);
   usock_outlet_clear (&self->outlet);
   usock_inlet_clear (&self->inlet);

@@ -63,7 +63,7 @@ typedef struct
 /* Where the descriptor of a watch is polled. */
 typedef enum
 {
-  USOCK_PLACE_NOWHERE, /* there is none */
+  USOCK_PLACE_NOWHERE, /* there is none, as in a new watch */
   USOCK_PLACE_EPOLL,
   USOCK_PLACE_LEVEL,   /* in the epoll, too, and told again of what was not read */
   USOCK_PLACE_RESTING, /* nowhere for now: its watch is woken anyhow */

@@ -14,7 +14,6 @@ usock_watch_init (UsockWatch            *watch,
   watch->reactor = reactor;
   watch->funcs = funcs;
   watch->fd = -1;
-  watch->place = USOCK_PLACE_NOWHERE;
   watch->deadline = -1;
 }
 
