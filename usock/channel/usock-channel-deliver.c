@@ -123,17 +123,20 @@ usock_channel_is_claimed (UsockChannel *self)
          || usock_channel_has_handler (self, USOCK_CHANNEL_SIGNAL_DATA);
 }
 
+/* Once the message stands in the inbox, nobody knows any more which of the two it was. */
 GError *
 usock_channel_new_fds_lost_error (UsockChannel *self,
                                   gsize         length)
 {
   return g_error_new (G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
                       P_("Could not receive from “%s”: the descriptors of a message of %zu byte "
-                         "were lost",
+                         "were lost: they are more than the limit of %u, or this process may "
+                         "open no more",
                          "Could not receive from “%s”: the descriptors of a message of %zu bytes "
-                         "were lost",
+                         "were lost: they are more than the limit of %u, or this process may "
+                         "open no more",
                          length),
-                      usock_channel_peer (self), length);
+                      usock_channel_peer (self), length, self->inlet.max_fds);
 }
 
 /* Whether descriptors of it were lost, for those who get bytes only: the others are closed. */
