@@ -184,8 +184,9 @@ testSocket('send_async leaves room for others', async fixture => {
 
 testSocket('send_async takes what send takes', async fixture => {
     const [first, second] = fixture.pair();
-    await first.send_async('0123', {offset: 1, length: 2});
-    await first.send_async(new Usock.Message('message'), {cancellable: new Gio.Cancellable()});
+    equal(await first.send_async('0123', {offset: 1, length: 2}), true);
+    equal(await first.send_async(
+        new Usock.Message('message'), {cancellable: new Gio.Cancellable()}), true);
     await rejects(first.send_async('0123', {offset: 5}), RangeError);
     await rejects(first.send_async(null), TypeError);
     equal([(await second.receive()).text, (await second.receive()).text], ['12', 'message']);

@@ -37,11 +37,11 @@ testSocket('what is sent waits for a server', async fixture => {
     client.send('one');
     client.send(Uint8Array.of(50));
     let done = false;
-    const sending = client.send_async('three').then(() => (done = true));
+    const sending = client.send_async('three').then(sent => (done = sent));
     await Promise.resolve();
     ok(!done);
     const channel = fixture.keep(await fixture.serve().accept());
-    await sending;
+    equal(await sending, true);
     const got = [];
     for await (const message of channel) {
         got.push(message.text);

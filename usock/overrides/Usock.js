@@ -1303,13 +1303,13 @@ function patchSending(Usock) {
             if (left > 0)
                 await this.flush(wait);
             if (left >= 0)
-                return;
+                return true;
             message = asMessage(Usock, content, {});
         } else {
             message = asMessage(Usock, data, rest);
         }
         this[N_SENT] = 0;
-        await this.send_message_async(message, wait);
+        return this.send_message_async(message, wait);
     };
 
     prototype.send_text = function (text) {
@@ -2364,7 +2364,7 @@ function patchClient(Usock) {
     prototype.send_async = async function (data, options = {}) {
         const {timeout, cancellable, ...rest} =
             told(options, 'offset', 'length', 'fds', 'timeout', 'cancellable');
-        await call(this, sent, [asMessage(Usock, data, rest)], {timeout, cancellable});
+        return call(this, sent, [asMessage(Usock, data, rest)], {timeout, cancellable});
     };
     prototype.send_text = function (text) {
         return this.send(asText(text));
