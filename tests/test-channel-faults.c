@@ -154,6 +154,23 @@ test_memfd_where_buffer_is_small (UsockTest     *test,
   scene_close (second);
 }
 
+/* A security module may forbid bytes as well: only of descriptors the peer is the reason. */
+static void
+test_send_is_forbidden (UsockTest     *test,
+                        gconstpointer  unused)
+{
+  g_autoptr (GError) failure = NULL;
+  UsockChannel *first, *second;
+
+  scene_pair (&first, &second);
+  usock_io_fault_add (USOCK_IO_SEND, EPERM, 1, 0);
+  g_assert_false (usock_channel_send_text (first, "x", &failure));
+  g_assert_error (failure, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED);
+  g_assert_null (strstr (failure->message, "descriptor"));
+  scene_close (first);
+  scene_close (second);
+}
+
 /* What does not pass ends the channel. */
 
 static void
@@ -401,6 +418,7 @@ main (int   argc,
 
 #define add(name, function) usock_test_add ("/usock/channel-faults/" name, function)
 
+  add ("send-is-forbidden", test_send_is_forbidden);
   add ("receive-without-memory", test_receive_without_memory);
   add ("end-without-memory", test_end_without_memory);
   add ("send-without-memory", test_send_without_memory);

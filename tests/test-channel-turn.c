@@ -378,6 +378,22 @@ test_stow_one (UsockTest     *test,
   scene_stop (&scene);
 }
 
+/* What is missing is told once: each time wakes the channel. */
+static void
+test_starved_once (UsockTest     *test,
+                   gconstpointer  unused)
+{
+  Scene scene;
+
+  scene_start (&scene, test, "");
+  scene_settle ();
+  scene.channel->inlet.is_starved = TRUE;
+  usock_channel_stow (scene.channel);
+  g_assert_error (usock_channel_socket (scene.channel)->fate.error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
+  g_assert_false (scene.channel->inlet.is_starved);
+  scene_stop (&scene);
+}
+
 /* When the next turn is due. */
 
 static gint64
@@ -1562,6 +1578,7 @@ main (int   argc,
   add ("share/taken-by-hand", test_share_taken_by_hand);
   add ("share/stow", test_stow_share);
   add ("share/stow-one", test_stow_one);
+  add ("share/starved", test_starved_once);
   add ("deadlines", test_deadlines);
   add ("deadlines/closer", test_deadline_moves_closer);
   add ("deadlines/route", test_route_deadlines);
