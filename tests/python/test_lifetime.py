@@ -10,7 +10,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 
 import fixture
 import tap
@@ -227,11 +226,9 @@ class TestExit(fixture.Case):
     def run_script(self, script, **options):
         # A critical at exit would be one about an interpreter that is gone already.
         environment = dict(os.environ, G_DEBUG='fatal-criticals')
-        started = time.monotonic()
-        result = subprocess.run(
+        return subprocess.run(
             [sys.executable, '-c', textwrap.dedent(script), self.path], env=environment,
             capture_output=True, text=True, timeout=fixture.DEADLINE, **options)
-        return result, time.monotonic() - started
 
     PROLOGUE = '''
         import os, sys, gi
@@ -258,19 +255,16 @@ class TestExit(fixture.Case):
         '''
 
     def test_with_open_sockets(self):
-        base, base_time = self.run_script(self.PROLOGUE)
-        self.assertEqual((base.returncode, base.stderr), (0, ''))
         for end in ('', 'sys.exit(0)', 'del server, clients, accepted, client, channel',
                     'async def f(): await accepted[0].receive()\n        Usock.spawn(f())',
                     'accepted[0].receive_async(None, lambda *_: print("never"))',
                     'for c in clients: c.close()'):
             with self.subTest(end=end):
-                result, taken = self.run_script(self.PROLOGUE + self.OPEN + end)
+                result = self.run_script(self.PROLOGUE + self.OPEN + end)
                 self.assertEqual((result.returncode, result.stdout, result.stderr), (0, '', ''))
-                self.assertLess(taken, base_time + 1)
 
     def test_inside_a_handler(self):
-        result, _ = self.run_script(self.PROLOGUE + self.OPEN + '''
+        result = self.run_script(self.PROLOGUE + self.OPEN + '''
         accepted[1].connect('data', lambda *_: sys.exit(3))
         clients[1].send(b'exit')
         while True:
@@ -279,7 +273,7 @@ class TestExit(fixture.Case):
         self.assertEqual((result.returncode, result.stderr), (3, ''))
 
     def test_with_a_daemon_thread(self):
-        result, _ = self.run_script(self.PROLOGUE + '''
+        result = self.run_script(self.PROLOGUE + '''
         import threading
         ready = threading.Event()
 
@@ -351,7 +345,7 @@ class TestExit(fixture.Case):
         self.assertNotEqual(code, 0)
 
     def test_run_until_closed(self):
-        result, _ = self.run_script(self.PROLOGUE + '''
+        result = self.run_script(self.PROLOGUE + '''
         first, second = Usock.Seqpacket.pair()
         unheld, other = Usock.Seqpacket.pair()
         unheld.props.held = other.props.held = False
