@@ -3132,6 +3132,29 @@ test_send_timeout (UsockTest     *self,
   close (receiver);
 }
 
+/* Also what waits already when that is set. */
+static void
+test_send_timeout_is_set (UsockTest     *self,
+                          gconstpointer  data)
+{
+  g_autofree char *path = usock_test_path (self, "receiver");
+  int receiver = raw_new_bound (path);
+  Peer *peer = peer_new ();
+
+  peer_watch_congestion (peer);
+  usock_channel_set_send_timeout (USOCK_CHANNEL (peer->socket), 0);
+  peer_send_numbers (peer, path, 0, room () + 4);
+  settle ();
+  g_assert_cmpuint (peer->failures, ==, 0);
+  usock_channel_set_send_timeout (USOCK_CHANNEL (peer->socket), 50);
+  usock_test_wait_until (peer->failures > 0);
+  g_assert_error (peer->failure, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  g_assert_cmpstr (peer->failed, ==, path);
+
+  peer_free (peer);
+  close (receiver);
+}
+
 /* The context goes while sockets wait in it. */
 static gpointer
 leave_waiting (gpointer data)
@@ -3232,6 +3255,7 @@ main (int    argc,
   usock_test_add ("/usock/dgram/nested-loop", test_nested_loop);
   usock_test_add ("/usock/dgram/close-in-handler", test_close_in_handler);
   usock_test_add ("/usock/dgram/send-timeout", test_send_timeout);
+  usock_test_add ("/usock/dgram/send-timeout-is-set", test_send_timeout_is_set);
   usock_test_add ("/usock/dgram/context-goes", test_context_goes);
 
   return g_test_run ();

@@ -222,6 +222,25 @@ test_readable_before (UsockTest *test, gconstpointer data)
   g_assert_cmpuint (probe->ready, ==, USOCK_READY_IN);
 }
 
+/* What the kernel tells in one event, none of it is lost. */
+static void
+test_events_together (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (Probe) probe = probe_new ();
+
+  settle (test);
+  probe->n_dispatched = 0;
+  probe_write (probe);
+  usock_watch_want_writable (&probe->watch, TRUE);
+  usock_test_wait_until (probe->n_dispatched == 1);
+  g_assert_cmpuint (probe->ready, ==, USOCK_READY_IN | USOCK_READY_OUT);
+
+  probe->ready = 0;
+  g_assert_no_errno (shutdown (probe->peer, SHUT_WR));
+  usock_test_wait_until (probe->n_dispatched == 2);
+  g_assert_cmpuint (probe->ready, ==, USOCK_READY_IN | USOCK_READY_OUT | USOCK_READY_HANGUP);
+}
+
 static void
 test_writable (UsockTest *test, gconstpointer data)
 {
@@ -1898,6 +1917,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/reactor/readable", test_readable);
   usock_test_add ("/usock/reactor/readable-before", test_readable_before);
   usock_test_add ("/usock/reactor/writable", test_writable);
+  usock_test_add ("/usock/reactor/events-together", test_events_together);
   usock_test_add ("/usock/reactor/hangup", test_hangup);
   usock_test_add ("/usock/reactor/refused-fds", test_refused_fds);
   usock_test_add ("/usock/reactor/no-ghosts", test_no_ghosts);
