@@ -65,6 +65,23 @@ scene_clog (Scene *scene)
 
 /* The forms of sending. */
 
+/* Whoever waits for it would otherwise see it change, and whether it had left already is no reason. */
+static void
+test_sent_is_frozen (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("x");
+  g_autoptr (GError) failure = NULL;
+  Scene scene;
+
+  scene_start (&scene, test, "");
+  usock_test_no_error (usock_channel_send_message (scene.channel, message, &error));
+  g_assert_cmpuint (usock_channel_get_queued_bytes (scene.channel), ==, 0);
+  g_assert_false (usock_message_append_fd (message, STDERR_FILENO, &failure));
+  g_assert_error (failure, G_IO_ERROR, G_IO_ERROR_BUSY);
+  scene_stop (&scene);
+}
+
 static void
 test_forms (UsockTest     *test,
             gconstpointer  unused)
@@ -1240,6 +1257,7 @@ main (int   argc,
               usock_test_teardown)
 
   add ("forms", test_forms);
+  add ("sent-is-frozen", test_sent_is_frozen);
   add ("empty", test_empty);
   add ("many-segments", test_many_segments);
   add ("messages", test_messages);

@@ -176,7 +176,6 @@ async function runProgram(argv) {
     const launcher = Gio.SubprocessLauncher.new(
         Gio.SubprocessFlags.STDOUT_PIPE | Gio.SubprocessFlags.STDERR_PIPE);
     launcher.setenv('G_DEBUG', 'fatal-criticals', true);
-    const started = GLib.get_monotonic_time();
     const child = launcher.spawnv(['gjs', ...argv]);
     const [output, errors] = await new Promise((resolve, reject) => {
         child.communicate_utf8_async(null, null, (self, result) => {
@@ -188,7 +187,7 @@ async function runProgram(argv) {
         });
     });
     const status = child.get_if_exited() ? child.get_exit_status() : -child.get_term_sig();
-    return {output, errors, status, seconds: (GLib.get_monotonic_time() - started) / 1e6};
+    return {output, errors, status};
 }
 
 const OPEN = `
@@ -209,17 +208,14 @@ const OPEN = `
 `;
 
 testSocket('exit with open sockets', async fixture => {
-    const base = await runScript('', fixture.path);
-    equal([base.status, base.errors], [0, '']);
     for (const end of [
         '', 'imports.system.exit(0)', 'server = clients = null; imports.system.gc()',
         'accepted[0].receive()', 'accepted[0].receive_async(null, () => print("never"))',
         '(async () => { for await (const m of accepted[0]) print("never"); })()',
         'over = true; clients.forEach(client => client.close())',
     ]) {
-        const {status, output, errors, seconds} = await runScript(OPEN + end, fixture.path);
+        const {status, output, errors} = await runScript(OPEN + end, fixture.path);
         equal([status, output, errors], [0, '', ''], end);
-        ok(seconds < base.seconds + 1, `${seconds} s`);
     }
 });
 
