@@ -311,23 +311,25 @@ elapsed_cb (gpointer elapsed)
   return G_SOURCE_REMOVE;
 }
 
-/* How often the loop turns in @interval milliseconds in which it has nothing to do. */
-guint
-torture_count_wakeups (UsockTest *test,
-                       guint interval)
+/* Waits until the loop has slept for @interval milliseconds. On a busy machine what is under way may
+ * end late, but a loop that spins never gets there. */
+void
+torture_wait_until_quiet (UsockTest *test,
+                          guint interval)
 {
-  g_autoptr (GSource) source = g_timeout_source_new (interval);
+  gint64 deadline = usock_test_deadline ();
   gboolean elapsed = FALSE;
-  guint n = 0;
+  guint n_turns = 0;
 
-  g_source_set_callback (source, elapsed_cb, &elapsed, NULL);
-  g_source_attach (source, test->context);
-  while (!elapsed)
+  while (n_turns != 1)
     {
-      g_main_context_iteration (test->context, TRUE);
-      n++;
+      g_autoptr (GSource) source = g_timeout_source_new (interval);
+
+      g_source_set_callback (source, elapsed_cb, &elapsed, NULL);
+      g_source_attach (source, test->context);
+      for (elapsed = FALSE, n_turns = 0; !elapsed; n_turns++)
+        usock_test_iterate (deadline, "a loop that sleeps");
     }
-  return n - 1;
 }
 
 static gint64

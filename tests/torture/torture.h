@@ -102,7 +102,7 @@ void          pump_start               (Pump          *self,
 
 guint         torture_count_fds        (void);
 guint64       torture_resident         (void);
-guint         torture_count_wakeups    (UsockTest     *test,
+void          torture_wait_until_quiet (UsockTest     *test,
                                         guint          interval);
 void          heartbeat_start          (Heartbeat     *self,
                                         UsockTest     *test);
