@@ -107,7 +107,7 @@ usock_channel_inspect_fd (UsockChannel  *self,
                           GError       **error)
 {
   UsockSocket *socket = usock_channel_socket (self);
-  int family = 0, type = 0;
+  int family, type;
   int result = usock_io_get_option (fd, SOL_SOCKET, SO_DOMAIN, &family);
 
   if (result == 0)
