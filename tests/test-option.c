@@ -880,7 +880,7 @@ test_path_mtu (UsockTest     *test,
   guint mtu;
   int errnum, fd;
 
-  if (skips_without_namespace ())
+  if (skips_without_namespace () || skips_without_kernel ())
     return;
 
   g_assert_no_errno (fd = socket (AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
