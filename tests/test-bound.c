@@ -220,6 +220,39 @@ test_descriptor (UsockTest     *test,
 }
 
 /* What fails at once, or is given up, keeps the name for the next try. */
+/* What the program has set on it counts no more than what it has set on others. */
+static void
+try_marked (UsockTest  *test,
+            const Kind *kind)
+{
+  g_autofree char *path = usock_test_path (test, "server");
+  g_autofree char *own = usock_test_path (test, "client");
+  int listener = raw_listen (kind, path);
+  int fd = raw_bound (kind, own);
+  int passes = TRUE;
+  UsockChannel *channel;
+
+  g_assert_no_errno (setsockopt (fd, SOL_SOCKET, SO_PASSCRED, &passes, sizeof passes));
+  usock_test_no_error (channel = kind->new_from_bound_fd (fd, &error));
+  usock_test_no_error (usock_channel_connect_to_path (channel, path, &error));
+  g_assert_no_errno (
+      getsockopt (fd, SOL_SOCKET, SO_PASSCRED, &passes, &(socklen_t){ sizeof passes }));
+  g_assert_false (passes);
+  g_assert_false (usock_channel_get_pass_credentials (channel));
+  scene_close (channel);
+  close (listener);
+  unlink (own);
+  unlink (path);
+}
+
+static void
+test_marked (UsockTest     *test,
+             gconstpointer  unused)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    try_marked (test, &kinds[i]);
+}
+
 static void
 try_again (UsockTest  *test,
            const Kind *kind)
@@ -489,6 +522,7 @@ main (int    argc,
   usock_test_add ("/usock/bound/path", test_path);
   usock_test_add ("/usock/bound/abstract-name", test_abstract_name);
   usock_test_add ("/usock/bound/descriptor", test_descriptor);
+  usock_test_add ("/usock/bound/marked", test_marked);
   usock_test_add ("/usock/bound/again", test_again);
   usock_test_add ("/usock/bound/refused", test_refused);
   usock_test_add ("/usock/bound/dropped", test_dropped);

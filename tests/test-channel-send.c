@@ -273,6 +273,7 @@ test_memfd_fallback (UsockTest     *test,
   const gsize length = 5000000;
   g_autofree guint8 *data = g_malloc0 (length);
   g_autoptr (UsockMessage) message = usock_message_new (data, length);
+  UsockMessage *messages[] = { message, message };
   GError *failure = NULL;
   Scene scene;
   char *text;
@@ -286,8 +287,16 @@ test_memfd_fallback (UsockTest     *test,
   memset (data, 0, length);
   usock_test_no_error (usock_channel_send_message (scene.channel, message, &error));
   assert_wrapped (scene.peer, data, length);
-  g_assert_cmpuint (usock_channel_send_messages (scene.channel, &message, 1, NULL), ==, 1);
-  assert_wrapped (scene.peer, data, length);
+  for (guint n = 1; n <= G_N_ELEMENTS (messages); n++)
+    {
+      gsize accepted;
+
+      usock_test_no_error (
+          (accepted = usock_channel_send_messages (scene.channel, messages, n, &error)) > 0);
+      g_assert_cmpuint (accepted, ==, n);
+      for (guint i = 0; i < n; i++)
+        assert_wrapped (scene.peer, data, length);
+    }
   usock_test_no_error (usock_channel_post (scene.channel, message, &error));
   scene_settle ();
   assert_wrapped (scene.peer, data, length);

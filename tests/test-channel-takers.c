@@ -375,6 +375,19 @@ test_func (UsockTest     *test,
   scene_stop (&scene);
 }
 
+/* A channel that never was anything gives back what it was given, too. */
+static void
+test_func_of_unused (UsockTest     *test,
+                     gconstpointer  unused)
+{
+  UsockSeqpacket *channel = usock_seqpacket_new ();
+  Scene scene = { 0 };
+
+  usock_channel_set_receive_func (USOCK_CHANNEL (channel), write_func, &scene, free_cb);
+  g_assert_finalize_object (channel);
+  g_assert_cmpuint (scene.n_freed, ==, 1);
+}
+
 static void
 test_func_is_late (UsockTest     *test,
                    gconstpointer  unused)
@@ -627,6 +640,7 @@ main (int   argc,
   add ("foreign-takes-over", test_foreign_takes_over);
   add ("all-leave", test_all_leave);
   add ("func", test_func);
+  add ("func-of-unused", test_func_of_unused);
   add ("func-is-late", test_func_is_late);
   add ("func-finds-messages", test_func_finds_messages);
   add ("receiver-precedes-func", test_receiver_precedes_func);

@@ -1149,7 +1149,7 @@ test_orphaned (UsockTest     *test,
   assert_error_code (error, G_IO_ERROR_CLOSED);
   g_assert_cmpuint (n, ==, 0);
   close (peer);
-  g_object_unref (channel);
+  g_assert_finalize_object (channel);
 }
 
 typedef struct

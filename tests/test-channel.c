@@ -469,6 +469,23 @@ test_idle_while_paused (UsockTest     *test,
   scene_stop (&scene);
 }
 
+/* To try in vain to send is no activity. */
+static void
+test_idle_while_blocked (UsockTest     *test,
+                         gconstpointer  unused)
+{
+  Scene scene;
+
+  scene_start (&scene, test, "timeout error close");
+  usock_channel_set_send_timeout (scene.channel, 0);
+  scene_clog (&scene);
+  usock_test_no_error (usock_channel_send_text (scene.channel, "waits", &error));
+  usock_channel_set_idle_timeout (scene.channel, 20);
+  witness_expect (&scene.witness, "timeout");
+  g_assert_cmpuint (usock_channel_get_queued_bytes (scene.channel), >, 0);
+  scene_stop (&scene);
+}
+
 static void
 ignore_cb (UsockChannel *channel,
            GByteArray   *bytes,
@@ -772,6 +789,7 @@ main (int   argc,
   add ("idle", test_idle);
   add ("idle-once", test_idle_once);
   add ("idle-while-paused", test_idle_while_paused);
+  add ("idle-while-blocked", test_idle_while_blocked);
   add ("idle-is-reset", test_idle_is_reset);
   add ("idle-before-connecting", test_idle_before_connecting);
   add ("counters", test_counters);

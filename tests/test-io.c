@@ -1702,10 +1702,12 @@ test_close_with_reset (UsockTest *test, gconstpointer data)
 static void
 test_close_network (UsockTest *test, gconstpointer data)
 {
-  const struct linger none = { 0, 0 }, abort = { 1, 0 };
+  const struct linger none = { 0, 0 }, abort = { 1, 0 }, shortly = { 1, 1 };
   int peer;
   int fd = blocker_new_lingering (&peer);
 
+  g_assert_true (close_needs_thread (fd));
+  g_assert_cmpint (setsockopt (fd, SOL_SOCKET, SO_LINGER, &shortly, sizeof shortly), ==, 0);
   g_assert_true (close_needs_thread (fd));
   g_assert_cmpint (setsockopt (fd, SOL_SOCKET, SO_LINGER, &abort, sizeof abort), ==, 0);
   g_assert_false (close_needs_thread (fd));

@@ -618,6 +618,41 @@ test_interrupt (UsockTest *test, gconstpointer data)
     probe_free (probes[i]);
 }
 
+static void
+test_attach_again (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (Probe) probe = probe_new ();
+  guint before = probe->reactor->attached.length;
+
+  usock_watch_attach (&probe->watch);
+  g_assert_cmpuint (probe->reactor->attached.length, ==, before);
+}
+
+static void
+write_to_other (Probe *self)
+{
+  self->action = NULL;
+  probe_write (self->data);
+  g_main_context_iteration (g_main_context_get_thread_default (), FALSE);
+}
+
+/* An event that comes while a watch waits for its turn adds to what it will be told. */
+static void
+test_interrupt_before_event (UsockTest *test, gconstpointer data)
+{
+  g_autoptr (Probe) first = probe_new ();
+  g_autoptr (Probe) second = probe_new ();
+
+  settle (test);
+  second->ready = 0;
+  first->action = write_to_other;
+  first->data = second;
+  usock_watch_wake (&first->watch);
+  usock_watch_interrupt (&second->watch);
+  usock_test_wait_until (second->ready & USOCK_READY_IN);
+  g_assert_true (second->ready & USOCK_READY_INTERRUPT);
+}
+
 /* Whoever cancels an operation does not know whether its owner has gone to sleep. */
 static void
 test_interrupt_detached (UsockTest *test, gconstpointer data)
@@ -1929,7 +1964,9 @@ main (int argc, char **argv)
   usock_test_add ("/usock/reactor/deadline-again", test_deadline_again);
   usock_test_add ("/usock/reactor/deadline-moves", test_deadline_moves);
   usock_test_add ("/usock/reactor/deadline-heap", test_deadline_heap);
+  usock_test_add ("/usock/reactor/attach-again", test_attach_again);
   usock_test_add ("/usock/reactor/interrupt", test_interrupt);
+  usock_test_add ("/usock/reactor/interrupt-before-event", test_interrupt_before_event);
   usock_test_add ("/usock/reactor/interrupt-detached", test_interrupt_detached);
   usock_test_add ("/usock/reactor/remove-neighbour", test_remove_neighbour);
   usock_test_add ("/usock/reactor/remove-self", test_remove_self);

@@ -138,19 +138,13 @@ usock_channel_run_later (UsockChannel *self)
 
 /* Takes a decided operation over. Its callback is called in the channel's turn, so that all
  * callbacks come in the order of their decisions and before `close`; a channel without turns
- * leaves it to the loop. Where the loop is gone, the thread's default context may by now be that
- * of another thread, whom it does not concern. */
+ * leaves it to the loop. */
 void
 usock_channel_complete (UsockChannel   *self,
                         UsockOperation *operation)
 {
   UsockSocket *socket = usock_channel_socket (self);
 
-  if (socket->orphaned)
-    {
-      g_object_unref (operation);
-      return;
-    }
   if (socket->finishing)
     {
       usock_reactor_call_later (channel_complete_later, operation, g_object_unref);

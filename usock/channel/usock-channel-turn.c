@@ -96,7 +96,6 @@ channel_check_deadlines (UsockChannel *self)
   channel_check_stall (self);
   usock_channel_settle (self);
   channel_check_idle (self);
-  usock_pending_run (&self->pending);
 }
 
 static void

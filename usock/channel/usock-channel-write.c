@@ -197,8 +197,7 @@ usock_channel_enqueue (UsockChannel   *self,
                        UsockOperation *operation)
 {
   usock_outlet_enqueue (&self->outlet, route, message, operation);
-  if (usock_channel_socket (self)->state != USOCK_STATE_CONNECTING)
-    usock_channel_schedule (self);
+  usock_channel_schedule (self);
 }
 
 static void
