@@ -65,20 +65,27 @@ scene_clog (Scene *scene)
 
 /* The forms of sending. */
 
+static void
+assert_frozen (UsockMessage *message)
+{
+  g_autoptr (GError) failure = NULL;
+
+  g_assert_false (usock_message_append_fd (message, STDERR_FILENO, &failure));
+  g_assert_error (failure, G_IO_ERROR, G_IO_ERROR_BUSY);
+}
+
 /* Whoever waits for it would otherwise see it change, and whether it had left already is no reason. */
 static void
 test_sent_is_frozen (UsockTest     *test,
                      gconstpointer  unused)
 {
   g_autoptr (UsockMessage) message = usock_message_new_from_text ("x");
-  g_autoptr (GError) failure = NULL;
   Scene scene;
 
   scene_start (&scene, test, "");
   usock_test_no_error (usock_channel_send_message (scene.channel, message, &error));
   g_assert_cmpuint (usock_channel_get_queued_bytes (scene.channel), ==, 0);
-  g_assert_false (usock_message_append_fd (message, STDERR_FILENO, &failure));
-  g_assert_error (failure, G_IO_ERROR, G_IO_ERROR_BUSY);
+  assert_frozen (message);
   scene_stop (&scene);
 }
 
@@ -170,8 +177,13 @@ test_messages (UsockTest     *test,
   g_assert_cmpuint (
       usock_channel_send_messages (scene.channel, messages, G_N_ELEMENTS (messages), NULL), ==,
       G_N_ELEMENTS (messages));
+  g_assert_cmpuint (usock_channel_get_messages_written (scene.channel), ==,
+                    G_N_ELEMENTS (messages));
   for (guint i = 0; i < G_N_ELEMENTS (messages); i++)
-    usock_message_unref (messages[i]);
+    {
+      assert_frozen (messages[i]);
+      usock_message_unref (messages[i]);
+    }
   while (n_read < G_N_ELEMENTS (messages))
     {
       n_read = scene_read_numbers (&scene, n_read, 1);
@@ -1254,6 +1266,63 @@ test_claimed_credentials (UsockTest     *test,
   scene_stop (&scene);
 }
 
+/* Who may claim to be somebody else is. */
+static void
+test_claimed_by_root (UsockTest     *test,
+                      gconstpointer  unused)
+{
+  Scene scene;
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("claimed");
+  g_autoptr (UsockMessage) received = NULL;
+  g_autoptr (GCredentials) credentials = g_credentials_new ();
+  g_autoptr (UsockHandle) handle = NULL;
+  int passes = TRUE;
+  int copy;
+
+  if (geteuid () != 0)
+    {
+      g_test_skip ("only root may claim to be somebody else");
+      return;
+    }
+
+  scene_start (&scene, test, "error close");
+  usock_test_no_error (g_credentials_set_unix_user (credentials, 12345, &error));
+  usock_message_set_credentials (message, credentials);
+  g_assert_no_errno (copy = dup (scene.peer));
+  usock_test_no_error (handle = usock_handle_new_from_fd (copy, &error));
+  g_assert_no_errno (setsockopt (scene.peer, SOL_SOCKET, SO_PASSCRED, &passes, sizeof passes));
+  usock_test_no_error (usock_channel_send_message (scene.channel, message, &error));
+  usock_test_no_error (received = usock_handle_recvmsg (handle, 100, 100, 10000, &error));
+  g_assert_cmpuint (
+      g_credentials_get_unix_user (usock_message_get_credentials (received), NULL), ==, 12345);
+  scene_stop (&scene);
+}
+
+/* The peer that reads wakes nobody who has nothing to send. */
+static void
+test_room_wakes_nobody (UsockTest     *test,
+                        gconstpointer  unused)
+{
+  Scene scene;
+  guint n;
+
+  scene_start (&scene, test, "drain error close");
+  n = scene_clog (&scene);
+  usock_test_no_error (usock_channel_send_text (scene.channel, "waits", &error));
+  scene_read_numbers (&scene, 0, n);
+  usock_test_wait_until (usock_channel_get_queued_bytes (scene.channel) == 0);
+  scene_settle ();
+  for (guint i = 0; i < 3; i++)
+    {
+      usock_test_no_error (usock_channel_send_text (scene.channel, "x", &error));
+      scene_settle ();
+      while (recv (scene.peer, &n, sizeof n, MSG_DONTWAIT) >= 0)
+        ;
+      g_assert_false (g_main_context_pending (test->context));
+    }
+  scene_stop (&scene);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -1273,6 +1342,8 @@ main (int   argc,
   add ("messages-until-full", test_messages_until_full);
   add ("sizes", test_sizes);
   add ("memfd-fallback", test_memfd_fallback);
+  add ("claimed-by-root", test_claimed_by_root);
+  add ("room-wakes-nobody", test_room_wakes_nobody);
   add ("memfd-as-it-is", test_memfd_as_it_is);
   add ("too-large", test_too_large);
   add ("large-one-among-many", test_large_one_among_many);

@@ -145,6 +145,23 @@ test_half_open_we_end_first (UsockTest     *test,
   scene_stop (&scene);
 }
 
+/* What has not begun cannot end. */
+static void
+test_end_of_new (UsockTest     *test,
+                 gconstpointer  unused)
+{
+  g_autofree char *path = usock_test_path (test, "socket");
+  int listener = scene_listen (path, 1);
+  UsockChannel *channel = USOCK_CHANNEL (usock_seqpacket_new ());
+
+  usock_channel_end (channel);
+  usock_test_no_error (usock_channel_connect_to_path (channel, path, &error));
+  usock_test_no_error (usock_channel_send_text (channel, "x", &error));
+  scene_close (channel);
+  close (listener);
+  unlink (path);
+}
+
 static void
 test_both_end (UsockTest     *test,
                gconstpointer  unused)
@@ -773,6 +790,7 @@ main (int   argc,
   add ("half-open-peer-ends-first", test_half_open_peer_ends_first);
   add_with ("half-open-we-end-first", "", test_half_open_we_end_first);
   add_with ("we-end-first", NULL, test_half_open_we_end_first);
+  add ("end-of-new", test_end_of_new);
   add ("both-end", test_both_end);
   add ("half-open-peer-gone", test_half_open_peer_gone);
   add ("end-async", test_end_async);

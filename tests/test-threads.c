@@ -371,21 +371,53 @@ close_done (GObject *source, GAsyncResult *result, gpointer count)
   (*(guint *) count)++;
 }
 
-/* Who calls is told, in the context of the thread that called. */
+static void
+count_call (GObject *source, GAsyncResult *result, gpointer count)
+{
+  ++*(guint *) count;
+}
+
+/* Who calls is told once, in the context of the thread that called. */
 static gpointer
 call_async (gpointer data)
 {
   Scene *self = data;
   g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (self->path);
+  g_autoptr (GSocketConnectable) host = g_network_address_new ("127.0.0.1", 9);
+  guint counts[15] = { 0 }, *count = counts;
   guint n = 0;
+
+#define CALL(function, ...) function (__VA_ARGS__, NULL, count_call, count++)
 
   g_main_context_push_thread_default (context);
   usock_channel_send_message_async (self->channel, self->message, NULL, call_done, &n);
   usock_channel_receive_async (self->channel, NULL, receive_done, &n);
   usock_channel_connect_to_path_async (self->fresh, self->path, NULL, connect_done, &n);
   usock_server_close_gracefully_async (self->server, 0, NULL, close_done, &n);
+  CALL (usock_channel_flush_async, self->channel);
+  CALL (usock_channel_end_async, self->channel);
+  CALL (usock_channel_close_gracefully_async, self->channel, -1);
+  CALL (usock_channel_connect_when_available_async, self->fresh, self->path, 1000);
+  CALL (usock_channel_connect_async, self->fresh, address);
+  CALL (usock_stream_connect_to_host_async, self->stream, "127.0.0.1", 9, G_SOCKET_FAMILY_INVALID);
+  CALL (usock_stream_connect_to_connectable_async, self->stream, host);
+  CALL (usock_stream_receive_exactly_async, self->stream, 1, 0);
+  CALL (usock_stream_receive_line_async, self->stream);
+  CALL (usock_stream_receive_line_bytes_async, self->stream);
+  CALL (usock_stream_receive_until_async, self->stream, (const guint8 *) "x", 1);
+  CALL (usock_stream_receive_text_async, self->stream);
+  CALL (usock_dgram_send_message_to_async, self->dgram, self->message, address);
+  CALL (usock_dgram_send_message_to_text_async, self->dgram, self->message, self->path);
+  CALL (usock_server_accept_async, self->server);
+#undef CALL
+
   g_assert_cmpuint (n, ==, 0);
   usock_test_wait_until (n == 4);
+  while (g_main_context_iteration (context, FALSE))
+    ;
+  for (guint i = 0; i < G_N_ELEMENTS (counts); i++)
+    g_assert_cmpuint (counts[i], ==, 1);
   g_main_context_pop_thread_default (context);
   return NULL;
 }
@@ -654,6 +686,43 @@ test_post_full (UsockTest *test, gconstpointer data)
   scene_close (channel);
 }
 
+typedef struct
+{
+  UsockChannel *channel;
+  gboolean was_taken;
+  guint n_freed;
+} LastWord;
+
+static void
+post_last_word (gpointer data)
+{
+  LastWord *self = data;
+  g_autoptr (UsockMessage) message = usock_message_new_from_text ("last");
+
+  self->was_taken = usock_channel_post (self->channel, message, NULL);
+  self->n_freed++;
+}
+
+/* While our side ends, nothing is taken that would not be sent. */
+static void
+test_post_while_ending (UsockTest *test, gconstpointer data)
+{
+  LastWord last = { .channel = scene_adopt (test), .was_taken = TRUE };
+  gsize length = 5000000;
+  g_autofree guint8 *block = g_malloc0 (length);
+  g_autoptr (GBytes) bytes = g_bytes_new_with_free_func (block, length, post_last_word, &last);
+  UsockMessage *message = usock_message_new_from_bytes (bytes);
+
+  usock_channel_set_memfd_fallback (last.channel, TRUE);
+  usock_test_no_error (usock_channel_post (last.channel, message, &error));
+  usock_message_unref (message);
+  g_clear_pointer (&bytes, g_bytes_unref);
+  usock_channel_end (last.channel);
+  g_assert_cmpuint (last.n_freed, ==, 1);
+  g_assert_false (last.was_taken);
+  scene_close (last.channel);
+}
+
 static void
 test_post_refused (UsockTest *test, gconstpointer data)
 {
@@ -913,6 +982,7 @@ main (int argc, char **argv)
   usock_test_add ("/usock/threads/post", test_post);
   usock_test_add ("/usock/threads/post-little", test_post_little);
   usock_test_add ("/usock/threads/post-full", test_post_full);
+  usock_test_add ("/usock/threads/post-while-ending", test_post_while_ending);
   usock_test_add ("/usock/threads/post-refused", test_post_refused);
   usock_test_add ("/usock/threads/post-end", test_post_end);
   usock_test_add ("/usock/threads/post-connecting", test_post_connecting);

@@ -86,9 +86,6 @@ usock_channel_flush (UsockChannel *self,
   usock_outlet_flush (outlet, g_get_monotonic_time (), force);
   if (outlet->bytes_written + outlet->messages_written != before)
     usock_channel_note_activity (self);
-  if (outlet->n_corks == 0 && usock_channel_is_connection (self) && outlet->n_queued == 0)
-    usock_watch_want_writable (&usock_channel_socket (self)->watch,
-                               outlet->needs_drain && outlet->route->blocked);
 }
 
 /* What a message costs that may wait now. */
