@@ -410,6 +410,22 @@ test_pair_failures (UsockTest     *test,
   usock_io_fault_clear ();
 }
 
+static void
+test_datagram_failure (UsockTest     *test,
+                       gconstpointer  unused)
+{
+  g_autofree char *path = usock_test_path (test, "socket");
+  g_autoptr (UsockDgram) socket = usock_dgram_new ();
+  GError *failure = NULL;
+
+  usock_io_fault_add (USOCK_IO_SET_OPTION, EACCES, 1, 0);
+  g_assert_false (usock_dgram_bind_to_path (socket, path, &failure));
+  usock_io_fault_clear ();
+  assert_error_code (failure, G_IO_ERROR_PERMISSION_DENIED);
+  g_assert_cmpstr (usock_socket_get_error_call (USOCK_SOCKET (socket)), ==, "setsockopt");
+  g_assert_cmpint (usock_socket_get_error_number (USOCK_SOCKET (socket)), ==, EACCES);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -433,6 +449,7 @@ main (int   argc,
   add ("bind-failures", test_bind_failures);
   add ("listen-failures", test_listen_failures);
   add ("pair-failures", test_pair_failures);
+  add ("datagram-failure", test_datagram_failure);
 
   return g_test_run ();
 }

@@ -235,6 +235,46 @@ flood_listen (Flood    *self,
     g_signal_connect (self->channel, "data", G_CALLBACK (flood_cb), self);
 }
 
+static void
+flood_ask_cb (GObject      *source,
+              GAsyncResult *result,
+              gpointer      user_data)
+{
+  Flood *self = user_data;
+  g_autoptr (UsockMessage) message
+      = usock_stream_receive_exactly_finish (USOCK_STREAM (source), result, NULL);
+
+  if (message == NULL)
+    return;
+
+  self->n++;
+  flood_fill (self);
+  usock_stream_receive_exactly_async (USOCK_STREAM (source), LARGE, 0, NULL, flood_ask_cb, self);
+}
+
+/* So has who asks for the next as soon as it has one. */
+static void
+test_share_of_asking (UsockTest     *test,
+                      gconstpointer  unused)
+{
+  Flood self = { 0 };
+  guint before = 0;
+
+  self.channel = open_channel (SOCK_STREAM, &self.peer);
+  scene_settle ();
+  flood_fill (&self);
+  usock_stream_receive_exactly_async (USOCK_STREAM (self.channel), LARGE, 0, NULL, flood_ask_cb,
+                                      &self);
+  while (self.n < 100)
+    {
+      g_main_context_iteration (test->context, TRUE);
+      g_assert_cmpuint (self.n - before, <=, 2 * 16);
+      before = self.n;
+    }
+  close (self.peer);
+  scene_close (self.channel);
+}
+
 /* Who is sent more than it can take, while it takes it, has a share of bytes all the same. */
 static void
 test_share_of_flood (UsockTest     *test,
@@ -1574,6 +1614,7 @@ main (int   argc,
   add ("share/batch", test_share_of_batch);
   add ("share/cuts-bytes", test_share_cuts_bytes);
   add ("share/flood", test_share_of_flood);
+  add ("share/asking", test_share_of_asking);
   add ("share/small", test_share_of_small);
   add ("share/taken-by-hand", test_share_taken_by_hand);
   add ("share/stow", test_stow_share);

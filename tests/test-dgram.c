@@ -3159,6 +3159,27 @@ test_send_timeout_is_set (UsockTest     *self,
   close (receiver);
 }
 
+/* Who listens to messages gets them beside who listens to datagrams. */
+static void
+test_message_and_datagram (UsockTest     *self,
+                           gconstpointer  data)
+{
+  g_autofree char *path = usock_test_path (self, "receiver");
+  Peer *receiver = peer_new_bound (path);
+  Peer *sender = peer_new ();
+  guint n_messages = 0;
+
+  peer_listen (receiver);
+  g_signal_connect_swapped (receiver->socket, "message", G_CALLBACK (count), &n_messages);
+  peer_send_to_or_fail (sender, "one", path);
+  peer_send_to_or_fail (sender, "two", path);
+  usock_test_wait_until (receiver->texts->len == 2);
+  g_assert_cmpuint (n_messages, ==, 2);
+
+  peer_free (sender);
+  peer_free (receiver);
+}
+
 /* The context goes while sockets wait in it. */
 static gpointer
 leave_waiting (gpointer data)
@@ -3258,6 +3279,7 @@ main (int    argc,
   usock_test_add ("/usock/dgram/connect-in-handler", test_connect_in_handler);
   usock_test_add ("/usock/dgram/nested-loop", test_nested_loop);
   usock_test_add ("/usock/dgram/close-in-handler", test_close_in_handler);
+  usock_test_add ("/usock/dgram/message-and-datagram", test_message_and_datagram);
   usock_test_add ("/usock/dgram/send-timeout", test_send_timeout);
   usock_test_add ("/usock/dgram/send-timeout-is-set", test_send_timeout_is_set);
   usock_test_add ("/usock/dgram/context-goes", test_context_goes);

@@ -55,10 +55,7 @@ usock_channel_prepare_fd (UsockChannel *self,
 
   if (result == 0)
     result = usock_socket_apply_options (socket, fd);
-  if (socket->family != AF_UNIX)
-    return result;
-
-  if (result == 0)
+  if (result == 0 && socket->family == AF_UNIX)
     result = channel_prepare_passing (self, fd);
   if (result < 0)
     usock_socket_record (socket, USOCK_IO_SET_OPTION, -result);

@@ -51,7 +51,7 @@ static gboolean
 is_at_end (int fd)
 {
   gboolean at_end = FALSE;
-  int type = 0, marked = 0;
+  int type, marked;
 
   if (usock_io_get_option (fd, SOL_SOCKET, SO_TYPE, &type) < 0
       || usock_io_get_option (fd, SOL_SOCKET, SO_TIMESTAMPNS, &marked) < 0)

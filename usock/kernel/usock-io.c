@@ -496,7 +496,7 @@ usock_io_get_peer_label (int    fd,
 UsockIoRoom
 usock_io_get_room (int fd)
 {
-  int queued = 0, size = 0;
+  int queued, size;
 
   if (ioctl (fd, SIOCOUTQ, &queued) == -1
       || usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &size) < 0)
@@ -511,7 +511,7 @@ usock_io_get_room (int fd)
 static gssize
 most_unread (int fd)
 {
-  int size = 0;
+  int size;
 
   return usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &size) < 0 ? -1 : 2 * (gssize) size;
 }
@@ -523,7 +523,7 @@ gssize
 usock_io_get_unread (int fd)
 {
   struct pollfd state = { .fd = fd };
-  int sum = 0;
+  int sum;
   gssize unread;
 
   FAULT (USOCK_IO_GET_OPTION);
@@ -538,7 +538,7 @@ usock_io_get_unread (int fd)
 gboolean
 usock_io_grow_buffer (int fd)
 {
-  int before = 0, after = 0;
+  int before, after;
 
   return usock_io_get_option (fd, SOL_SOCKET, SO_SNDBUF, &before) == 0
          && usock_io_set_option (fd, SOL_SOCKET, SO_SNDBUF, before) == 0

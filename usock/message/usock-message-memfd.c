@@ -104,21 +104,19 @@ usock_message_get_memfd (UsockMessage *self)
   return self->memfd;
 }
 
+/* Linux takes 2 GiB at a time, and is interrupted by nothing that the process outlives. */
 static gboolean
 write_all (int           fd,
            gconstpointer data,
            gsize         length)
 {
-  while (length > 0)
+  for (gsize done = 0; done < length;)
     {
-      gssize written = write (fd, data, length);
+      gssize written = pwrite (fd, (const char *) data + done, length - done, (off_t) done);
 
-      if (written == -1 && errno == EINTR)
-        continue;
       if (written <= 0)
         return FALSE;
-      data = (const char *) data + written;
-      length -= (gsize) written;
+      done += (gsize) written;
     }
 
   return TRUE;
@@ -134,7 +132,7 @@ usock_message_new_wrapped (gconstpointer   data,
   g_autoptr (UsockMessage) self = NULL;
 
   if (fd == -1 || !write_all (fd, data, length)
-      || fcntl (fd, F_ADD_SEALS, SEALS | F_SEAL_SEAL) == -1 || lseek (fd, 0, SEEK_SET) == -1)
+      || fcntl (fd, F_ADD_SEALS, SEALS | F_SEAL_SEAL) == -1)
     {
       usock_error_set_errno (error, errno,
                              P_("Could not make a memory file of %zu byte",
