@@ -200,6 +200,21 @@ test_one (UsockTest     *test,
   scene_stop (&scene);
 }
 
+/* A connection that nobody fetches is closed. */
+static void
+test_not_fetched (UsockTest     *test,
+                  gconstpointer  unused)
+{
+  Scene scene;
+
+  scene_start (&scene);
+  scene_listen (&scene, "127.0.0.1", 8);
+  scene_add (&scene, "127.0.0.1");
+  usock_connector_finish (scene.connector);
+  usock_test_wait_until (scene.n_ready > 0);
+  scene_stop (&scene);
+}
+
 static void
 test_nothing (UsockTest     *test,
               gconstpointer  unused)
@@ -648,6 +663,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   usock_test_add ("/usock/connector/one", test_one);
+  usock_test_add ("/usock/connector/not-fetched", test_not_fetched);
   usock_test_add ("/usock/connector/nothing", test_nothing);
   usock_test_add ("/usock/connector/dead-first", test_dead_first);
   usock_test_add ("/usock/connector/silent-first", test_silent_first);

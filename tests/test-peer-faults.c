@@ -225,6 +225,46 @@ test_broken (UsockTest     *test,
         }
 }
 
+static void
+answer_twice (UsockPeer *peer,
+              UsockCall *call,
+              gpointer   unused)
+{
+  GError *failure = NULL;
+
+  usock_io_fault_add (USOCK_IO_SEND, EACCES, 1, 1);
+  g_assert_false (usock_call_reply (call, usock_call_get_body (call), &failure));
+  assert_error_code (failure, G_IO_ERROR_PERMISSION_DENIED);
+  g_assert_false (usock_call_is_answered (call));
+  usock_io_fault_clear ();
+  usock_test_no_error (usock_call_reply (call, usock_call_get_body (call), &error));
+  g_assert_true (usock_call_is_answered (call));
+}
+
+static void
+answered_cb (GObject      *peer,
+             GAsyncResult *result,
+             gpointer      answer)
+{
+  *(UsockMessage **) answer = usock_peer_call_finish (USOCK_PEER (peer), result, NULL);
+}
+
+/* An answer that cannot be sent is none, and there may be another. */
+static void
+test_answer_is_refused (UsockTest     *test,
+                        gconstpointer  unused)
+{
+  g_autoptr (UsockMessage) body = usock_message_new_from_text ("x");
+  g_autoptr (UsockMessage) answer = NULL;
+  Talk talk;
+
+  talk_start (&talk, FALSE);
+  usock_peer_handle (talk.peers[1], "Twice", answer_twice, NULL, NULL);
+  usock_peer_call_async (talk.peers[0], "Twice", body, -1, NULL, answered_cb, &answer);
+  usock_test_wait_until (answer != NULL);
+  talk_stop (&talk);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -233,6 +273,7 @@ main (int   argc,
 
   usock_test_add ("/usock/peer/faults/calls", test_calls);
   usock_test_add ("/usock/peer/faults/broken", test_broken);
+  usock_test_add ("/usock/peer/faults/answer-is-refused", test_answer_is_refused);
 
   return g_test_run ();
 }

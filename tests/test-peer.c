@@ -977,6 +977,37 @@ test_not_connected (UsockTest     *test,
   g_string_free (scene.told, TRUE);
 }
 
+static void
+count_done (GObject      *source,
+            GAsyncResult *result,
+            gpointer      n_done)
+{
+  ++*(guint *) n_done;
+}
+
+/* Of a channel that is new again nothing is kept. */
+static void
+test_not_connected_any_more (UsockTest     *test,
+                             gconstpointer  unused)
+{
+  g_autofree char *path = usock_test_path (test, "nobody");
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  UsockChannel *channel = USOCK_CHANNEL (usock_seqpacket_new ());
+  UsockPeer *peer = usock_peer_new (channel);
+  guint n_done = 0;
+
+  usock_channel_connect_when_available_async (channel, path, 60 * 1000, cancellable, count_done,
+                                              &n_done);
+  scene_settle ();
+  g_assert_cmpint (usock_socket_get_state (USOCK_SOCKET (channel)), ==, USOCK_STATE_CONNECTING);
+  g_cancellable_cancel (cancellable);
+  usock_test_wait_until (n_done == 1);
+  scene_settle ();
+  g_assert_cmpint (usock_socket_get_state (USOCK_SOCKET (channel)), ==, USOCK_STATE_NEW);
+  g_object_unref (channel);
+  g_assert_finalize_object (peer);
+}
+
 /* Rules. */
 
 typedef struct
@@ -1440,6 +1471,7 @@ main (int    argc,
   usock_test_add ("/usock/peer/keeps-itself", test_keeps_itself);
   usock_test_add ("/usock/peer/handler-with-peer", test_handler_with_peer);
   usock_test_add ("/usock/peer/context-goes", test_context_goes);
+  usock_test_add ("/usock/peer/not-connected-any-more", test_not_connected_any_more);
   usock_test_add ("/usock/peer/not-connected", test_not_connected);
   usock_test_add ("/usock/peer/rules", test_rules);
   usock_test_add ("/usock/peer/rules-of-types", test_rules_of_types);
