@@ -774,6 +774,40 @@ test_limits (UsockTest     *test,
 }
 
 static void
+note_post (UsockPeer    *peer,
+           const char   *name,
+           UsockMessage *body,
+           Scene        *scene)
+{
+  scene_tell (scene, "%s", name);
+}
+
+/* What waits for no answer takes a place only while it comes in pieces. Without one it can be told to
+ * nobody but by closing. */
+static void
+test_posts_beyond_limit (UsockTest     *test,
+                         gconstpointer  unused)
+{
+  g_autofree guint8 *block = g_malloc0 (1000 * 1000);
+  g_autoptr (UsockMessage) large = usock_message_new (block, 1000 * 1000);
+  Scene scene;
+
+  scene_start (&scene, FALSE);
+  handle_all (&scene);
+  usock_peer_set_max_incoming_calls (scene.server, 1);
+  g_signal_connect (scene.server, "posted", G_CALLBACK (note_post), &scene);
+  usock_test_no_error (usock_peer_post (scene.client, "Large", large, &error));
+  scene_expect (&scene, 1, "Large");
+  ask (&scene, "Keep", NULL, -1);
+  usock_test_wait_until (scene.kept != NULL);
+  usock_test_no_error (usock_peer_post (scene.client, "Small", NULL, &error));
+  scene_expect (&scene, 1, "Small");
+  usock_test_no_error (usock_peer_post (scene.client, "Large", large, &error));
+  scene_expect (&scene, 1, "broken-pipe");
+  scene_stop (&scene);
+}
+
+static void
 test_closure (UsockTest     *test,
               gconstpointer  unused)
 {
@@ -885,6 +919,33 @@ test_drop_in_thread (UsockTest     *test,
   usock_test_wait_until (scene.kept != NULL);
   g_thread_join (g_thread_new (NULL, drop_in_thread, g_steal_pointer (&scene.kept)));
   scene_expect (&scene, 1, "failed");
+  scene_stop (&scene);
+}
+
+static gpointer
+answer_in_thread (gpointer call)
+{
+  GError *failure = NULL;
+
+  g_assert_false (usock_call_reply (call, NULL, &failure));
+  assert_error_code (failure, G_IO_ERROR_NOT_SUPPORTED);
+  return NULL;
+}
+
+static void
+test_answer_in_thread (UsockTest     *test,
+                       gconstpointer  unused)
+{
+  Scene scene;
+
+  scene_start (&scene, FALSE);
+  handle_all (&scene);
+  ask (&scene, "Keep", NULL, -1);
+  usock_test_wait_until (scene.kept != NULL);
+  g_thread_join (g_thread_new (NULL, answer_in_thread, scene.kept));
+  g_assert_false (usock_call_is_answered (scene.kept));
+  usock_test_no_error (usock_call_reply (scene.kept, NULL, &error));
+  scene_expect (&scene, 1, "nothing");
   scene_stop (&scene);
 }
 
@@ -1463,10 +1524,12 @@ main (int    argc,
   usock_test_add ("/usock/peer/memfd", test_memfd);
   usock_test_add ("/usock/peer/memfd-open", test_memfd_open);
   usock_test_add ("/usock/peer/limits", test_limits);
+  usock_test_add ("/usock/peer/posts-beyond-limit", test_posts_beyond_limit);
   usock_test_add ("/usock/peer/handlers", test_handlers);
   usock_test_add ("/usock/peer/closure", test_closure);
   usock_test_add ("/usock/peer/nested", test_nested);
   usock_test_add ("/usock/peer/handler-closes", test_handler_closes);
+  usock_test_add ("/usock/peer/answer-in-thread", test_answer_in_thread);
   usock_test_add ("/usock/peer/drop-in-thread", test_drop_in_thread);
   usock_test_add ("/usock/peer/keeps-itself", test_keeps_itself);
   usock_test_add ("/usock/peer/handler-with-peer", test_handler_with_peer);
