@@ -44,8 +44,10 @@ typedef struct
   guint32 number;
   guint32 length;
   guint n_fds;
-  gboolean is_certain; /* FALSE of a call that has not been answered */
-  gboolean is_void;    /* and that has failed */
+  gboolean is_certain;     /* FALSE of a call that has not been answered */
+  gboolean is_void;        /* and that has failed */
+  gboolean is_cancellable; /* by what the run has */
+  gboolean is_cancelled;   /* which may have been told already to all but who sent it */
 } Sent;
 
 struct _Run
@@ -114,6 +116,23 @@ end_peek (End *self)
   return NULL;
 }
 
+/* What comes next, of which this is the beginning. What was cancelled may be left out before whoever
+ * sent it is told; that it is told so is seen to then. */
+static Sent *
+end_peek_at (End          *self,
+             const guint8 *data,
+             gsize         length)
+{
+  Sent *sent;
+
+  while ((sent = end_peek (self)) != NULL && sent->is_cancelled && !sent->is_certain
+         && self->cut == 0
+         && (length == 0
+             || memcmp (data, bytes_of (sent->number), MIN (length, sent->length)) != 0))
+    sent->is_void = TRUE;
+  return sent;
+}
+
 static void
 end_take_bytes (End          *self,
                 const guint8 *data,
@@ -121,7 +140,7 @@ end_take_bytes (End          *self,
 {
   while (length > 0)
     {
-      Sent *sent = end_peek (self);
+      Sent *sent = end_peek_at (self, data, length);
       gsize n;
 
       g_assert_nonnull (sent);
@@ -148,7 +167,7 @@ end_take (End          *self,
       return;
     }
 
-  sent = end_peek (self);
+  sent = end_peek_at (self, data, length);
   g_assert_nonnull (sent);
   g_assert_cmpuint (length, ==, sent->length);
   g_assert_true (memcmp (data, bytes_of (sent->number), length) == 0);
@@ -247,6 +266,7 @@ sent_cb (GObject      *source,
 
   self->n_pending--;
   sent->is_certain = usock_channel_send_message_finish (self->channel, result, &error);
+  g_assert_false (sent->is_certain && sent->is_void);
   /* What had begun to leave cannot be called back from a stream. */
   if (!sent->is_certain && sending->index >= self->other->next_taken
       && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
@@ -280,9 +300,10 @@ static void
 end_note (End     *self,
           guint32  length,
           guint    n_fds,
-          gboolean is_certain)
+          gboolean is_certain,
+          gboolean is_cancellable)
 {
-  const Sent sent = { self->next_number++, length, n_fds, is_certain, FALSE };
+  const Sent sent = { self->next_number++, length, n_fds, is_certain, FALSE, is_cancellable, FALSE };
 
   g_array_append_val (self->accepted, sent);
 }
@@ -304,21 +325,25 @@ end_send (End *self)
   g_autoptr (UsockMessage) message = end_make_message (self, length, n_fds);
 
   if (usock_channel_send_message (self->channel, message, NULL))
-    end_note (self, length, n_fds, TRUE);
+    end_note (self, length, n_fds, TRUE, FALSE);
 }
 
 static void
 end_send_async (End *self)
 {
   guint32 length = run_take_length (self->run);
-  g_autoptr (UsockMessage) message = end_make_message (self, length, 0);
   GCancellable *cancellable
       = fuzz_take_byte (&self->run->input) % 2 == 0 ? self->run->cancellable : NULL;
+  g_autoptr (UsockMessage) message = NULL;
   Sending *sending = g_new (Sending, 1);
 
+  /* Empty ones could not be told apart. */
+  if (cancellable != NULL)
+    length = MAX (length, 1);
+  message = end_make_message (self, length, 0);
   *sending = (Sending) { self, self->accepted->len };
   self->n_pending++;
-  end_note (self, length, 0, FALSE);
+  end_note (self, length, 0, FALSE, cancellable != NULL);
   usock_channel_send_message_async (self->channel, message, cancellable, sent_cb, sending);
 }
 
@@ -341,7 +366,7 @@ end_send_several (End *self)
   for (guint i = 0; i < G_N_ELEMENTS (messages); i++)
     {
       if (i < n)
-        end_note (self, lengths[i], 0, TRUE);
+        end_note (self, lengths[i], 0, TRUE, FALSE);
       usock_message_unref (messages[i]);
     }
 }
@@ -429,6 +454,13 @@ run_cancel (Run *run)
   g_autoptr (GCancellable) cancellable = g_steal_pointer (&run->cancellable);
 
   run->cancellable = g_cancellable_new ();
+  for (guint i = 0; i < G_N_ELEMENTS (run->ends); i++)
+    for (guint j = 0; j < run->ends[i].accepted->len; j++)
+      {
+        Sent *sent = &g_array_index (run->ends[i].accepted, Sent, j);
+
+        sent->is_cancelled |= sent->is_cancellable;
+      }
   g_cancellable_cancel (cancellable);
 }
 
