@@ -295,11 +295,11 @@ class TestExit(fixture.Case):
     def interrupt(self, script):
         process = subprocess.Popen(
             [sys.executable, '-u', '-c', textwrap.dedent(self.PROLOGUE + script), self.path],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.assertEqual(process.stdout.readline(), 'ready\n')
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+        self.assertEqual(process.stdout.readline(), b'ready\n')
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=fixture.DEADLINE)
-        return process.returncode, output, errors
+        return process.returncode, output.decode(), errors.decode()
 
     def test_ctrl_c(self):
         code, output, errors = self.interrupt('''

@@ -404,9 +404,10 @@ class TestLeaving(fixture.Case):
     def start(self, statement):
         program = BEGIN.replace('{}', statement.replace('; ', '\n    '))
         child = subprocess.Popen([sys.executable, '-c', program, self.path],
-                                 stdout=subprocess.PIPE, text=True)
+                                 stdout=subprocess.PIPE, bufsize=0)
         self.addCleanup(child.stdout.close)
-        self.assertEqual(child.stdout.readline(), 'begins\n')
+        # Without a buffer, in which communicate() would not find what came with the line.
+        self.assertEqual(child.stdout.readline(), b'begins\n')
         return child
 
     def check_ctrl_c(self, statement):
@@ -416,7 +417,7 @@ class TestLeaving(fixture.Case):
         while self.state(child) != 'S' and time.monotonic() < until:
             time.sleep(0.01)
         child.send_signal(signal.SIGINT)
-        self.assertEqual(child.communicate(timeout=fixture.DEADLINE)[0], 'KeyboardInterrupt\n')
+        self.assertEqual(child.communicate(timeout=fixture.DEADLINE)[0], b'KeyboardInterrupt\n')
 
     def state(self, child):
         with open(f'/proc/{child.pid}/stat', encoding='ascii') as stat:
@@ -429,7 +430,7 @@ class TestLeaving(fixture.Case):
                           'task = Usock.spawn(exit_later(3)); Usock.run_until_closed()'):
             with self.subTest(statement=statement):
                 child = self.start(statement)
-                self.assertEqual(child.communicate(timeout=fixture.DEADLINE)[0], 'SystemExit 3\n')
+                self.assertEqual(child.communicate(timeout=fixture.DEADLINE)[0], b'SystemExit 3\n')
 
     def test_exit_from_a_loop_of_glib(self):
         child = self.start('task = Usock.spawn(exit_later(3)); GLib.MainLoop().run()')
