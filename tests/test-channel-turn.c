@@ -1160,13 +1160,29 @@ test_closed (UsockTest     *test,
   scene_stop (&scene);
 }
 
+static void
+never_called_cb (GObject      *source,
+                 GAsyncResult *result,
+                 gpointer      unused)
+{
+  g_assert_not_reached ();
+}
+
+static void
+ask_too_late (gpointer channel)
+{
+  usock_channel_receive_async (channel, NULL, never_called_cb, NULL);
+}
+
 /* Where the context is gone nobody is called back, and nothing is kept. */
 static void
 test_orphaned (UsockTest     *test,
                gconstpointer  unused)
 {
   g_autoptr (UsockMessage) message = usock_message_new_from_text ("x");
+  UsockMessage *asking;
   GMainContext *context = g_main_context_new ();
+  GBytes *bytes;
   guint n = 0;
   UsockChannel *channel;
   GError *error = NULL;
@@ -1179,6 +1195,11 @@ test_orphaned (UsockTest     *test,
   put_in_line (channel, 1, 3);
   scene_fill (channel, NULL);
   usock_channel_receive_async (channel, NULL, count_received_cb, &n);
+  bytes = g_bytes_new_with_free_func ("asking", 6, ask_too_late, channel);
+  asking = usock_message_new_from_bytes (bytes);
+  g_bytes_unref (bytes);
+  usock_channel_send_message_async (channel, asking, NULL, never_called_cb, NULL);
+  usock_message_unref (asking);
   g_main_context_pop_thread_default (context);
   g_main_context_unref (context);
 

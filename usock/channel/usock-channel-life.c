@@ -138,13 +138,19 @@ usock_channel_run_later (UsockChannel *self)
 
 /* Takes a decided operation over. Its callback is called in the channel's turn, so that all
  * callbacks come in the order of their decisions and before `close`; a channel without turns
- * leaves it to the loop. */
+ * leaves it to the loop. Where the context goes, nobody is left to tell: a function that frees what was
+ * queued may ask for something even then. */
 void
 usock_channel_complete (UsockChannel   *self,
                         UsockOperation *operation)
 {
   UsockSocket *socket = usock_channel_socket (self);
 
+  if (socket->orphaned)
+    {
+      g_object_unref (operation);
+      return;
+    }
   if (socket->finishing)
     {
       usock_reactor_call_later (channel_complete_later, operation, g_object_unref);
